@@ -1,0 +1,16 @@
+# A thin convenience for those who have make; every line is one call of start.py, which works everywhere.
+PYTHON ?= python3
+
+open:
+	$(PYTHON) start.py
+
+test:
+	$(PYTHON) start.py test
+
+check:
+	$(PYTHON) start.py check
+
+clean-cache:
+	$(PYTHON) start.py clean-cache
+
+.PHONY: open test check clean-cache

@@ -1,0 +1,28 @@
+"""miniGPT: the rooms of the house. Every name has one address: nothing is re-exported here.
+
+WEST WING: strings and exact probabilities, in float64. It never imports torch.
+    lexicon     floor 0   the words of the story world
+    grammar     floor 0   probabilistic programs that write text: sample one, score one, exactly
+    tokens      floor 0   byte-pair encoding: train, encode, decode
+    papers      floor 0   the numbers that the papers print, with their sources
+    world       floor 1   the story world: stories, facts, translations, lists, instructions
+    corpus      floor 1   any text as token ids, and in batches
+    truth       floor 2   what no model can beat: entropy floors and their references
+    tasks       floor 2   GPT-1's input transforms; labelled tasks
+
+EAST WING: ids and tensors, in float32. It never sees a string or the grammar.
+    attention   floor 0   scaled dot product, masks, heads, the key-value cache
+    loss        floor 0   L1, L2 and L3, the masked language model
+    model       floor 1   GPT, after GPT-1 (post-LN) and GPT-2 (pre-LN); the heads for tasks
+    sample      floor 1   greedy, temperature, top-k, top-p; the probability of a response
+    train       floor 2   AdamW, warm-up and decay, one plain loop, evaluation
+    checkpoint  floor 2   safetensors and JSON, a cache by content
+
+ROOF: pixels. It is handed its data and imports no room.
+    show        figures with captions; a function's source
+    progress    the bar under a training run
+    widgets     explorers
+
+Imports run strictly downward inside a wing, and the wings never meet: the machine and the truth it is measured
+against share no line of code, so they cannot share a mistake. tests/test_house.py holds this plan.
+"""
