@@ -73,7 +73,7 @@ def save(folder, tensors, config=None, extra: dict | None = None) -> None:
     about["sha256_of_this"] = _digest(about)
     try:
         _write(folder / about["tensor_file"], data)
-        _write(folder / JSON_NAME, (json.dumps(about, indent=1, sort_keys=True) + "\n").encode("utf-8"))
+        _write(folder / JSON_NAME, (json.dumps(about, indent=1) + "\n").encode("utf-8"))
     finally:
         _tidy(folder)
 
@@ -88,15 +88,15 @@ def load(folder, model: nn.Module | None = None) -> Checkpoint:
     folder = Path(folder)
     about = _read_json(folder / JSON_NAME)
     path = folder / about["tensor_file"]
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError:
-        raise ValueError(f"{path} is missing, but {folder / JSON_NAME} needs it. {_DO}") from None
+    data = _read(path)
+    if data is None:
+        raise ValueError(f"{path} is missing, but {folder / JSON_NAME} needs it. {_DO}")
     if len(data) != about["n_bytes"]:
         raise ValueError(f"{path} is damaged: it should have {about['n_bytes']} bytes but has {len(data)}. {_DO}")
     if hashlib.sha256(data).hexdigest() != about["sha256"]:
         raise ValueError(f"{path} is damaged: its SHA-256 is not {about['sha256'][:16]}... as when written. {_DO}")
     tensors = safetensors.torch.load(data)
+    tensors = {name: tensors[name] for name in about["shapes"]}  # in the order in which they were saved
     if model is not None:
         fill(model, tensors)
     return Checkpoint(tensors, about["config"], about["extra"])
@@ -137,7 +137,7 @@ def load_state(folder, model: nn.Module, state):
     checkpoint = load(folder)
     parts = {"weights": {}, "state": {}}
     for key, t in checkpoint.tensors.items():
-        part, name = key.split("/", 1)
+        part, _, name = key.partition("/")
         parts.setdefault(part, {})[name] = t
     if set(parts) != {"weights", "state"}:
         raise ValueError(f"{folder} holds no training run to continue, but tensors named {sorted(parts)[:5]}")
@@ -259,10 +259,20 @@ if hasattr(errno, "EDQUOT"):  # not on Windows
     _HELP[errno.EDQUOT] = _HELP[errno.ENOSPC]
 
 
-def _explain(error: OSError, path: Path) -> OSError:
+def _explain(error: OSError, path: Path, doing: str = "write") -> OSError:
     """The same error, saying what happened to which file, that nothing is lost, and what to do."""
     help_ = _HELP.get(error.errno, error.strerror or str(error))
-    return OSError(error.errno, f"cannot write {path}: {help_}. Whatever was saved before is still there")
+    return OSError(error.errno, f"cannot {doing} {path}: {help_}. Whatever was saved before is still there")
+
+
+def _read(path: Path) -> bytes | None:
+    """The bytes of a file, None if there is no such file."""
+    try:
+        return path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise _explain(error, path, "read") from error
 
 
 def _write(path: Path, data: bytes) -> None:
@@ -291,13 +301,12 @@ def _tidy(folder: Path) -> None:
 
 
 def _read_json(path: Path) -> dict:
-    try:
-        text = path.read_bytes()
-    except (FileNotFoundError, NotADirectoryError):
-        if any(path.parent.glob("tensors-*.safetensors")):
-            raise ValueError(f"{path} is missing, but there are tensors beside it. {_DO}") from None
+    text = _read(path)
+    if text is None and any(path.parent.glob("tensors-*.safetensors")):
+        raise ValueError(f"{path} is missing, but there are tensors beside it. {_DO}")
+    if text is None:
         message = f"there is no checkpoint: expected {path}; save one there first or correct the folder's name"
-        raise FileNotFoundError(message) from None
+        raise FileNotFoundError(message)
     try:
         about = json.loads(text.decode("utf-8"))
         digest = about.pop("sha256_of_this")
