@@ -39,7 +39,7 @@ NEEDED = ["pip", "minigpt", "numpy", "torch", "matplotlib", "jupyterlab", "ipyke
 NEEDED_FOR_TEST = ["pytest", "nbclient", "nbformat", "scipy", "transformers", "packaging", "yaml"]
 
 SIZES = {  # measured on Linux x86-64: download in MB, on disk in GB (CUDA: a lower bound, from an earlier release)
-    "cpu": (330, 1.4),
+    "cpu": (300, 1.3),
     "cuda": (3000, 6.0),
 }
 
