@@ -170,8 +170,8 @@ def train(
 
     Chance: dropout can only draw from torch's global generator. So each step runs with that generator set from
     (seed, step) and put back afterwards, seed being drawn once from `generator`: a step's chance depends on its
-    number alone. A loss_fn that draws (masking) may therefore use torch.default_generator. A model without chance
-    needs no generator.
+    number alone. A loss_fn that draws (masking) may therefore use torch.default_generator. Without chance no
+    generator is needed; with chance and without generator the first step is refused.
 
     Stopping: break off, or interrupt, at any moment; a step is done wholly or not at all. Call train again with
     the same model and state to go on.
@@ -194,7 +194,7 @@ def train(
         batch = _tensors(batches, state.step, device)
         model.train()
         optimizer.zero_grad()
-        with _chance_of_step(model, state, device):
+        with _chance_of_step(state, device):
             loss = loss_fn(model, *batch)
             _check_loss(loss)
             loss.backward()
@@ -286,21 +286,24 @@ def _tensors(batches, step: int, device: torch.device) -> tuple[Tensor, ...]:
 
 
 @contextlib.contextmanager
-def _chance_of_step(model: nn.Module, state: TrainState, device: torch.device):
+def _chance_of_step(state: TrainState, device: torch.device):
     """Set torch's global generator from (seed, step) for a moment, then put it back as it was."""
-    if state.seed is None:
-        dropouts = [name for name, m in model.named_modules() if isinstance(m, nn.Dropout) and m.p > 0]
-        if dropouts:
-            raise ValueError(f"the model has dropout ({dropouts[0]}), so train needs a torch.Generator as `generator`")
+    cuda = [device] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices=cuda):
+        if state.seed is not None:
+            seed = int(np.random.SeedSequence([state.seed, state.step]).generate_state(1, np.uint64)[0])
+            torch.default_generator.manual_seed(seed)
+            if cuda:
+                with torch.cuda.device(device):
+                    torch.cuda.manual_seed(seed)
+        before = [torch.get_rng_state(), *map(torch.cuda.get_rng_state, cuda)]
         yield
-        return
-    seed = int(np.random.SeedSequence([state.seed, state.step]).generate_state(1, np.uint64)[0])
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        torch.default_generator.manual_seed(seed)
-        if device.type == "cuda":
-            with torch.cuda.device(device):
-                torch.cuda.manual_seed(seed)
-        yield
+        after = [torch.get_rng_state(), *map(torch.cuda.get_rng_state, cuda)]
+        if state.seed is None and not all(map(torch.equal, before, after)):
+            raise ValueError(
+                "the loss drew random numbers (has the model dropout?), so that the run could not be repeated: "
+                "train needs a torch.Generator as `generator`. No step was made"
+            )
 
 
 @contextlib.contextmanager

@@ -234,14 +234,32 @@ def test_nothing_happens_until_the_records_are_asked_for():
 
 
 def test_dropout_needs_a_generator_and_leaves_the_global_one_alone():
-    with pytest.raises(ValueError, match="dropout.*torch.Generator"):
-        next(train(tiny(dropout=0.5), Batches(), CONFIG))
-    models = [tiny(dropout=0.5) for _ in range(3)]
+    models = [tiny(dropout=0.5) for _ in range(4)]
     before = torch.get_rng_state()
-    for model, seed in zip(models, (3, 3, 4), strict=True):
+    untouched = weights(models[3])
+    with pytest.raises(ValueError, match="dropout.*needs a torch.Generator"):
+        next(train(models[3], Batches(), CONFIG))
+    assert same(weights(models[3]), untouched)
+    for model, seed in zip(models[:3], (3, 3, 4), strict=True):
         list(train(model, Batches(), CONFIG, generator=generator(seed)))
     assert torch.equal(torch.get_rng_state(), before)
     assert same(weights(models[0]), weights(models[1])) and not same(weights(models[0]), weights(models[2]))
+
+
+def test_a_loss_that_draws_depends_on_the_step_alone():
+    """A loss that hides tokens at random, from torch's own generator, is repeated exactly by a run cut in two."""
+
+    def hiding_loss(model, inputs, targets):
+        hidden = torch.rand(targets.shape, generator=torch.default_generator) < 0.5
+        return next_token_loss(model, inputs, targets.masked_fill(hidden, -100))
+
+    with pytest.raises(ValueError, match="needs a torch.Generator"):
+        next(train(tiny(), Batches(), CONFIG, hiding_loss))
+    straight, cut, state = tiny(), tiny(), TrainState()
+    list(train(straight, Batches(), CONFIG, hiding_loss, generator()))
+    list(itertools.islice(train(cut, Batches(), CONFIG, hiding_loss, generator(), state), 10))
+    list(train(cut, Batches(), CONFIG, hiding_loss, generator(), state))
+    assert same(weights(cut), weights(straight))
 
 
 def test_each_step_has_its_own_dropout():
