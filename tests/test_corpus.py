@@ -1,0 +1,651 @@
+"""corpus: checked by hand, by counting, by a chi-square test, and against a small web server of this test."""
+
+import contextlib
+import doctest
+import errno
+import hashlib
+import http.server
+import json
+import os
+import random
+import threading
+import tracemalloc
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.stats import chisquare
+
+from minigpt import corpus, tokens
+from minigpt.corpus import Corpus, DocumentBatches, WindowBatches
+
+BYTES = tokens.Tokenizer({bytes([byte]): byte for byte in range(256)})
+SHARED = Path(__file__).parents[2] / "shared" / "data" / "tinyshakespeare.txt"
+
+
+@pytest.fixture(scope="module")
+def documents():
+    """300 documents of 1 to 30 different-looking letters, so that each can be told from the others."""
+    rng = random.Random(0)
+    return [f"{i} " + "".join(rng.choice("abcdefg ") for _ in range(rng.randrange(28))) for i in range(300)]
+
+
+@pytest.fixture(scope="module")
+def encoded(documents):
+    return corpus.encode(documents, BYTES)
+
+
+def rows_as_text(batch):
+    """What a row says, read from its targets; and a check that its inputs are the targets moved by one."""
+    for inputs, targets in zip(*batch, strict=True):
+        said = targets[targets != corpus.IGNORE]
+        assert said[-1] == BYTES.endoftext and inputs[0] == BYTES.endoftext
+        assert inputs[1 : len(said)].tolist() == said[:-1].tolist()
+        assert set(inputs[len(said) :].tolist()) <= {BYTES.endoftext}
+        assert set(targets[len(said) :].tolist()) <= {corpus.IGNORE}
+        yield BYTES.decode(said[:-1])
+
+
+def test_examples_in_the_docstrings():
+    failed, attempted = doctest.testmod(corpus)
+    assert attempted >= 9 and failed == 0
+
+
+# --- documents as ids -----------------------------------------------------------------------------------------------
+
+
+def test_documents_come_back(documents, encoded):
+    assert len(encoded) == 300 and encoded.n_tokens == sum(len(text.encode()) for text in documents)
+    assert [BYTES.decode(encoded.document(i)) for i in range(300)] == documents
+    assert encoded.ids.dtype == np.uint16 and encoded.offsets.dtype == np.int64
+    assert encoded.lengths.tolist() == [len(text) for text in documents]
+
+
+def test_large_vocabularies_get_larger_integers():
+    ranks = dict(BYTES.ranks)
+    for i in range(2**16):
+        ranks[b"%05d" % i] = len(ranks)
+    large = tokens.Tokenizer(ranks)
+    ids = corpus.encode(["65535"], large).ids
+    assert ids.dtype == np.uint32 and large.decode(ids) == "65535"
+
+
+def test_packed_is_documents_with_an_end_after_each(documents, encoded):
+    stream = encoded.packed(BYTES.endoftext)
+    assert BYTES.decode(stream) == "".join(text + tokens.ENDOFTEXT for text in documents)
+
+
+@pytest.mark.parametrize(
+    ("texts", "message"),
+    [([], "got none"), (["a", "", "b"], "document 1 is empty"), ("abc", r"\[text\]"), ([None], "NoneType")],
+)
+def test_bad_documents(texts, message):
+    with pytest.raises(ValueError, match=message):
+        corpus.encode(texts, BYTES)
+
+
+@pytest.mark.parametrize(
+    ("ids", "offsets", "message"),
+    [
+        ([1, 2], [0, 1], "from 0 to 2"),
+        ([1, 2], [1, 2], "from 0 to 2"),
+        ([1, 2], [0, 2, 1, 2], "never decrease"),
+        ([1.0, 2.0], [0, 2], "whole numbers"),
+        ([[1, 2]], [0, 1], "1-dimensional"),
+        ([-1, 2], [0, 2], "at least 0, got -1"),
+    ],
+)
+def test_bad_arrays(ids, offsets, message):
+    with pytest.raises(ValueError, match=message):
+        Corpus(np.array(ids), np.array(offsets))
+
+
+def test_a_corpus_without_documents():
+    with pytest.raises(ValueError, match="at least one document"):
+        Corpus(np.array([], dtype=np.uint16), np.array([0]))
+
+
+def test_documents_that_are_not_there(encoded):
+    for i in (-1, 300):
+        with pytest.raises(ValueError, match=f"from 0 to 299, got {i}"):
+            encoded.document(i)
+
+
+# --- the reader's own text ------------------------------------------------------------------------------------------
+
+
+def test_a_file_and_a_folder(tmp_path):
+    (tmp_path / "b.txt").write_bytes("\ufeffun été\r\nà Paris\r".encode())
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "a.MD").write_bytes(b"# a\n")
+    (tmp_path / "picture.png").write_bytes(b"\xff")
+    (tmp_path / ".ipynb_checkpoints").mkdir()
+    (tmp_path / ".ipynb_checkpoints" / "b-checkpoint.txt").write_bytes(b"second copy")
+    assert corpus.read_text(tmp_path / "b.txt") == ["un été\nà Paris\n"]
+    assert corpus.read_text(str(tmp_path)) == ["un été\nà Paris\n", "# a\n"]
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ("première\nété".encode("latin-1"), r"byte 0xe8 at position 5 \(line 1\)"),
+        (b"ok\nok\ncaf\xe9 ", r"byte 0xe9 at position 9 \(line 3\)"),
+        ("\ufeffok ".encode() + b"\xff", r"byte 0xff at position 6 \(line 1\)"),
+        ("text".encode("utf-16"), "looks like UTF-16"),
+        (b"", "empty"),
+        (b" \n\t\n", "empty"),
+    ],
+)
+def test_bad_bytes_are_reported_with_their_place(tmp_path, data, message):
+    (tmp_path / "mine.txt").write_bytes(data)
+    for path in (tmp_path / "mine.txt", tmp_path):
+        with pytest.raises(ValueError, match=message) as caught:
+            corpus.read_text(path)
+        assert "mine.txt" in str(caught.value)
+
+
+def test_nothing_to_read(tmp_path):
+    with pytest.raises(FileNotFoundError, match="nowhere.txt"):
+        corpus.read_text(tmp_path / "nowhere.txt")
+    with pytest.raises(ValueError, match="found none"):
+        corpus.read_text(tmp_path)
+
+
+# --- token files ----------------------------------------------------------------------------------------------------
+
+
+def test_save_and_open(encoded, tmp_path):
+    corpus.save(encoded, tmp_path / "a" / "b", BYTES)
+    opened = corpus.open_(tmp_path / "a" / "b", BYTES)
+    assert isinstance(opened.ids, np.memmap) and opened.ids.dtype == np.uint16
+    np.testing.assert_array_equal(opened.ids, encoded.ids)
+    np.testing.assert_array_equal(opened.offsets, encoded.offsets)
+    for step in (0, 5, 1000):
+        ours, theirs = (DocumentBatches(c, BYTES, 40)[step] for c in (encoded, opened))
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_a_mapped_file_is_not_read_into_memory(tmp_path):
+    large = Corpus(np.zeros(4_000_000, np.uint16), np.array([0, 4_000_000]), BYTES.fingerprint)
+    corpus.save(large, tmp_path, BYTES)
+    del large
+    tracemalloc.start()
+    batches = WindowBatches(corpus.open_(tmp_path, BYTES).ids, 64, 8)
+    assert batches[3][0].shape == (8, 64)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 4_000_000  # the file has 8 MB; a check of its SHA-256 reads 1 MB at a time
+
+
+def test_saving_again_replaces_and_clears_up(encoded, tmp_path):
+    corpus.save(encoded, tmp_path, BYTES)
+    corpus.save(corpus.encode(["other"], BYTES), tmp_path, BYTES)
+    assert BYTES.decode(corpus.open_(tmp_path, BYTES).ids) == "other"
+    assert len(list(tmp_path.iterdir())) == 3
+
+
+def test_another_tokenizer(encoded, tmp_path):
+    other = tokens.train(["ab ab ab"], 300)
+    corpus.save(encoded, tmp_path, BYTES)
+    for use in (
+        lambda: corpus.open_(tmp_path, other),
+        lambda: corpus.save(encoded, tmp_path / "new", other),
+        lambda: DocumentBatches(encoded, other, 40),
+        lambda: corpus.evaluation_batches(encoded, other, 40),
+    ):
+        with pytest.raises(ValueError, match="another tokenizer"):
+            use()
+    assert not (tmp_path / "new").exists()
+
+
+def test_unknown_ids():
+    for unknown in (BYTES.endoftext, 9999):
+        with pytest.raises(ValueError, match=f"below 256, got {unknown}"):
+            DocumentBatches(Corpus(np.array([1, unknown]), np.array([0, 2])), BYTES, 8)
+
+
+def _cut(path):
+    path.write_bytes(path.read_bytes()[:-50])
+
+
+def _flip(path):
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize("damage", [_cut, _flip, Path.unlink])
+@pytest.mark.parametrize("name", ["ids-*.npy", "offsets-*.npy", "corpus.json"])
+def test_damaged_files(encoded, tmp_path, damage, name):
+    corpus.save(encoded, tmp_path, BYTES)
+    [path] = tmp_path.glob(name)
+    damage(path)
+    missing = name == "corpus.json" and damage is Path.unlink
+    error, message = (FileNotFoundError, "no corpus.json") if missing else (ValueError, "damaged.*make it again")
+    with pytest.raises(error, match=message):
+        corpus.open_(tmp_path, BYTES)
+
+
+def test_json_of_another_kind(tmp_path):
+    for about in ([], {}, {"tokenizer": BYTES.fingerprint, "files": 3}):
+        (tmp_path / "corpus.json").write_text(json.dumps(about), encoding="utf-8")
+        with pytest.raises(ValueError, match="damaged"):
+            corpus.open_(tmp_path, BYTES)
+
+
+@pytest.mark.parametrize("fails_at", [1, 2, 3])
+def test_a_full_disk_loses_nothing(encoded, tmp_path, monkeypatch, fails_at):
+    corpus.save(encoded, tmp_path, BYTES)
+    write, calls = Path.write_bytes, []
+
+    def full(path, data):
+        calls.append(path)
+        if len(calls) == fails_at:
+            write(path, data[: len(data) // 2])
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return write(path, data)
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(OSError, match="could not write.*Free some space") as caught:
+        corpus.save(corpus.encode(["other"], BYTES), tmp_path, BYTES)
+    assert caught.value.errno == errno.ENOSPC
+    np.testing.assert_array_equal(corpus.open_(tmp_path, BYTES).ids, encoded.ids)
+
+
+def test_a_folder_that_may_not_be_written_to(encoded, tmp_path):
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(OSError, match="could not write.*a folder that you may write to"):
+        corpus.save(encoded, tmp_path / "file" / "corpus", BYTES)
+
+
+# --- batches of documents -------------------------------------------------------------------------------------------
+
+
+def test_a_batch_by_hand():
+    small = corpus.encode(["abc", "d"], BYTES)
+    [(inputs, targets)] = corpus.evaluation_batches(small, BYTES, n_ctx=4)
+    end = BYTES.endoftext
+    assert inputs.tolist() == [[end, 97, 98, 99], [end, 100, end, end]]
+    assert targets.tolist() == [[97, 98, 99, end], [100, end, -100, -100]]
+    assert inputs.dtype == targets.dtype == np.int64
+
+
+@pytest.mark.parametrize("epoch", [0, 1, 7])
+def test_an_epoch_shows_every_document_once(documents, encoded, epoch):
+    batches = DocumentBatches(encoded, BYTES, 40, tokens_per_batch=200)
+    said = [text for step in range(len(batches)) for text in rows_as_text(batches[epoch * len(batches) + step])]
+    assert sorted(said) == sorted(documents) and said != documents
+
+
+def test_batches_have_about_the_size_asked_for(encoded):
+    batches = DocumentBatches(encoded, BYTES, 40, tokens_per_batch=200)
+    sizes = np.array([inputs.size for inputs, _ in batches])
+    assert sizes.max() <= 200 and np.sort(sizes)[1:].min() > 150  # one may be a rest
+    filled = sum((targets != corpus.IGNORE).sum() for _, targets in batches)
+    assert filled / sizes.sum() > 0.9  # little padding: rows of a batch have similar lengths
+    one_by_one = DocumentBatches(encoded, BYTES, 40, tokens_per_batch=1)
+    assert len(one_by_one) == 300 and all(len(inputs) == 1 for inputs, _ in one_by_one)
+
+
+def test_batches_depend_on_seed_and_step_alone(encoded):
+    first, again, other = (DocumentBatches(encoded, BYTES, 40, 200, seed) for seed in (1, 1, 2))
+    steps = [70, 3, 0, 70, 500, 3]
+    for step in steps:
+        np.testing.assert_array_equal(first[step], again[step])
+    for step in reversed(steps):
+        np.testing.assert_array_equal(first[step], again[step])
+    assert any(first.documents(step).tolist() != other.documents(step).tolist() for step in range(3))
+    n = len(first)
+    orders = [np.concatenate([first.documents(epoch * n + step) for step in range(n)]).tolist() for epoch in range(3)]
+    assert orders[0] != orders[1] != orders[2]
+    assert len(list(first)) == n
+
+
+def test_the_shuffle_is_the_same_on_every_machine():
+    """Raw numbers of PCG64 are promised never to change; these were drawn when this test was written."""
+    same = corpus.encode([f"{i:02d}" for i in range(12)], BYTES)
+    batches = DocumentBatches(same, BYTES, 8, tokens_per_batch=12, seed=5)
+    assert [batches.documents(step).tolist() for step in range(3)] == [[7, 8, 4, 11], [10, 0, 1, 9], [3, 5, 6, 2]]
+    assert WindowBatches(np.arange(1000), 2, 4, seed=5)[3][0][:, 0].tolist() == [167, 456, 818, 103]
+
+
+def test_documents_of_one_length_meet_in_every_combination():
+    """Who comes first in an epoch is uniform over the documents."""
+    same = corpus.encode(["a", "b", "c", "d", "e", "f"], BYTES)
+    batches = DocumentBatches(same, BYTES, 4, tokens_per_batch=2)
+    firsts = [batches.documents(6 * epoch)[0] for epoch in range(1200)]
+    assert chisquare(np.bincount(firsts, minlength=6)).pvalue > 1e-3
+
+
+def test_evaluation_batches_keep_the_order(documents, encoded):
+    batches = corpus.evaluation_batches(encoded, BYTES, 40, tokens_per_batch=200)
+    assert [text for batch in batches for text in rows_as_text(batch)] == documents
+    assert max(inputs.size for inputs, _ in batches) <= 200
+
+
+def test_a_document_longer_than_the_context(encoded):
+    longest = int(np.argmax(encoded.lengths))
+    n = int(encoded.lengths[longest])
+    assert DocumentBatches(encoded, BYTES, n_ctx=n + 1)
+    for use in (DocumentBatches, corpus.evaluation_batches):
+        with pytest.raises(
+            ValueError, match=f"document {longest} has {n} tokens, but at n_ctx = {n} at most {n - 1} fit"
+        ):
+            use(encoded, BYTES, n_ctx=n)
+
+
+@pytest.mark.parametrize("bad", [{"n_ctx": -1}, {"n_ctx": 0}, {"n_ctx": 40.0}, {"tokens_per_batch": 0}, {"seed": -1}])
+def test_bad_sizes_of_document_batches(encoded, bad):
+    with pytest.raises(ValueError, match=f"expected {next(iter(bad))} to be a whole number"):
+        DocumentBatches(encoded, BYTES, **{"n_ctx": 40, **bad})
+
+
+def test_bad_steps(encoded):
+    for batches in (DocumentBatches(encoded, BYTES, 40), WindowBatches(encoded.ids, 8, 2)):
+        for step in (-1, 1.5, True, None):
+            with pytest.raises(ValueError, match="expected step"):
+                batches[step]
+
+
+# --- batches of windows ---------------------------------------------------------------------------------------------
+
+
+def test_windows_of_a_long_text():
+    batches = WindowBatches(np.arange(1000), n_ctx=10, batch_size=4, seed=3)
+    assert len(batches) == 999 // 40
+    starts = []
+    for step in range(3000):
+        inputs, targets = batches[step]
+        assert inputs.shape == targets.shape == (4, 10) and inputs.dtype == targets.dtype == np.int64
+        assert np.all(np.diff(inputs) == 1) and np.all(targets == inputs + 1)
+        starts.extend(inputs[:, 0].tolist())
+    assert min(starts) == 0 and max(starts) == 989  # the last window ends with the last token
+    assert chisquare(np.bincount(starts, minlength=990)).pvalue > 1e-3
+    np.testing.assert_array_equal(batches[7], WindowBatches(list(range(1000)), 10, 4, seed=3)[7])
+
+
+def test_the_shortest_text():
+    inputs, targets = WindowBatches([5, 6, 7], n_ctx=2, batch_size=3)[0]
+    assert inputs.tolist() == [[5, 6]] * 3 and targets.tolist() == [[6, 7]] * 3
+    for use in (lambda ids: WindowBatches(ids, 3, 1), lambda ids: corpus.windows(ids, 3)):
+        for ids in ([5, 6, 7], []):
+            with pytest.raises(ValueError, match=rf"n_ctx \+ 1 = 4 tokens, got {len(ids)}"):
+                use(ids)
+
+
+@pytest.mark.parametrize("n", [9, 10, 11, 12, 13, 100])
+def test_windows_side_by_side_predict_every_token_once(n):
+    ids = np.arange(7, 7 + n, dtype=np.uint16)
+    batches = corpus.windows(ids, n_ctx=4, batch_size=2)
+    assert all(inputs.shape[1] == 4 and len(inputs) <= 2 for inputs, _ in batches)
+    inputs, targets = (np.concatenate(part) for part in zip(*batches, strict=True))
+    said = targets != corpus.IGNORE
+    assert targets[said].tolist() == ids[1:].tolist()
+    assert inputs[said].tolist() == ids[:-1].tolist()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (([1, 2, 3], -2, 1), "n_ctx"),
+        (([1, 2, 3], 2, 0), "batch_size"),
+        (([1, 2, -3], 2, 1), "at least 0, got -3"),
+        (([1.0, 2.0, 3.0], 2, 1), "float64"),
+        (([[1, 2, 3]] * 4, 2, 1), "1-dimensional"),
+    ],
+)
+def test_bad_windows(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        WindowBatches(*arguments)
+    with pytest.raises(ValueError, match=message):
+        corpus.windows(*arguments)
+
+
+@pytest.mark.skipif(not SHARED.exists(), reason="tinyshakespeare.txt lies beside the checkout on some machines only")
+def test_the_readers_own_text_in_few_lines():
+    [text] = corpus.read_text(SHARED)
+    tokenizer = tokens.train([text[:100_000]], 300)
+    inputs, targets = WindowBatches(corpus.encode([text], tokenizer).ids, n_ctx=64, batch_size=4)[0]
+    assert all(tokenizer.decode(row) in text for row in inputs) and inputs[0, 1:].tolist() == targets[0, :-1].tolist()
+
+
+# --- mixtures -------------------------------------------------------------------------------------------------------
+
+
+def test_a_mixture_follows_its_weights():
+    weights = [60, 22, 8, 8, 3]  # GPT-3, table 2.2, in percent (they sum to 101 as printed)
+    mixture = corpus.mixture_order([4000, 200, 120, 550, 30], weights, 30_000, np.random.default_rng(0))
+    counts = np.bincount(mixture.sources, minlength=5)
+    assert chisquare(counts, np.array(weights) / sum(weights) * 30_000).pvalue > 1e-3
+    np.testing.assert_allclose(mixture.shares, counts / 30_000)
+    np.testing.assert_allclose(mixture.epochs, counts / [4000, 200, 120, 550, 30])
+    pairs = mixture.sources[:-1] * 5 + mixture.sources[1:]  # one draw says nothing about the next
+    shares = np.array(weights) / sum(weights)
+    assert chisquare(np.bincount(pairs, minlength=25), np.outer(shares, shares).ravel() * 29_999).pvalue > 1e-3
+
+
+def test_every_item_comes_once_before_any_comes_again():
+    mixture = corpus.mixture_order([7, 40], [3, 1], 500, np.random.default_rng(1))
+    for source, size in enumerate([7, 40]):
+        items = mixture.items[mixture.sources == source]
+        rounds = [items[i : i + size].tolist() for i in range(0, len(items) - size + 1, size)]
+        assert len(rounds) > 1 and all(sorted(one) == list(range(size)) for one in rounds)
+        assert len({tuple(one) for one in rounds}) > 1
+        assert len(set(items[len(rounds) * size :].tolist())) == len(items) % size
+
+
+def test_a_source_of_weight_0_never_comes():
+    for weights in ([1, 0], [0, 1]):
+        mixture = corpus.mixture_order([3, 3], weights, 2000, np.random.default_rng(2))
+        assert mixture.shares.tolist() == [float(weight) for weight in weights]
+
+
+def test_the_order_comes_from_the_generator():
+    draw = [corpus.mixture_order([9, 9], [1, 1], 50, np.random.default_rng(seed)).items.tolist() for seed in (1, 1, 2)]
+    assert draw[0] == draw[1] != draw[2]
+
+
+@pytest.mark.parametrize(
+    ("sizes", "weights", "n_draws", "message"),
+    [
+        ([1, 2], [1], 5, "one weight for each source"),
+        ([], [], 5, "one weight for each source"),
+        ([1, 2], [1, -1], 5, "not negative"),
+        ([1, 2], [0, 0], 5, "not all 0"),
+        ([1, 2], [1, float("nan")], 5, "not negative"),
+        ([1, 0], [1, 1], 5, "n_per_source"),
+        ([1, 2], [1, 1], -5, "n_draws"),
+    ],
+)
+def test_bad_mixtures(sizes, weights, n_draws, message):
+    with pytest.raises(ValueError, match=message):
+        corpus.mixture_order(sizes, weights, n_draws, np.random.default_rng(0))
+
+
+# --- public texts ---------------------------------------------------------------------------------------------------
+
+TEXT = random.Random(4).randbytes(200_000)
+
+
+class Server(http.server.BaseHTTPRequestHandler):
+    """Serves TEXT; `server.plan` says how the next answers behave, `server.asked` records the Range headers."""
+
+    def do_GET(self):
+        plan = self.server.plan.pop(0) if self.server.plan else {}
+        asked = self.headers.get("Range")
+        self.server.asked.append(asked)
+        if "status" in plan:
+            self.send_error(plan["status"])
+            return
+        body = plan.get("body", TEXT)
+        first = int(asked.removeprefix("bytes=").removesuffix("-")) if asked and plan.get("ranges", True) else 0
+        self.send_response(206 if first else 200)
+        if first:
+            self.send_header("Content-Range", f"bytes {first}-{len(body) - 1}/{len(body)}")
+        if plan.get("length", True):
+            self.send_header("Content-Length", str(len(body) - first))
+        self.end_headers()
+        with contextlib.suppress(ConnectionError):  # the reader has hung up
+            self.wfile.write(body[first : plan.get("dies_at", len(body))])
+
+    def log_message(self, *arguments):
+        pass
+
+
+@pytest.fixture
+def server(monkeypatch):
+    text = corpus.PublicText("http://unused.invalid", hashlib.sha256(TEXT).hexdigest(), len(TEXT), "made here")
+    monkeypatch.setattr(corpus, "PUBLIC", {"noise": text})
+    monkeypatch.setenv("no_proxy", "*")
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Server) as running:
+        running.plan, running.asked = [], []
+        running.url = f"http://127.0.0.1:{running.server_port}/noise.txt"
+        thread = threading.Thread(target=running.serve_forever, args=(0.01,))
+        thread.start()
+        yield running
+        running.shutdown()
+        thread.join()
+
+
+def fetch(server, folder, **options):
+    return corpus.fetch("noise", folder, url=server.url, timeout=5, **options)
+
+
+def left_in(folder):
+    return {file.name for file in folder.iterdir()} - {"noise.lock"}
+
+
+def test_a_text_is_fetched_once(server, tmp_path):
+    path = fetch(server, tmp_path / "cache")
+    assert path == tmp_path / "cache" / "noise.txt" and path.read_bytes() == TEXT
+    assert fetch(server, tmp_path / "cache") == path
+    assert server.asked == [None] and left_in(tmp_path / "cache") == {"noise.txt"}
+
+
+def test_the_cache_folder_of_the_environment(server, tmp_path, monkeypatch):
+    monkeypatch.setenv("MINIGPT_CACHE", str(tmp_path))
+    assert corpus.fetch("noise", url=server.url) == tmp_path / "noise.txt"
+
+
+def test_a_cut_download_goes_on(server, tmp_path):
+    server.plan = [{"dies_at": 90_000}, {"dies_at": 150_000}]
+    assert fetch(server, tmp_path).read_bytes() == TEXT
+    assert server.asked == [None, "bytes=90000-", "bytes=150000-"]
+
+
+def test_a_cut_download_goes_on_another_day(server, tmp_path):
+    server.plan = [{"dies_at": 90_000}]
+    with pytest.raises(ConnectionError, match="90,000 of 200,000 bytes have arrived and are kept"):
+        fetch(server, tmp_path, tries=1)
+    assert left_in(tmp_path) == {"noise.part"}
+    assert fetch(server, tmp_path).read_bytes() == TEXT
+    assert server.asked == [None, "bytes=90000-"] and left_in(tmp_path) == {"noise.txt"}
+
+
+@pytest.mark.parametrize("length", [True, False])
+def test_a_server_that_cannot_start_in_the_middle(server, tmp_path, length):
+    server.plan = [{"dies_at": 90_000, "length": length}, {"ranges": False, "length": length}]
+    assert fetch(server, tmp_path).read_bytes() == TEXT
+    assert server.asked == [None, "bytes=90000-"]
+
+
+def test_a_part_that_was_complete_needs_no_network(server, tmp_path):
+    (tmp_path / "noise.part").write_bytes(TEXT)
+    assert fetch(server, tmp_path).read_bytes() == TEXT and server.asked == []
+
+
+@pytest.mark.parametrize("length", [True, False])
+def test_the_wrong_text_is_deleted_and_never_used(server, tmp_path, length):
+    server.plan = [{"body": bytes(len(TEXT)), "length": length}]
+    with pytest.raises(ValueError, match="not the text that was expected: SHA-256.*deleted and not used"):
+        fetch(server, tmp_path)
+    assert left_in(tmp_path) == set()
+
+
+def test_a_log_in_page_is_not_mistaken_for_the_text(server, tmp_path):
+    server.plan = [{"dies_at": 90_000}, {"body": b"<html>please log in</html>", "ranges": False}]
+    with pytest.raises(ValueError, match="another file .26 bytes, the text has 200000.: perhaps a log-in page"):
+        fetch(server, tmp_path)
+    assert (tmp_path / "noise.part").read_bytes() == TEXT[:90_000]
+
+
+def test_a_text_without_end_is_cut_off(server, tmp_path):
+    server.plan = [{"body": TEXT * 20, "length": False}]
+    with pytest.raises(ValueError, match="not the text that was expected"):
+        fetch(server, tmp_path)
+    assert left_in(tmp_path) == set()
+
+
+def test_errors_of_the_server(server, tmp_path):
+    server.plan = [{"status": 503}]
+    assert fetch(server, tmp_path / "a").read_bytes() == TEXT
+    server.plan = [{"status": 404}] * 3
+    with pytest.raises(ConnectionError, match="404"):
+        fetch(server, tmp_path / "b")
+
+
+def test_without_a_network(server, tmp_path):
+    server.url = "http://127.0.0.1:9/closed"
+    with pytest.raises(
+        ConnectionError, match="could not fetch.*by hand to .*noise.txt. The story world needs no network"
+    ):
+        fetch(server, tmp_path)
+    (tmp_path / "noise.txt").write_bytes(TEXT)
+    assert fetch(server, tmp_path).read_bytes() == TEXT  # copied by hand, as the message says
+
+
+def test_a_damaged_file_is_explained_and_fetched_again(server, tmp_path):
+    (tmp_path / "noise.txt").write_bytes(TEXT[:-1])
+    with pytest.warns(UserWarning, match="damaged"):
+        path = fetch(server, tmp_path)
+    assert path.read_bytes() == TEXT
+
+
+def test_two_notebooks_at_once(server, tmp_path):
+    threads = [threading.Thread(target=fetch, args=(server, tmp_path)) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert server.asked == [None] and (tmp_path / "noise.txt").read_bytes() == TEXT
+
+
+def test_a_full_disk_keeps_what_has_arrived(server, tmp_path, monkeypatch):
+    @contextlib.contextmanager
+    def full(path, mode):
+        with open(path, mode) as file:
+            if mode == "ab" and file.tell() > 100_000:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            yield file
+
+    monkeypatch.setattr(corpus, "open", full, raising=False)
+    with pytest.raises(OSError, match="could not write.*Free some space") as caught:
+        fetch(server, tmp_path)
+    assert caught.value.errno == errno.ENOSPC and left_in(tmp_path) == {"noise.part"}
+    monkeypatch.undo()
+    monkeypatch.setenv("no_proxy", "*")
+    part = (tmp_path / "noise.part").read_bytes()
+    assert len(part) > 100_000 and part == TEXT[: len(part)]
+
+
+def test_a_cache_folder_that_may_not_be_written_to(server, tmp_path):
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(OSError, match="could not write.*a folder that you may write to"):
+        fetch(server, tmp_path / "file" / "cache")
+
+
+def test_unknown_names(tmp_path):
+    with pytest.raises(ValueError, match=r"among \['tinyshakespeare'\], got 'war and peace'"):
+        corpus.fetch("war and peace", tmp_path)
+
+
+def test_the_table_of_public_texts():
+    for text in corpus.PUBLIC.values():
+        assert text.url.startswith("https://") and len(text.sha256) == 64 and text.n_bytes > 0 and text.licence
+
+
+@pytest.mark.skipif(not SHARED.exists(), reason="tinyshakespeare.txt lies beside the checkout on some machines only")
+def test_the_table_describes_the_real_file():
+    data = SHARED.read_bytes()
+    assert corpus.PUBLIC["tinyshakespeare"].n_bytes == len(data)
+    assert corpus.PUBLIC["tinyshakespeare"].sha256 == hashlib.sha256(data).hexdigest()
