@@ -1,0 +1,78 @@
+"""How quick are training and encoding, beside tiktoken's educational tokenizer? Both run in turn, in one process.
+
+    python benchmarks/tokens_speed.py                 # the story world
+    python benchmarks/tokens_speed.py my_book.txt     # a UTF-8 text, or a folder of them
+
+Read the ratios: the times depend on the machine. The two must learn the same tokens and give the same ids, or the
+comparison stops.
+"""
+
+import random
+import sys
+import time
+from functools import partial
+
+from tiktoken._educational import SimpleBytePairEncoding, bpe_train
+
+from minigpt import corpus, tokens, world
+
+N_REPEATS = 3
+
+
+def seconds(act) -> tuple[float, object]:
+    """How long it took, and what came out."""
+    begin = time.perf_counter()
+    result = act()
+    return time.perf_counter() - begin, result
+
+
+def side_by_side(what: str, ours, theirs) -> None:
+    """Run both in turn N_REPEATS times, compare what they return, print the best times and their ratio."""
+    mine, other = [], []
+    for _ in range(N_REPEATS):
+        time_ours, result_ours = seconds(ours)
+        time_theirs, result_theirs = seconds(theirs)
+        if result_ours != result_theirs:
+            sys.exit(f"{what}: the results differ, so their times say nothing")
+        mine.append(time_ours)
+        other.append(time_theirs)
+    ratio = min(other) / min(mine)
+    print(f"{what:<44} ours {min(mine):8.4f} s   educational {min(other):8.4f} s   ratio {ratio:7.1f}")
+
+
+def main() -> None:
+    if len(sys.argv) > 1:
+        texts = corpus.read_text(sys.argv[1])
+    else:
+        texts = list(world.documents(12_000, random.Random(0)))
+    n_bytes = sum(len(text.encode("utf-8")) for text in texts)
+    took, tokenizer = seconds(partial(tokens.train, texts, 1024))
+    print(f"training on all {n_bytes / 1e6:.2f} MB, n_vocab {tokenizer.n_vocab}: {took:.2f} s")
+
+    part = "".join(texts)[:20_000]  # the educational trainer needs about a minute for a megabyte and 100 merges
+    n_ranks = tokens.train([part], 256 + 200).n_vocab - len(tokens.SPECIALS)
+    side_by_side(
+        f"training, {len(part):,} characters, {n_ranks - 256} merges",
+        lambda: tokens.train([part], n_ranks + len(tokens.SPECIALS)).ranks,
+        lambda: bpe_train(part, n_ranks, tokens.PATTERN, visualise=None),
+    )
+    long = "".join(texts)[:200_000]
+    slow = SimpleBytePairEncoding(pat_str=tokens.PATTERN, mergeable_ranks=tokenizer.ranks)
+    tokenizer.encode("")  # builds the encoding
+    side_by_side(
+        f"encoding, {len(long):,} characters",
+        lambda: tokenizer.encode(long),
+        lambda: slow.encode(long, visualise=None),
+    )
+    took, encoded = seconds(partial(corpus.encode, texts, tokenizer))
+    print(f"encoding {len(texts):,} documents, {encoded.n_tokens:,} tokens: {took:.2f} s")
+    if max(encoded.lengths) < 2048:
+        took, batches = seconds(partial(corpus.DocumentBatches, encoded, tokenizer, 2048))
+        took_epoch, _ = seconds(lambda: [batch for batch in batches])
+        print(
+            f"batches: made in {took * 1e3:.0f} ms; one batch of {len(batches):,} takes {took_epoch / len(batches) * 1e6:.0f} µs"
+        )
+
+
+if __name__ == "__main__":
+    main()
