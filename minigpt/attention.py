@@ -1,0 +1,126 @@
+"""Attention: every position asks, all positions it may see answer, and the answers are mixed.
+
+Floor 0 of the east wing. The formula first, as the paper writes it; then many heads side by side; then the cache
+that lets a model read a text token by token without reading it again from the start.
+"""
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+def causal_mask(T: int, device: torch.device | None = None) -> Tensor:
+    """Position t may see positions 0 to t, and none that come later.
+
+    Shapes: result (T, T) bool; row = the position that looks, column = the position looked at, True = may be seen.
+    Source: Vaswani et al. 2017, section 3.2.3; GPT-1, section 3.1 (the decoder it takes from Liu et al. 2018).
+    Differs: a mask of True and False where the paper adds 0 and minus infinity to the scores.
+
+    >>> causal_mask(3).int().tolist()
+    [[1, 0, 0], [1, 1, 0], [1, 1, 1]]
+    """
+    return torch.ones(T, T, dtype=torch.bool, device=device).tril()
+
+
+def attention(
+    q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None, dropout: float = 0.0
+) -> tuple[Tensor, Tensor]:
+    """Each query is compared with every key it may see; the values are averaged with the softmax of those scores.
+
+        weights = softmax(q k^T / sqrt(d_head) + mask),   out = weights v
+
+    Shapes: q (..., T, d_head), k and v (..., T_k, d_head), mask broadcastable to (..., T, T_k) with True where the
+    query may see the key; out (..., T, d_head), weights (..., T, T_k) before dropout, each row adding to 1.
+    Errors: a query that may see nothing gets nan, since there is nothing to average.
+    Source: Vaswani et al. 2017, section 3.2.1, equation 1; dropout on the weights: GPT-1, section 4.1.
+    Differs: nothing; "+ mask" adds minus infinity wherever mask is False.
+
+    Two keys fit equally well, so the values are averaged half and half:
+    >>> q, k, v = torch.zeros(1, 2), torch.ones(2, 2), torch.tensor([[0.0, 2.0], [4.0, 6.0]])
+    >>> out, weights = attention(q, k, v)
+    >>> out.tolist(), weights.tolist()
+    ([[2.0, 4.0]], [[0.5, 0.5]])
+    """
+    scores = q @ k.transpose(-2, -1) / math.sqrt(q.shape[-1])  # (..., T, T_k)
+    if mask is not None:
+        scores = scores.masked_fill(~mask, -math.inf)
+    weights = scores.softmax(dim=-1)  # (..., T, T_k)
+    return F.dropout(weights, dropout) @ v, weights
+
+
+class KeyValueCache:
+    """The keys and values that one attention layer has already computed for the positions read so far."""
+
+    def __init__(self):
+        self.k: Tensor | None = None  # (B, H, n_past, d_head), or None before the first token
+        self.v: Tensor | None = None
+
+    @property
+    def n_past(self) -> int:
+        """How many positions have been read."""
+        return 0 if self.k is None else self.k.shape[2]
+
+    def append(self, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+        """Add the keys and values of T new positions and give back those of all positions.
+
+        Shapes: k and v (B, H, T, d_head); results (B, H, n_past + T, d_head).
+        Errors: ValueError if the number of rows B is not that of the text read so far.
+        """
+        if self.k is not None:
+            if self.k.shape[0] != k.shape[0]:
+                raise ValueError(f"this cache holds {self.k.shape[0]} rows of text, but {k.shape[0]} came")
+            k, v = torch.cat([self.k, k], dim=2), torch.cat([self.v, v], dim=2)
+        self.k, self.v = k, v
+        return k, v
+
+
+class MultiHeadAttention(nn.Module):
+    """H heads attend side by side, each in its own d_head of the d_model numbers, and a last matrix joins them.
+
+        head_i = attention(x W_q,i, x W_k,i, x W_v,i),   out = concat(head_1 ... head_H) W_o,   d_head = d_model / H
+
+    Shapes: x and out (B, T, d_model). W_qkv holds W_q, W_k and W_v of all heads, in this order.
+    Errors: ValueError if n_heads does not divide d_model.
+    Source: Vaswani et al. 2017, section 3.2.2; GPT-1, section 4.1: 12 heads in 768 numbers.
+    Differs: biases are added, as in OpenAI's released code; the weights are torch's usual ones until a model
+    draws its own.
+    """
+
+    def __init__(self, d_model: int, n_heads: int, dropout: float = 0.0, causal: bool = True):
+        super().__init__()
+        if n_heads < 1 or d_model % n_heads:
+            raise ValueError(f"d_model must be a multiple of n_heads, but d_model = {d_model} and n_heads = {n_heads}")
+        self.n_heads, self.dropout, self.causal = n_heads, dropout, causal
+        self.W_qkv = nn.Linear(d_model, 3 * d_model)
+        self.W_o = nn.Linear(d_model, d_model)
+
+    def forward(
+        self,
+        x: Tensor,
+        cache: KeyValueCache | None = None,
+        visible: Tensor | None = None,
+        return_weights: bool = False,
+    ) -> Tensor | tuple[Tensor, Tensor]:
+        """Let the positions of x attend, to those in the cache and to each other.
+
+        Shapes: x (B, T, d_model); visible (B, T) bool, False for padding that nobody may look at (padding on the
+        right needs none in a causal model); result (B, T, d_model), with return_weights also (B, H, T, n_past + T).
+        """
+        B, T, d = x.shape
+        q, k, v = self.W_qkv(x).view(B, T, 3, self.n_heads, -1).permute(2, 0, 3, 1, 4)  # each (B, H, T, d_head)
+        if cache is not None:
+            k, v = cache.append(k, v)  # (B, H, n_past + T, d_head)
+        mask = self._mask(T, k.shape[2], visible, x.device)
+        out, weights = attention(q, k, v, mask, self.dropout if self.training else 0.0)
+        out = self.W_o(out.transpose(1, 2).reshape(B, T, d))  # (B, T, d_model)
+        return (out, weights) if return_weights else out
+
+    def _mask(self, T: int, T_k: int, visible: Tensor | None, device: torch.device) -> Tensor | None:
+        """Who may see whom: (T, T_k), or (B, 1, T or 1, T_k) with padding, or None for everybody."""
+        mask = causal_mask(T_k, device)[T_k - T :] if self.causal and T > 1 else None  # the newest may see all
+        if visible is not None:
+            seen = visible[:, None, None, :]  # (B, 1, 1, T_k)
+            mask = seen if mask is None else mask & seen
+        return mask

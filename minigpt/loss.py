@@ -1,0 +1,143 @@
+"""Losses: what is made small in training, in nats.
+
+Floor 0 of the east wing. GPT-1 writes its objectives as log-likelihoods to be made large; here each is a loss:
+the sign is turned, and the sum is a mean, so that the numbers can be compared between batches and with the floor.
+"""
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+IGNORED = -100  # the target where nothing is to be predicted (padding, or a token that BERT did not hide)
+
+
+def lm_loss(logits: Tensor, targets: Tensor) -> Tensor:
+    """How surprised the model is by the next token, on average.
+
+        L1 = - mean over t of log P(u_t | u_1 ... u_{t-1})
+
+    Shapes: logits (..., V), targets (...) with -100 where nothing is predicted; result one number.
+    Unit: nats per token.
+    Errors: ValueError if the shapes do not fit, a target is no token id, or every target is -100.
+    Source: GPT-1, section 3.1, equation 1; with mask_tokens' targets, BERT's masked LM (section 3.1, task 1).
+    Differs: a mean to be made small where the paper has a sum to be made large.
+
+    Between two equally likely tokens each costs log 2; the -100 costs nothing:
+    >>> round(lm_loss(torch.zeros(1, 3, 2), torch.tensor([[0, 1, -100]])).item(), 4)
+    0.6931
+    """
+    _check(logits, targets)
+    if (targets == IGNORED).all():
+        raise ValueError(f"lm_loss needs at least one target to predict, but all {targets.numel()} are {IGNORED}")
+    return F.cross_entropy(logits.flatten(0, -2), targets.flatten(), ignore_index=IGNORED)
+
+
+def token_logps(logits: Tensor, targets: Tensor) -> Tensor:
+    """The log-probability that the model gives to each target.
+
+        log P(u_t | u_1 ... u_{t-1})
+
+    Shapes: logits (..., V), targets (...); result (...), 0 where the target is -100.
+    Unit: nats.
+    Errors: ValueError if the shapes do not fit or a target is no token id.
+    Source: GPT-1, section 3.1, the terms of equation 1. Differs: nothing.
+
+    >>> token_logps(torch.tensor([[0.0, 0.0], [5.0, 5.0]]), torch.tensor([1, -100]))
+    tensor([-0.6931,  0.0000])
+    """
+    _check(logits, targets)
+    ignored = targets == IGNORED
+    logps = logits.log_softmax(dim=-1).gather(-1, targets.masked_fill(ignored, 0)[..., None])[..., 0]  # (...)
+    return logps.masked_fill(ignored, 0.0)
+
+
+def task_loss(logits: Tensor, labels: Tensor) -> Tensor:
+    """How surprised the model is by the right label, on average.
+
+        L2 = - mean over (x, y) of log P(y | x_1 ... x_m)
+
+    Shapes: logits (B, C), one number per class or per candidate answer; labels (B,); result one number.
+    Unit: nats per example.
+    Errors: ValueError if the shapes do not fit or a label is not in 0 ... C-1.
+    Source: GPT-1, section 3.2, equation 4. Differs: a mean to be made small; the paper has a sum to be made large.
+    """
+    if logits.ndim != 2:
+        raise ValueError(f"task_loss needs logits of shape (B, C), but they have shape {tuple(logits.shape)}")
+    _check(logits, labels)
+    if (labels == IGNORED).any():
+        raise ValueError(f"every example needs a label from 0 to {logits.shape[-1] - 1}, but there is a {IGNORED}")
+    return F.cross_entropy(logits, labels)
+
+
+def joint_loss(task: Tensor, lm: Tensor, aux_weight: float = 0.5) -> Tensor:
+    """The task counts in full, and reading on as a language model counts a little.
+
+        L3 = L2 + lambda L1
+
+    Shapes: task (L2), lm (L1) and the result are one number each; aux_weight is lambda.
+    Unit: nats (per example and per token, added as the paper adds them).
+    Errors: ValueError if aux_weight is negative.
+    Source: GPT-1, section 3.2, equation 5; lambda = 0.5: section 4.1.
+    Differs: L1 and L2 are means, so lambda weighs a token against an example whatever the lengths.
+
+    >>> joint_loss(torch.tensor(1.0), torch.tensor(3.0)).item()
+    2.5
+    """
+    if not aux_weight >= 0:
+        raise ValueError(f"aux_weight must be at least 0, but it is {aux_weight}")
+    return task + aux_weight * lm
+
+
+def mask_tokens(
+    inputs: Tensor,
+    mask_id: int,
+    n_vocab: int,
+    generator: torch.Generator,
+    fraction: float = 0.15,
+    protect: tuple[int, ...] = (),
+) -> tuple[Tensor, Tensor]:
+    """Hide some tokens of each row for a model to guess: BERT's masked language model.
+
+    In each row round(fraction n) of its n tokens are chosen, at least one. A chosen token becomes mask_id with
+    probability 0.8, any token of the vocabulary with 0.1, and stays itself with 0.1; it is the target in all cases.
+
+    Shapes: inputs (B, T) ids; results inputs' (B, T) and targets (B, T), -100 where no token was chosen. Tokens in
+    `protect` (padding, specials) are never chosen.
+    Errors: ValueError if fraction is not in (0, 1], mask_id is no id, or no row has a token that may be chosen.
+    Source: BERT (Devlin et al. 2018), section 3.1, task 1, and appendix A.1.
+    Differs: nothing in the rule; BERT masks a text once for all epochs or ten times, here each call draws anew.
+    """
+    if not 0 < fraction <= 1:
+        raise ValueError(f"fraction must be above 0 and at most 1, but it is {fraction}")
+    if not 0 <= mask_id < n_vocab:
+        raise ValueError(f"mask_id must be a token id from 0 to {n_vocab - 1}, but it is {mask_id}")
+    protected = torch.isin(inputs, torch.tensor(protect, dtype=inputs.dtype, device=inputs.device))  # (B, T)
+    n_free = (~protected).sum(dim=1, keepdim=True)  # (B, 1)
+    if not n_free.any():
+        raise ValueError("mask_tokens needs at least one token that may be hidden, but all are protected")
+    n_chosen = (fraction * n_free.double()).round().long().clamp(min=1)  # (B, 1)
+    order = _rand(inputs, generator).masked_fill(protected, 2.0).argsort(dim=1).argsort(dim=1)  # (B, T) rank in row
+    chosen = (order < n_chosen) & ~protected  # (B, T)
+    u = _rand(inputs, generator)  # (B, T)
+    random_ids = (_rand(inputs, generator) * n_vocab).long()  # (B, T)
+    masked = inputs.masked_fill(chosen & (u < 0.8), mask_id)
+    masked = torch.where(chosen & (u >= 0.8) & (u < 0.9), random_ids.to(inputs.dtype), masked)
+    return masked, inputs.masked_fill(~chosen, IGNORED)
+
+
+def _rand(like: Tensor, generator: torch.Generator) -> Tensor:
+    """Numbers in [0, 1) of the shape of `like`, drawn where the generator lives."""
+    drawn = torch.rand(like.shape, dtype=torch.float64, generator=generator, device=generator.device)
+    return drawn.to(like.device)
+
+
+def _check(logits: Tensor, targets: Tensor) -> None:
+    if logits.shape[:-1] != targets.shape:
+        raise ValueError(
+            f"logits must have the shape of targets and one more axis for the vocabulary, "
+            f"but logits are {tuple(logits.shape)} and targets {tuple(targets.shape)}"
+        )
+    V = logits.shape[-1]
+    wrong = ((targets < 0) | (targets >= V)) & (targets != IGNORED)
+    if wrong.any():
+        raise ValueError(f"targets must be from 0 to {V - 1}, or {IGNORED}, but there is a {targets[wrong][0].item()}")
