@@ -310,8 +310,8 @@ def announce(build, index, extras):
           % (megabytes, gigabytes))
     print("except that pip keeps the downloads in its cache.")
     if build == "cpu" and index is None and platform.system() == "Linux":
-        print("PyTorch's own index does not answer, so pip's usual one is asked. Unless your pip is configured to offer"
-              "\na CPU build, that is the CUDA build: about %d MB and %.1f GB instead. Ctrl-C stops it." % SIZES["cuda"])
+        print("PyTorch's own index does not answer, so pip's usual one is asked. Unless your pip is configured to offer")
+        print("a CPU build, that is the CUDA build: about %d MB and %.1f GB instead. Ctrl-C stops it." % SIZES["cuda"])
     print("")
     free = shutil.disk_usage(ROOT).free / 1e9
     if free < gigabytes + 0.5:
@@ -460,7 +460,7 @@ def diagnose(facts):
     needs = 0.5 if facts["action"] in ("keep", "update") else 2.0
     report.append(("Free disk", "%.1f GB" % disk, None if disk >= needs else
                    "free some space: this needs about %.1f GB" % needs))
-    report.append(("Chapters", "%d notebooks" % facts["chapters"], None if facts["chapters"] else
+    report.append(("Chapters", "%d" % facts["chapters"], None if facts["chapters"] else
                    "this checkout is not complete; clone it again"))
     todo = {"keep": None, "make": "run  python3 start.py  to make it",
             "set aside": "run  python3 start.py : it keeps that folder under another name and makes its own"}
@@ -518,8 +518,8 @@ def cache_entries(folder):
     """The trained models in the cache folder; nothing else that may lie there."""
     if not os.path.isdir(folder):
         return []
-    names = [n for n in os.listdir(folder) if re.match(r"[A-Za-z0-9][A-Za-z0-9_-]*-[0-9a-f]{16}(\.partial|\.lock)?$", n)]
-    return [os.path.join(folder, n) for n in sorted(names)]
+    entry = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*-[0-9a-f]{16}(\.partial|\.lock)?$")  # as checkpoint names them
+    return [os.path.join(folder, name) for name in sorted(os.listdir(folder)) if entry.match(name)]
 
 
 def run_clean_cache():
@@ -554,6 +554,11 @@ def main(argv):
         return run(options)
     except Problem as problem:
         print("\n%s" % problem, file=sys.stderr)
+        return 1
+    except OSError as error:
+        print("\n%s\nminiGPT writes only into its own folder, %s; make sure that you may write there, that the disk is"
+              "\nnot full, and that no other program has its files open. Then run this again." % (error, ROOT),
+              file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("\nStopped. Run it again to go on.", file=sys.stderr)

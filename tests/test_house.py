@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).parent.parent / "minigpt"
 WEST = {"lexicon": 0, "grammar": 0, "tokens": 0, "papers": 0, "world": 1, "corpus": 1, "truth": 2, "tasks": 2}
 EAST = {"attention": 0, "loss": 0, "model": 1, "sample": 1, "train": 2, "checkpoint": 2}
 ROOF = {"show", "progress", "widgets"}
-LATER = {"scaling", "vision", "reward", "ppo", "widgets"}  # planned for later chapters; each gets a floor when it is built
+LATER = {"scaling", "vision", "reward", "ppo", "widgets"}  # planned; each gets a floor when it is built
 
 WEST_NEVER = {"torch", "transformers", "safetensors", "matplotlib", "ipywidgets", "IPython"}
 EAST_NEVER = {"tiktoken", "regex", "transformers", "matplotlib", "ipywidgets", "IPython"}
@@ -114,8 +114,25 @@ def test_everything_public_says_what_it_is(room):
     assert [node.name for node in defined if not node.name.startswith("_") and not ast.get_docstring(node)] == []
 
 
-DRAWS = {"rand", "randn", "randint", "randperm", "multinomial", "bernoulli", "normal", "rand_like", "randn_like",
-         "normal_", "uniform_", "bernoulli_", "random_", "exponential_", "trunc_normal_", "poisson"}
+DRAWS = {
+    "rand",
+    "randn",
+    "randint",
+    "randperm",
+    "multinomial",
+    "bernoulli",
+    "normal",
+    "rand_like",
+    "randn_like",
+    "normal_",
+    "uniform_",
+    "bernoulli_",
+    "random_",
+    "exponential_",
+    "trunc_normal_",
+    "poisson",
+}
+NUMPY = ("np.random", "numpy.random")
 SEEDS = {"manual_seed", "manual_seed_all", "seed_all", "set_rng_state"}
 
 
@@ -146,10 +163,16 @@ def global_chance(tree: ast.AST) -> list[str]:
         generator_made = isinstance(call.func, ast.Attribute) and owner.split(".")[-1] in ("generator", "rng")
         hidden = (
             name == "print"
-            or last in SEEDS and not generator_made and call not in forked
-            or owner == "random" and last not in ("Random",)
-            or owner in ("np.random", "numpy.random") and last not in ("default_rng", "Generator", "PCG64", "SeedSequence")
-            or last in DRAWS and not generator_made and owner not in ("np.random", "numpy.random", "random")
+            or last in SEEDS
+            and not generator_made
+            and call not in forked
+            or owner == "random"
+            and last not in ("Random",)
+            or owner in NUMPY
+            and last not in ("default_rng", "Generator", "PCG64", "SeedSequence")
+            or last in DRAWS
+            and not generator_made
+            and owner not in (*NUMPY, "random")
             and "generator" not in keywords
         )
         if hidden:

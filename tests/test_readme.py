@@ -24,7 +24,7 @@ def paths_named(text: str) -> set[str]:
     targets = [target for target in re.findall(r"\]\(([^)\s]+)\)", text) if "://" not in target]
     words = [word for code in quoted for word in code.split()]
     known = re.compile(r"[\w.-]+(/[\w.-]*)+|[\w-]+\.(py|md|txt|toml|yml|cff|ipynb)")
-    return {w for w in words + targets if known.fullmatch(w) and not w.startswith(".venv") and "://" not in w} | set(targets)
+    return {w for w in words if known.fullmatch(w) and not w.startswith(".venv")} | set(targets)
 
 
 def test_every_path_named_exists():
@@ -68,7 +68,7 @@ def test_the_chapter_table_lists_every_chapter():
 
 
 def test_nothing_is_left_to_fill_in():
-    assert "TODO" not in README
+    assert [line for line in README.splitlines() if "TODO" in line] == []
 
 
 def test_every_start_command_in_the_readme_is_understood():

@@ -59,6 +59,17 @@ def test_constraints_pin_every_dependency_inside_its_range(python, platform):
             assert any(s.operator == ">=" for s in requirement.specifier), f"{requirement.name} has no lower bound"
 
 
+def test_the_lowest_versions_are_those_of_pyproject():
+    lines = subprocess.run([sys.executable, str(ROOT / "tools" / "lowest.py")], capture_output=True, encoding="utf-8")
+    lowest = {Requirement(line).name: Requirement(line) for line in lines.stdout.splitlines()}
+    everything = PROJECT["dependencies"] + PROJECT["optional-dependencies"]["test"]
+    assert len(lowest) == len(everything) and "numpy==1.26.0" in lines.stdout
+    for line in everything:
+        requirement = Requirement(line)
+        (pin,) = lowest[requirement.name].specifier
+        assert pin.operator == "==" and requirement.specifier.contains(pin.version)
+
+
 def test_torch_is_pinned_without_a_build():
     assert pins("3.11", "linux")["torch"] == "2.13.0"
 
@@ -116,8 +127,18 @@ def test_licences_are_the_ones_announced():
 
 def newer_than_python_2_7(tree: ast.AST) -> list[str]:
     """Syntax in a tree that Python 2.7 cannot read."""
-    modern = (ast.JoinedStr, ast.AnnAssign, ast.NamedExpr, ast.Nonlocal, ast.AsyncFunctionDef, ast.Await, ast.Match,
-              ast.YieldFrom, ast.MatMult, ast.Starred)
+    modern = (
+        ast.JoinedStr,
+        ast.AnnAssign,
+        ast.NamedExpr,
+        ast.Nonlocal,
+        ast.AsyncFunctionDef,
+        ast.Await,
+        ast.Match,
+        ast.YieldFrom,
+        ast.MatMult,
+        ast.Starred,
+    )
     found = []
     for node in ast.walk(tree):
         line = getattr(node, "lineno", 0)
@@ -144,11 +165,22 @@ def test_start_can_be_read_by_python_2():
     assert newer_than_python_2_7(tree) == []
     assert not re.search(rb"\d_\d", re.sub(rb'"[^"\n]*"', b"", source))  # 10_000
     at_top = {alias.name for node in tree.body if isinstance(node, ast.Import) for alias in node.names}
-    assert at_top <= {"argparse", "glob", "hashlib", "json", "os", "platform", "re", "shutil", "subprocess", "sys", "time"}
+    assert at_top <= set("argparse glob hashlib json os platform re shutil subprocess sys time".split())
 
 
-@pytest.mark.parametrize("source", ["f'{x}'", "x: int = 1", "def f(*, a): pass", "def f() -> int: pass", "raise A from b",
-                                    "print(*x)", "{**a}", "(y := 1)"])
+@pytest.mark.parametrize(
+    "source",
+    [
+        "f'{x}'",
+        "x: int = 1",
+        "def f(*, a): pass",
+        "def f() -> int: pass",
+        "raise A from b",
+        "print(*x)",
+        "{**a}",
+        "(y := 1)",
+    ],
+)
 def test_the_reader_of_old_syntax_is_able_to_refuse(source):
     assert newer_than_python_2_7(ast.parse(source))
 
@@ -184,7 +216,7 @@ def test_a_better_python_on_the_path_is_named(tmp_path):
 
 def test_the_wrong_python_ends_with_code_2_and_touches_nothing(tmp_path):
     (tmp_path / "start.py").write_bytes((ROOT / "start.py").read_bytes())
-    pretend = "import sys; sys.version_info = (3, 9, 1); sys.argv = ['start.py']; import runpy; runpy.run_path('start.py', run_name='__main__')"
+    pretend = "import runpy, sys; sys.version_info = (3, 9, 1); runpy.run_path('start.py', run_name='__main__')"
     done = subprocess.run([sys.executable, "-B", "-c", pretend], cwd=tmp_path, capture_output=True, encoding="utf-8")
     assert done.returncode == 2 and "this is Python 3.9.1" in done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["start.py"]
@@ -199,11 +231,17 @@ def test_options():
     opened = start.parse_options(["--no-browser", "--port", "8899", "--cpu"])
     assert (opened.no_browser, opened.port, opened.torch) == (True, 8899, "cpu")
     tested = start.parse_options(["test", "--chapters", "--cuda", "--", "-x", "-k", "tokens"])
-    assert (tested.command, tested.chapters, tested.torch, tested.rest) == ("test", True, "cuda", ["-x", "-k", "tokens"])
+    assert (tested.command, tested.chapters, tested.torch, tested.rest) == (
+        "test",
+        True,
+        "cuda",
+        ["-x", "-k", "tokens"],
+    )
 
 
-@pytest.mark.parametrize("argv", [["tset"], ["--cpu", "--cuda"], ["--port", "x"], ["--port", "70000"], ["--chapters"],
-                                  ["check", "--", "-x"]])
+@pytest.mark.parametrize(
+    "argv", [["tset"], ["--cpu", "--cuda"], ["--port", "x"], ["--port", "70000"], ["--chapters"], ["check", "--", "-x"]]
+)
 def test_wrong_options_are_refused(argv, capsys):
     with pytest.raises(SystemExit) as stop:
         start.parse_options(argv)
@@ -231,8 +269,10 @@ def test_test_runs_the_tests_then_every_notebook(tmp_path):
         start.test_commands(start.parse_options(["test"]), str(tmp_path / "chapters" / "solutions"))
 
 
-@pytest.mark.parametrize(("codes", "rest", "expected"), [
-    ([0, 0], [], 0), ([1, 0], [], 1), ([0, 1], [], 1), ([5, 0], [], 1), ([5, 0], ["-k", "x"], 0), ([2, 2], [], 1)])
+@pytest.mark.parametrize(
+    ("codes", "rest", "expected"),
+    [([0, 0], [], 0), ([1, 0], [], 1), ([0, 1], [], 1), ([5, 0], [], 1), ([5, 0], ["-k", "x"], 0), ([2, 2], [], 1)],
+)
 def test_one_failure_fails_the_whole_and_hides_nothing(codes, rest, expected, monkeypatch, capsys):
     ran = []
     monkeypatch.setattr(start, "test_commands", lambda options: [("first", [0]), ("second", [1])])
@@ -454,8 +494,11 @@ def test_a_strangers_environment_is_kept_under_another_name(monkeypatch, tmp_pat
 
 def test_an_empty_folder_is_simply_filled(monkeypatch, tmp_path):
     pretend = Pretend(monkeypatch, tmp_path)
-    monkeypatch.setattr(start, "create", lambda venv, python: (pretend.calls.append("create"),
-                                                               start.write_marker(venv, {"complete": False})))
+    monkeypatch.setattr(
+        start,
+        "create",
+        lambda venv, python: (pretend.calls.append("create"), start.write_marker(venv, {"complete": False})),
+    )
     Path(pretend.venv).mkdir()
     assert pretend.run() == ["create", "pip"] and len(list(tmp_path.iterdir())) == 1
 
@@ -517,13 +560,25 @@ def test_problems_and_ctrl_c_end_with_a_sentence(monkeypatch, capsys):
 
     monkeypatch.setattr(start, "prepare", problem)
     assert start.main([]) == 1 and "do this" in capsys.readouterr().err
+
+    def no_permission(options):
+        raise PermissionError(13, "Permission denied", "the/folder")
+
+    monkeypatch.setattr(start, "prepare", no_permission)
+    assert start.main([]) == 1 and "make sure that you may write there" in capsys.readouterr().err
     monkeypatch.setattr(start, "prepare", stop)
     assert start.main([]) == 130 and "again" in capsys.readouterr().err
 
 
 def test_variables_that_lead_astray_are_dropped():
-    env = start.clean_environ({"PYTHONPATH": "x", "PYTHONHOME": "x", "PIP_USER": "1", "PATH": "p", "PIP_CERT": "c"}, "v")
-    assert env == {"PATH": os.path.dirname(start.venv_python("v")) + os.pathsep + "p", "PIP_CERT": "c", "OMP_NUM_THREADS": "1"}
+    env = start.clean_environ(
+        {"PYTHONPATH": "x", "PYTHONHOME": "x", "PIP_USER": "1", "PATH": "p", "PIP_CERT": "c"}, "v"
+    )
+    assert env == {
+        "PATH": os.path.dirname(start.venv_python("v")) + os.pathsep + "p",
+        "PIP_CERT": "c",
+        "OMP_NUM_THREADS": "1",
+    }
     assert start.clean_environ({"OMP_NUM_THREADS": "2"}, "v")["OMP_NUM_THREADS"] == "2"
 
 
@@ -547,11 +602,32 @@ def test_clean_cache_knows_the_names_that_the_cache_gives(tmp_path):
 
 # --- the doctor -----------------------------------------------------------------------------------------------------
 
-INSIDE = {"executable": "/here/.venv/bin/python", "python": "3.11.7", "kernel": "/here/.venv/bin/python",
-          "versions": [["torch", "2.13.0"], ["numpy", "2.4.6"]], "not_as_pinned": [], "memory_gb": 8.0, "cores": 2,
-          "threads": 1, "device": "CPU", "torch_error": None, "cache": "/cache", "cache_mb": 3.2, "cache_error": None}
-FACTS = {"python": [3, 11, 7], "executable": "/usr/bin/python3", "action": "keep", "reason": "everything is in place",
-         "system": "Linux x86_64", "disk_gb": 20.0, "nvidia": False, "chapters": 2, "inside": INSIDE}
+INSIDE = {
+    "executable": "/here/.venv/bin/python",
+    "python": "3.11.7",
+    "kernel": "/here/.venv/bin/python",
+    "versions": [["torch", "2.13.0"], ["numpy", "2.4.6"]],
+    "not_as_pinned": [],
+    "memory_gb": 8.0,
+    "cores": 2,
+    "threads": 1,
+    "device": "CPU",
+    "torch_error": None,
+    "cache": "/cache",
+    "cache_mb": 3.2,
+    "cache_error": None,
+}
+FACTS = {
+    "python": [3, 11, 7],
+    "executable": "/usr/bin/python3",
+    "action": "keep",
+    "reason": "everything is in place",
+    "system": "Linux x86_64",
+    "disk_gb": 20.0,
+    "nvidia": False,
+    "chapters": 2,
+    "inside": INSIDE,
+}
 
 
 def advice(facts):
@@ -560,11 +636,26 @@ def advice(facts):
 
 def test_a_healthy_computer_gets_every_line_and_no_advice():
     report = start.diagnose(FACTS)
-    assert [label for label, _, _ in report] == ["Python", "System", "Free disk", "Chapters", "Environment", "Interpreter",
-                                                 "Kernel", "Versions", "Device", "Free memory", "Model cache"]
+    assert [label for label, _, _ in report] == [
+        "Python",
+        "System",
+        "Free disk",
+        "Chapters",
+        "Environment",
+        "Interpreter",
+        "Kernel",
+        "Versions",
+        "Device",
+        "Free memory",
+        "Model cache",
+    ]
     assert advice(FACTS) == {}
     found = {label: text for label, text, _ in report}
-    assert "3.11.7" in found["Python"] and "torch 2.13.0" in found["Versions"] and found["Device"] == "CPU, 2 cores, 1 thread"
+    assert (
+        "3.11.7" in found["Python"]
+        and "torch 2.13.0" in found["Versions"]
+        and found["Device"] == "CPU, 2 cores, 1 thread"
+    )
 
 
 @pytest.mark.parametrize(
@@ -601,7 +692,9 @@ def test_the_doctors_exit_code_and_page(monkeypatch, capsys):
 
 def test_the_doctors_facts_from_within(monkeypatch, tmp_path):
     env = {**os.environ, "MINIGPT_CACHE": str(tmp_path / "cache")}
-    done = subprocess.run([sys.executable, str(ROOT / "tools" / "facts.py")], capture_output=True, encoding="utf-8", env=env)
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "tools" / "facts.py")], capture_output=True, encoding="utf-8", env=env
+    )
     facts = json.loads(done.stdout)
     assert set(facts) == set(INSIDE)
     assert facts["torch_error"] is None and facts["cache"] == str(tmp_path / "cache") and facts["cache_error"] is None

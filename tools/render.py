@@ -76,7 +76,7 @@ def is_normal(path: Path) -> bool:
 
 
 def render(path: Path) -> None:
-    """Execute a notebook from top to bottom in a fresh kernel, in its own folder, and replace the file if all went well."""
+    """Execute a notebook from top to bottom in a fresh kernel, in its own folder; replace the file if all went well."""
     nb = nbformat.read(path, as_version=4)
     for cell in nb.cells:
         if cell.cell_type == "code":
