@@ -154,7 +154,8 @@ def save(corpus: Corpus, folder: str | Path, tokenizer: Tokenizer) -> None:
     """Write a corpus into a folder: two .npy files, and corpus.json with their sizes and SHA-256.
 
     The .npy files are named by their content and corpus.json is written last, so a crash or a full disk on the way
-    leaves an older corpus in the same folder as it was. Errors: ValueError if another tokenizer made the corpus; OSError.
+    leaves an older corpus in the same folder as it was.
+    Errors: ValueError if another tokenizer made the corpus; OSError if it cannot be written.
     """
     _check_tokenizer(corpus, tokenizer)
     folder, files = Path(folder), {}
@@ -227,7 +228,7 @@ class DocumentBatches:
     each epoch of len(batches) steps shows every document once, in a fresh order drawn from (seed, epoch).
 
     Shapes: inputs and targets (B, T), both changing from batch to batch; T at most n_ctx.
-    Errors: ValueError for a document longer than n_ctx - 1, another tokenizer, an unknown id, a size that is not positive.
+    Errors: ValueError for a document longer than n_ctx - 1, another tokenizer, an unknown id, sizes below 1.
     Source: GPT-1, section 3.1. Differs: GPT-1 trains on runs of 512 tokens cut out of whole books.
 
     >>> tokenizer = Tokenizer({bytes([byte]): byte for byte in range(256)})
@@ -489,9 +490,9 @@ def _fetch(text: PublicText, url: str, path: Path, timeout: float, tries: int) -
             break
     else:
         raise ConnectionError(
-            f"could not fetch {url}: {problem or 'the connection ended early'}. {_size(part):,} of {text.n_bytes:,} bytes "
-            "have arrived and are kept: ask again when the network is there, and it goes on from them. Or copy the file "
-            f"by hand to {path}. The story world needs no network"
+            f"could not fetch {url}: {problem or 'the connection ended early'}. {_size(part):,} of {text.n_bytes:,} "
+            "bytes have arrived and are kept: ask again when the network is there, and it goes on from them. Or copy "
+            f"the file by hand to {path}. The story world needs no network"
         ) from problem
     found = _sha256(part)
     if found != text.sha256:
@@ -564,7 +565,8 @@ def _check_text(ids: np.ndarray, n_ctx: int) -> np.ndarray:
     ids = np.asarray(ids, dtype=None if len(ids) else np.int64)  # a list will do
     if len(_check_ids(ids)) < needed:
         raise ValueError(
-            f"expected a text of at least n_ctx + 1 = {needed} tokens, got {len(ids)}: use a longer text or a smaller n_ctx"
+            f"expected a text of at least n_ctx + 1 = {needed} tokens, got {len(ids)}: "
+            "use a longer text or a smaller n_ctx"
         )
     return ids
 

@@ -393,7 +393,7 @@ def _lines(ranks: dict[bytes, int]) -> bytes:
 
 
 def _check_ranks(ranks: dict[bytes, int]) -> None:
-    """Refuse what would make tiktoken panic (a Rust error that `except Exception` does not catch) or answer nonsense."""
+    """Refuse what makes tiktoken panic (a Rust error that `except Exception` does not catch) or answer nonsense."""
     if not isinstance(ranks, dict) or not all(isinstance(token, bytes) and token for token in ranks):
         raise ValueError("expected ranks to be a dictionary from tokens (bytes, not empty) to ranks")
     missing = [byte for byte in range(256) if bytes([byte]) not in ranks]
