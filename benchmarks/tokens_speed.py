@@ -69,9 +69,8 @@ def main() -> None:
     if max(encoded.lengths) < 2048:
         took, batches = seconds(partial(corpus.DocumentBatches, encoded, tokenizer, 2048))
         took_epoch, _ = seconds(lambda: [batch for batch in batches])
-        print(
-            f"batches: made in {took * 1e3:.0f} ms; one batch of {len(batches):,} takes {took_epoch / len(batches) * 1e6:.0f} µs"
-        )
+        each = took_epoch / len(batches)
+        print(f"batches: {len(batches):,} made ready in {took * 1e3:.0f} ms; each takes {each * 1e6:.0f} µs")
 
 
 if __name__ == "__main__":
