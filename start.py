@@ -310,7 +310,7 @@ def announce(build, index, extras):
           % (megabytes, gigabytes))
     print("except that pip keeps the downloads in its cache.")
     if build == "cpu" and index is None and platform.system() == "Linux":
-        print("PyTorch's own index does not answer, so pip's usual one is asked. Unless your pip is configured to offer")
+        print("PyTorch's own index does not answer, so pip's usual one is asked. Unless your pip is set up to offer")
         print("a CPU build, that is the CUDA build: about %d MB and %.1f GB instead. Ctrl-C stops it." % SIZES["cuda"])
     print("")
     free = shutil.disk_usage(ROOT).free / 1e9
