@@ -35,14 +35,17 @@ to have wondered at this, but at the time it all seemed quite natural).
 """
 SWANN = """Longtemps, je me suis couché de bonne heure. Parfois, à peine ma bougie éteinte, mes yeux se fermaient si
 vite que je n'avais pas le temps de me dire: «Je m'endors.» Et, une demi-heure après, la pensée qu'il était temps de
-chercher le sommeil m'éveillait; je voulais poser le volume que je croyais avoir encore dans les mains et souffler ma lumière.
+chercher le sommeil m'éveillait; je voulais poser le volume que je croyais avoir encore dans les mains et souffler
+ma lumière.
 """
 # fmt: off
 TRICKY = [
     "", " ", "  ", "\n", "\n\n", " \n", "\n ", "\t", "\r\n", "\r", "a", " a", "  a", "a ", "a  ", "a\n", "\na",
     "a\n\nb", "a \n b", "a  \n\n  b  ", "\u00a0a", "a\u00a0\u00a0b", "\u2028", "\u3000x", "\x00", "\x1c", "\x1f a",
-    "\ufeffa", "\x85", "it's I'd we'll we've you're don't I'm", "IT'S", "'s", "''s", " 's", "'tis", "'", "' s", "'ll'll",
-    "rock'n'roll", "12 345", "a1b2", "²", "Ⅷ", "½ ٣", "1,000.50", "!!!", " !!!", "a!?b", "...\n", "--x", "<|endoftext|>", "<|x",
+    "\ufeffa", "\x85", "it's I'd we'll we've you're don't I'm", "IT'S", "'s", "''s", " 's", "'tis", "'", "' s",
+    "'ll'll",
+    "rock'n'roll", "12 345", "a1b2", "²", "Ⅷ", "½ ٣", "1,000.50", "!!!", " !!!", "a!?b", "...\n",
+    "--x", "<|endoftext|>", "<|x",
     "déjà vu", "de\u0301ja\u0300", "naïve œuvre", "ÀÉÎÕÜ", "ß", "ﬁ", "日本語 テキスト", "한국어", "שלום", "مرحبا", "हिन्दी",
     "🙂", " 🙂🙂", "👩\u200d👩\u200d👧", "🇫🇷", "👍🏽", "\U0001f9ec x", "\u0301", "a\u0301\u0302", "\u200b", "\ud7ff", "\uffff",
     ALICE, SWANN, "    def f(x):\n\treturn x  # hm\n",
