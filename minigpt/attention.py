@@ -35,7 +35,7 @@ def attention(
     query may see the key; out (..., T, d_head), weights (..., T, T_k) before dropout, each row adding to 1.
     Errors: a query that may see nothing gets nan, since there is nothing to average.
     Source: Vaswani et al. 2017, section 3.2.1, equation 1; dropout on the weights: GPT-1, section 4.1.
-    Differs: nothing; "+ mask" adds minus infinity wherever mask is False.
+    Differs: nothing; "+ mask" adds 0 where mask is True and minus infinity where it is False.
 
     Two keys fit equally well, so the values are averaged half and half:
     >>> q, k, v = torch.zeros(1, 2), torch.ones(2, 2), torch.tensor([[0.0, 2.0], [4.0, 6.0]])
@@ -43,9 +43,9 @@ def attention(
     >>> out.tolist(), weights.tolist()
     ([[2.0, 4.0]], [[0.5, 0.5]])
     """
-    scores = q @ k.transpose(-2, -1) / math.sqrt(q.shape[-1])  # (..., T, T_k)
+    scores = (q / math.sqrt(q.shape[-1])) @ k.transpose(-2, -1)  # (..., T, T_k)
     if mask is not None:
-        scores = scores.masked_fill(~mask, -math.inf)
+        scores = scores + torch.zeros(mask.shape, device=mask.device).masked_fill(~mask, -math.inf)
     weights = scores.softmax(dim=-1)  # (..., T, T_k)
     return F.dropout(weights, dropout) @ v, weights
 

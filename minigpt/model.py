@@ -44,14 +44,13 @@ class GPTConfig:
             whole = isinstance(value, int) and not isinstance(value, bool) and value >= 1
             self._need(whole or (name == "d_ff" and value is None), name, "a whole number of at least 1")
         self._need(self.d_model % self.n_heads == 0, "d_model", f"a multiple of n_heads = {self.n_heads}")
-        self._need(self.norm in ("post", "pre"), "norm", "'post' or 'pre'")
-        self._need(0 <= self.dropout < 1, "dropout", "from 0 to below 1")
-        self._need(0 < self.init_std < math.inf, "init_std", "a number above 0")
-        self._need(self.init in ("gpt1", "gpt2"), "init", "'gpt1' or 'gpt2'")
-        self._need(self.position_init in ("normal", "sinusoid"), "position_init", "'normal' or 'sinusoid'")
-        self._need(isinstance(self.causal, bool), "causal", "True or False")
-        self._need(isinstance(self.tie_embeddings, bool), "tie_embeddings", "True or False")
-        self._need(0 < self.ln_eps < 1, "ln_eps", "a small number above 0")
+        for name, choices in (("norm", ("post", "pre")), ("init", ("gpt1", "gpt2")),
+                              ("position_init", ("normal", "sinusoid")), ("causal", (True, False)),
+                              ("tie_embeddings", (True, False))):  # fmt: skip
+            self._need(getattr(self, name) in choices, name, f"{choices[0]!r} or {choices[1]!r}")
+        self._need(_is_number(self.dropout) and 0 <= self.dropout < 1, "dropout", "a number from 0 to below 1")
+        self._need(_is_number(self.init_std) and 0 < self.init_std < math.inf, "init_std", "a number above 0")
+        self._need(_is_number(self.ln_eps) and 0 < self.ln_eps < 1, "ln_eps", "a small number above 0")
 
     def _need(self, right: bool, name: str, expected: str) -> None:
         if not right:
@@ -127,8 +126,8 @@ class GPT(nn.Module):
         self.config = config
         device = torch.get_default_device()
         with torch.device("meta"):  # shapes only: torch's own initial weights are never drawn
-            self.W_e = nn.Embedding(config.n_vocab, config.d_model)
-            self.W_p = nn.Embedding(config.n_ctx, config.d_model)
+            self.W_e = nn.Embedding.from_pretrained(torch.empty(config.n_vocab, config.d_model), freeze=False)
+            self.W_p = nn.Embedding.from_pretrained(torch.empty(config.n_ctx, config.d_model), freeze=False)
             self.blocks = nn.ModuleList(Block(config) for _ in range(config.n_layers))
             self.ln_f = nn.LayerNorm(config.d_model, eps=config.ln_eps) if config.norm == "pre" else nn.Identity()
             self.W_out = None if config.tie_embeddings else nn.Linear(config.d_model, config.n_vocab, bias=False)
@@ -166,9 +165,9 @@ class GPT(nn.Module):
 
         Shapes: ids (B, T); result n_layers tensors (B, H, T, T), row = the position that looks; rows add to 1.
         """
+        self._check(ids, None, None)
         was_training = self.training
         self.eval()
-        self._check(ids, None, None)
         h, maps = self.W_e(ids) + self.W_p(torch.arange(ids.shape[1], device=ids.device)), []
         for block in self.blocks:
             maps.append(block.attn(block.ln_1(h) if block.pre else h, return_weights=True)[1])
@@ -267,7 +266,8 @@ class TaskModel(nn.Module):
             raise ValueError(f"ids and extract must have shapes {sizes} for {self.combine!r}, but they have {came}")
         B, S, T = ids.shape
         if (extract < 0).any() or (extract >= T).any():
-            raise ValueError(f"extract must be positions from 0 to T - 1 = {T - 1}, but it has {extract.unique().tolist()}")
+            lowest, highest = extract.min().item(), extract.max().item()
+            raise ValueError(f"extract must be from 0 to T - 1 = {T - 1}, but it goes from {lowest} to {highest}")
         visible = None  # a causal model cannot see the padding; any other must not look behind the extract token
         if not self.gpt.config.causal:
             visible = (torch.arange(T, device=ids.device) <= extract[..., None]).flatten(0, 1)  # (B S, T)
@@ -320,3 +320,7 @@ def count_params(config: GPTConfig) -> int:
     ln_f = 2 * d if config.norm == "pre" else 0
     W_out = 0 if config.tie_embeddings else V * d
     return V * d + config.n_ctx * d + config.n_layers * block + ln_f + W_out
+
+
+def _is_number(x) -> bool:
+    return isinstance(x, (int, float)) and not isinstance(x, bool)

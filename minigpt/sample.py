@@ -1,0 +1,159 @@
+"""Sampling: turn a model's scores into the next token, and tokens into a text; and say how likely a text was.
+
+Floor 1 of the east wing (uses loss). The model is handed in: anything with `config.n_ctx`, `hidden`, `logits` and
+`new_cache` will do. Probabilities are float64 on the CPU and each token costs one uniform number from the
+generator, so that the same generator gives the same text on every machine whose logits agree.
+"""
+
+import torch
+from torch import Tensor
+
+from minigpt.loss import IGNORED, token_logps
+
+
+def next_probs(
+    logits: Tensor, temperature: float = 1.0, top_k: int | None = None, top_p: float | None = None
+) -> Tensor:
+    """The probability of each token to be drawn next: sharpened or flattened, then cut, then made to add to 1.
+
+        P(u) = softmax(logits / temperature);   top_k: keep the k likeliest;
+        top_p: of these keep the likeliest, one by one, until they hold at least the share top_p
+
+    temperature = 0 is greedy: all on the likeliest token. Of equally likely tokens the smaller id comes first.
+
+    Shapes: logits (..., V), result (..., V) float64 on the CPU.
+    Errors: ValueError if a setting is out of range, or if a row of logits has a nan, a +inf, or nothing but -inf.
+    Source: top-k with k = 2: GPT-2, section 3.6; top-p: Holtzman et al. 2020, section 3.1 (nucleus sampling).
+    Differs: nothing; both cuts may be combined, top_k first.
+
+    >>> logits = torch.tensor([0.5, 0.25, 0.125, 0.125]).log()
+    >>> next_probs(logits, top_k=2)
+    tensor([0.6667, 0.3333, 0.0000, 0.0000], dtype=torch.float64)
+    >>> next_probs(logits, top_p=0.8)
+    tensor([0.5714, 0.2857, 0.1429, 0.0000], dtype=torch.float64)
+    """
+    _check_settings(temperature, top_k, top_p)
+    logits = logits.detach().to("cpu", torch.float64)
+    if logits.numel() == 0 or not (logits.max(dim=-1).values.isfinite().all() and not logits.isnan().any()):
+        raise ValueError("each row of logits must have a finite largest value and no nan: look at the model's loss")
+    if temperature == 0:
+        temperature, top_k = 1.0, 1
+    if top_k is None and top_p is None:  # nothing is cut
+        return (logits / temperature).softmax(dim=-1)  # (..., V)
+    ordered, order = logits.sort(dim=-1, descending=True, stable=True)  # (..., V)
+    probs = (ordered / temperature).softmax(dim=-1)  # (..., V) likeliest first
+    if top_k is not None:
+        probs[..., top_k:] = 0.0
+        probs = probs / probs.sum(dim=-1, keepdim=True)
+    if top_p is not None and top_p < 1:
+        before = probs.cumsum(dim=-1).roll(1, dims=-1)  # (..., V) share held by the likelier tokens
+        before[..., 0] = 0.0
+        probs[before >= top_p - 1e-12] = 0.0  # the hair is for rounding: 0.5 + 0.3 must count as 0.8
+        probs = probs / probs.sum(dim=-1, keepdim=True)
+    return torch.zeros_like(probs).scatter(-1, order, probs)
+
+
+@torch.no_grad()
+def generate(
+    model,
+    prompt_ids: Tensor,
+    n_new: int,
+    generator: torch.Generator | None = None,
+    temperature: float = 1.0,
+    top_k: int | None = None,
+    top_p: float | None = None,
+    stop_id: int | None = None,
+    use_cache: bool = True,
+) -> Tensor:
+    """Write on: draw a token, append it, read it, draw the next.
+
+        u_t ~ P(. | u_1 ... u_{t-1})
+
+    Shapes: prompt_ids (T,) or (B, T), all rows of the same length; result (T + n,) or (B, T + n), n <= n_new, the
+    prompt included. A row that has drawn stop_id repeats it from there; n < n_new if all rows have stopped.
+    Errors: ValueError if the text would not fit into n_ctx (the last token drawn is never read), if there is no
+    generator to draw with (temperature = 0 needs none), or if the prompt is empty or ragged.
+    Source: GPT-2, section 3 (greedy decoding, top-k). Differs: nothing. Dropout is off; the model's mode is put back.
+    """
+    ids, one = _rows(prompt_ids, "prompt_ids")
+    if n_new < 0:
+        raise ValueError(f"n_new must be at least 0, but it is {n_new}")
+    _check_fits(ids.shape[1], n_new, model.config.n_ctx, "n_new")
+    if generator is None and temperature != 0:
+        raise ValueError("generate needs a torch.Generator to draw with, or temperature=0 for the likeliest token")
+    was_training = model.training
+    model.eval()
+    try:
+        cache = model.new_cache() if use_cache else None
+        unread, stopped = ids, torch.zeros(len(ids), dtype=torch.bool, device=ids.device)
+        for _ in range(n_new):
+            logits = model.logits(model.hidden(unread, cache)[:, -1])  # (B, V)
+            new = _draw(next_probs(logits, temperature, top_k, top_p), generator).to(ids.device)  # (B,)
+            if stop_id is not None:
+                new = new.masked_fill(stopped, stop_id)
+                stopped = stopped | (new == stop_id)
+            ids = torch.cat([ids, new[:, None]], dim=1)  # (B, T + 1)
+            unread = new[:, None] if use_cache else ids
+            if stopped.all():
+                break
+    finally:
+        model.train(was_training)
+    return ids[0] if one else ids
+
+
+def response_logp(model, prompt: Tensor, response: Tensor) -> Tensor:
+    """How likely the model was to answer this prompt with this response.
+
+        log P(response | prompt) = sum over t of log P(y_t | prompt, y_1 ... y_{t-1})
+
+    Shapes: prompt (T,) with response (n,) gives one number; (B, T) with (B, n) gives (B,). Shorter responses may be
+    filled up with -100 on the right. Unit: nats, float64; at temperature 1, uncut. Keeps the gradient.
+    Errors: ValueError if prompt and response do not fit each other or n_ctx (the last token is never read).
+    Source: the chain rule of GPT-1, section 3.1, equation 1. Differs: nothing.
+    """
+    (prompt, one), (response, also_one) = _rows(prompt, "prompt"), _rows(response, "response")
+    if one != also_one or len(prompt) != len(response):
+        raise ValueError(f"each prompt needs one response, but {len(prompt)} and {len(response)} rows came")
+    _check_fits(prompt.shape[1], response.shape[1], model.config.n_ctx, "the response")
+    read = response[:, :-1].masked_fill(response[:, :-1] == IGNORED, 0)  # what fills up is read but never scored
+    h = model.hidden(torch.cat([prompt, read], dim=1))[:, prompt.shape[1] - 1 :]  # (B, n, d)
+    logp = token_logps(model.logits(h).double(), response).sum(dim=1)  # (B,)
+    return logp[0] if one else logp
+
+
+def _draw(probs: Tensor, generator: torch.Generator | None) -> Tensor:
+    """One token per row of probs (B, V): the first whose cumulative probability exceeds a uniform number."""
+    if generator is None:
+        return probs.argmax(dim=-1)
+    u = torch.rand(len(probs), 1, dtype=torch.float64, generator=generator, device=generator.device).cpu()
+    cumulative = probs.cumsum(dim=-1)  # (B, V)
+    return (cumulative / cumulative[:, -1:] <= u).sum(dim=-1)  # (B,)
+
+
+def _rows(ids: Tensor, name: str) -> tuple[Tensor, bool]:
+    """ids as (B, T), and whether they came as one row (T,)."""
+    try:
+        ids = torch.as_tensor(ids)
+    except (TypeError, ValueError):
+        raise ValueError(f"{name} must be ids of shape (T,) or (B, T), with all rows of the same length") from None
+    if ids.ndim not in (1, 2) or ids.numel() == 0:
+        raise ValueError(f"{name} must be ids of shape (T,) or (B, T), not empty, but its shape is {tuple(ids.shape)}")
+    return (ids[None], True) if ids.ndim == 1 else (ids, False)
+
+
+def _check_fits(T: int, n_new: int, n_ctx: int, name: str) -> None:
+    if T + n_new - 1 > n_ctx:
+        raise ValueError(
+            f"the model can look at n_ctx = {n_ctx} tokens: after a prompt of {T} there is room for "
+            f"{max(0, n_ctx + 1 - T)} more, but {n_new} were asked for. Shorten the prompt or {name}, "
+            "or build the model with a larger n_ctx"
+        )
+
+
+def _check_settings(temperature: float, top_k: int | None, top_p: float | None) -> None:
+    if not 0 <= temperature < float("inf"):
+        raise ValueError(f"temperature must be 0 (greedy) or above, but it is {temperature}")
+    if top_k is not None and (not isinstance(top_k, int) or top_k < 1):
+        raise ValueError(f"top_k must be a whole number of at least 1, or None, but it is {top_k!r}")
+    if top_p is not None and not 0 < top_p <= 1:
+        raise ValueError(f"top_p must be above 0 and at most 1, or None, but it is {top_p}")
