@@ -18,7 +18,11 @@ import textwrap
 
 import numpy as np
 from matplotlib import rc_context
+from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
+from matplotlib.patches import Rectangle
+from matplotlib.textpath import TextPath
 
 # Six colours that stay apart for colour-blind eyes and stand out from white by at least 3:1 (tests/test_show.py).
 PALETTE = ["#1414b8", "#d9720f", "#1a885d", "#5b0068", "#9f86c2", "#000000"]
@@ -377,18 +381,26 @@ def learning_curve(
     axes.set_xticks(counts, [f"{count:,.0f}" for count in counts])
     axes.minorticks_off()
     axes.set_xlim(counts[0] / 1.2, counts[-1] * 1.2)
-    for value, name, dash in ((ceiling, ceiling_label, FLOOR_DASH), (chance, "chance", ":")):
-        if value is not None:
-            axes.axhline(value, color="#000000", linestyle=dash, linewidth=1.6)
-            labels.append((value, f"{name} {value:.2f}", "#000000"))
+    labels += _draw_bounds(axes, ceiling, chance, ceiling_label)
     axes.margins(y=0.08)
     _label_ends(axes, labels)
     return figure
 
 
+def _draw_bounds(axes, ceiling: float | None, chance: float | None, ceiling_label: str) -> list[tuple]:
+    """What no model can beat and what a guess gets, as lines on top of any bars; returns their labels."""
+    labels = []
+    for value, name, dash in ((ceiling, ceiling_label, FLOOR_DASH), (chance, "chance", ":")):
+        if value is not None:
+            axes.axhline(value, color="#000000", linestyle=dash, linewidth=1.6, zorder=1.9)
+            labels.append((value, f"{name} {value:.2f}", "#000000"))
+    return labels
+
+
 def _canvas(title: str, x_label: str, y_label: str, size: tuple = (8.4, 4.4)) -> tuple:
     """A figure outside pyplot, with one pair of axes."""
     figure = Figure(figsize=size, layout="constrained")
+    figure.get_layout_engine().set(w_pad=0.1, h_pad=0.1)
     axes = figure.add_subplot()
     axes.set_xlabel(x_label)
     axes.set_ylabel(y_label)
@@ -474,3 +486,262 @@ def _darker(colour: str) -> str:
     """A colour for text: so dark that small letters can be read on white."""
     red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
     return f"#{red * 2 // 3:02x}{green * 2 // 3:02x}{blue * 2 // 3:02x}"
+
+
+@_styled
+def bars(
+    groups: list,
+    series: dict,
+    *,
+    chance: float | None = None,
+    ceiling: float | None = None,
+    title: str = "",
+    y_label: str = "accuracy",
+    digits: int = 2,
+    ceiling_label: str = "best possible",
+) -> Figure:
+    """Draw values side by side, one bar for each series in every group.
+
+    series: name -> values as long as groups, or (values, low, high) with the ends of the intervals. A value that is
+    None or NaN leaves its place empty. chance: a dotted line; ceiling: a dashed one.
+
+    Errors: ValueError for a series that is not as long as groups.
+    """
+    figure, axes = _canvas(title, "", y_label, (max(6.0, 2.2 + 0.62 * len(groups) * (len(series) + 0.6)), 4.4))
+    width = 0.8 / len(series)
+    for i, (name, values) in enumerate(series.items()):
+        rows = np.array(values, float)
+        if rows.shape not in ((len(groups),), (3, len(groups))):
+            raise ValueError(f"{name!r}: expected {len(groups)} values, or (values, low, high), but got {rows.shape}")
+        height, low, high = rows if rows.ndim == 2 else (rows, rows, rows)
+        x = np.arange(len(groups)) + width * (i - (len(series) - 1) / 2)
+        colour = PALETTE[i % 6]
+        face = to_rgba(colour, 0.12 if HATCHES[i % 6] else 0.4)  # pale, so that error bars stand out from it
+        axes.bar(x, height, 0.92 * width, color=face, edgecolor=colour, linewidth=1.5, hatch=HATCHES[i % 6], label=name)
+        if rows.ndim == 2:
+            errors = np.maximum(0, [height - low, high - height])
+            axes.errorbar(x, height, yerr=errors, fmt="none", ecolor=INK, capsize=4, elinewidth=1.4)
+        for place, value, end in zip(x, height, np.maximum(high, 0)):
+            if not math.isnan(value):
+                axes.annotate(f"{value:.{digits}f}", (place, end), (0, 5), textcoords="offset points", ha="center", size=10,
+                              zorder=5, bbox={"facecolor": "white", "linewidth": 0, "pad": 0.5})  # fmt: skip
+    axes.set_xticks(range(len(groups)), groups)
+    axes.tick_params(axis="x", length=0)
+    axes.margins(y=0.12)
+    axes.axhline(0, color=INK, linewidth=1)
+    _label_ends(axes, _draw_bounds(axes, ceiling, chance, ceiling_label))
+    if len(series) > 1:
+        figure.legend(*axes.get_legend_handles_labels(), loc="outside lower left", ncols=4, frameon=False, handleheight=1.2)
+    return figure
+
+
+@_styled
+def attention_map(weights, tokens: list, *, allowed=None, title: str = "", numbers_up_to: int = 9) -> Figure:
+    """Draw one head's attention: each row is a position that reads, each column a position that is read.
+
+    weights: (T, T), every row sums to 1. allowed: (T, T), True where a row may look; the rest is hatched, so that
+    "may not look" differs from "does not look". Up to `numbers_up_to` tokens the weights are also written out.
+
+    Errors: ValueError if weights or allowed are not (T, T) for T tokens.
+    """
+    weights = _square("weights", weights, len(tokens))
+    size = min(9.0, max(4.2, 2.0 + 0.42 * len(tokens)))
+    figure, axes = _canvas(title, "looks at", "position", (size + 0.9, size))
+    image = _draw_map(axes, weights, tokens, allowed)
+    if len(tokens) <= numbers_up_to:
+        for i, j in np.ndindex(weights.shape):
+            if allowed is None or np.asarray(allowed)[i, j]:
+                axes.text(j, i, f"{weights[i, j]:.2f}", ha="center", va="center", size=10,
+                          color="white" if weights[i, j] > 0.7 else INK)  # fmt: skip
+    figure.colorbar(image, ax=axes, shrink=0.7, label="attention weight")
+    return figure
+
+
+@_styled
+def attention_grid(maps: list, tokens: list, *, title: str = "") -> Figure:
+    """Draw all heads at once, small: a row for each layer, a column for each head.
+
+    maps: one (H, T, T) for each layer.
+
+    Errors: ValueError if a layer's maps are not (H, T, T) for T tokens.
+    """
+    maps = [np.asarray(layer, float) for layer in maps]
+    for number, layer in enumerate(maps, 1):
+        if layer.shape != (maps[0].shape[0], len(tokens), len(tokens)):
+            raise ValueError(f"layer {number}: expected (H, {len(tokens)}, {len(tokens)}), but got {layer.shape}")
+    n_heads = maps[0].shape[0]
+    figure = Figure(figsize=(1.2 + 1.9 * n_heads, 0.9 + 1.9 * len(maps)), layout="constrained")
+    panels = figure.subplots(len(maps), n_heads, squeeze=False)
+    for (i, h), axes in np.ndenumerate(panels):
+        image = axes.imshow(maps[i][h], cmap="Blues", vmin=0, vmax=1)
+        axes.set(xticks=[], yticks=[])
+        axes.spines[:].set_visible(True)
+        if i == 0:
+            axes.set_title(f"head {h + 1}", size=12, weight="normal")
+        if h == 0:
+            axes.set_ylabel(f"layer {i + 1}")
+    figure.colorbar(image, ax=panels, shrink=0.7, label="attention weight")
+    figure.suptitle(title, weight="bold") if title else None
+    return figure
+
+
+@_styled
+def mask(matrix, labels: list, *, title: str = "") -> Figure:
+    """Draw a mask: a filled square with a tick where a row's position may look, hatching where it may not.
+
+    Errors: ValueError if the matrix is not (T, T) for T labels.
+    """
+    matrix = _square("matrix", matrix, len(labels)).astype(bool)
+    size = min(9.0, max(3.8, 1.8 + 0.42 * len(labels)))
+    figure, axes = _canvas(title, "may look at", "position", (size, size))
+    _draw_map(axes, 0.75 * matrix, labels, matrix)
+    for i, j in np.argwhere(matrix):
+        axes.text(j, i, "✓", ha="center", va="center", color="white")
+    return figure
+
+
+def _square(name: str, matrix, n: int) -> np.ndarray:
+    matrix = np.asarray(matrix, float)
+    if matrix.shape != (n, n):
+        raise ValueError(f"{name}: expected ({n}, {n}) for {n} tokens, but got {matrix.shape}")
+    return matrix
+
+
+def _draw_map(axes, values: np.ndarray, tokens: list, allowed):
+    """A square map with tokens along both sides, hatched where not allowed."""
+    n = len(tokens)
+    image = axes.imshow(values, cmap="Blues", vmin=0, vmax=1)
+    if allowed is not None:
+        allowed = _square("allowed", allowed, n).astype(bool)
+        for i, j in np.argwhere(~allowed):
+            axes.add_patch(Rectangle((j - 0.5, i - 0.5), 1, 1, facecolor="#f2f2f2", edgecolor="#bbbbbb", hatch="///", lw=0))
+    names = [visible(token) for token in tokens]
+    axes.set_xticks(range(n), names, rotation=90 if max(map(len, names)) > 2 else 0)
+    axes.set_yticks(range(n), names)
+    axes.set_xticks(np.arange(n + 1) - 0.5, minor=True)
+    axes.set_yticks(np.arange(n + 1) - 0.5, minor=True)
+    axes.grid(which="minor", color="#d5d5d5", linewidth=0.8)
+    axes.tick_params(which="both", length=0)
+    axes.spines[:].set_visible(False)
+    return image
+
+
+@_styled
+def next_token_bars(tokens: list, before, after, *, n: int = 12, title: str = "") -> Figure:
+    """Draw the probabilities of the next token, as the model gives them and as they are sampled from.
+
+    tokens: names of all the tokens. before: (V,) the model's probabilities. after: (V,) the same after temperature,
+    top-k or top-p; a token that can no longer be drawn is marked with a cross. The n most probable are shown.
+
+    Errors: ValueError if the three differ in length.
+    """
+    before, after = np.asarray(before, float), np.asarray(after, float)
+    if not len(tokens) == len(before) == len(after):
+        raise ValueError(f"{len(tokens)} tokens, but {len(before)} probabilities before and {len(after)} after")
+    order = np.argsort(-before, kind="stable")[:n]
+    figure, axes = _canvas(title, "probability", "", (8.0, 1.5 + 0.36 * len(order)))
+    y = np.arange(len(order))
+    axes.barh(y, after[order], 0.72, color=PALETTE[0], label="sampled from")
+    axes.barh(y, before[order], 0.72, facecolor="none", edgecolor=PALETTE[1], linewidth=2, linestyle="--", label="the model's own")
+    for place, i in zip(y, order):
+        end = max(before[i], after[i])
+        note = f"{after[i]:.2f}" if after[i] > 0 else "✗ never drawn"
+        axes.annotate(note, (end, place), (5, 0), textcoords="offset points", va="center", size=11)
+    axes.set_yticks(y, [visible(tokens[i]) for i in order])
+    axes.tick_params(axis="y", length=0)
+    axes.invert_yaxis()
+    axes.set_xlim(0, 1.14)
+    axes.set_xticks(np.linspace(0, 1, 6))
+    axes.legend(loc="lower right", frameon=False)
+    return figure
+
+
+ROLES = {  # of a box in transform_diagram: (background, edge)
+    "start": ("#e3e3e3", "#444444"),
+    "text": ("#cfe3ff", "#1414b8"),
+    "delim": ("#ffe3b8", "#9c5208"),
+    "answer": ("#ead5f2", "#5b0068"),
+    "extract": ("#cdeedd", "#1a885d"),
+}
+
+
+@_styled
+def transform_diagram(examples: list, *, title: str = "") -> Figure:
+    """Draw how tasks become token sequences, and what becomes of them: the input transforms of GPT-1.
+
+    examples: (task, sequences, combine). A sequence is a list of (role, text), the roles being start, text, delim,
+    answer and extract. combine: "single" (one sequence, one linear layer), "add" (the vectors at the extract tokens
+    are added before the linear layer) or "choice" (one number for each sequence, softmax across them).
+
+    Errors: ValueError for an unknown role or combine, or a number of sequences that does not fit it.
+    Source: GPT-1, section 3.3 and Figure 1, right. Differs: own drawing; the sequences hold your own texts.
+    """
+    for task, sequences, combine in examples:
+        _check_example(task, sequences, combine)
+    height = 0.62 * sum(len(sequences) + 1 for _, sequences, _ in examples) + (0.45 if title else 0.1)
+    right = 0.15 + max(sum(_width(text) for _, text in row) for _, sequences, _ in examples for row in sequences)
+    figure = Figure(figsize=(right + 5.15, height))  # one unit of the axes is one inch
+    axes = figure.add_axes((0, 0, 1, 1), xlim=(0, right + 5.15), ylim=(-height, 0))
+    axes.axis("off")
+    axes.text(0.15, -0.25, title, size=13, weight="bold", va="center")
+    top = -0.45 if title else -0.1
+    for task, sequences, combine in examples:
+        axes.text(0.15, top - 0.3, task, weight="bold", va="center")
+        rows = [top - 0.75 - 0.62 * i for i in range(len(sequences))]
+        for y, sequence in zip(rows, sequences):
+            x = 0.15
+            for role, text in sequence:
+                x = _box(axes, x, y, text, *ROLES[role])
+            _arrow(axes, (x, y), (right + 0.4, y))
+            _box(axes, right + 0.4, y, "Transformer", "white", INK, 1.2)
+        _draw_head(axes, rows, combine, right + 1.6)
+        top -= 0.62 * (len(sequences) + 1)
+    return figure
+
+
+def _check_example(task: str, sequences: list, combine: str) -> None:
+    fits = {"single": len(sequences) == 1, "add": len(sequences) == 2, "choice": len(sequences) >= 2}
+    if combine not in fits:
+        raise ValueError(f"{task!r}: combine must be one of {list(fits)}, not {combine!r}")
+    if not fits[combine]:
+        raise ValueError(f"{task!r}: {combine!r} does not go with {len(sequences)} sequences")
+    unknown = [role for sequence in sequences for role, _ in sequence if role not in ROLES]
+    if unknown:
+        raise ValueError(f"{task!r}: unknown roles {unknown}; there are {list(ROLES)}")
+
+
+def _draw_head(axes, rows: list[float], combine: str, x: float) -> None:
+    """What follows the Transformers whose right edges are at x: the linear layer, and how the sequences meet."""
+    middle = (rows[0] + rows[-1]) / 2
+    if combine == "add":
+        for y in rows:
+            _arrow(axes, (x, y), (x + 0.42, middle + 0.09 * (1 if y > middle else -1)))
+        axes.text(x + 0.52, middle, "+", size=15, weight="bold", ha="center", va="center",
+                  bbox={"boxstyle": "circle,pad=0.12", "facecolor": "white", "edgecolor": INK})  # fmt: skip
+        x += 0.68
+    for y in rows if combine == "choice" else [middle]:
+        _arrow(axes, (x, y), (x + 0.35, y))
+        _box(axes, x + 0.35, y, "Linear", "white", INK, 0.75)
+    if combine == "choice":
+        for y in rows:
+            _arrow(axes, (x + 1.1, y), (x + 1.45, y))
+        axes.add_patch(Rectangle((x + 1.45, rows[-1] - 0.2), 1.45, rows[0] - rows[-1] + 0.4, facecolor="white", edgecolor=INK))
+        axes.text(x + 2.175, middle, "softmax across\nthe answers", ha="center", va="center", size=11)
+
+
+def _width(text: str) -> float:
+    """How wide a box for this text must be, in inches."""
+    return 0.24 + TextPath((0, 0), text, size=11, prop=FontProperties("DejaVu Sans")).get_extents().width / 72
+
+
+def _box(axes, x: float, y: float, text: str, face: str, edge: str, width: float | None = None) -> float:
+    """A box whose left edge is at x and whose middle is at y; returns its right edge."""
+    width = _width(text) if width is None else width
+    axes.add_patch(Rectangle((x, y - 0.2), width, 0.4, facecolor=face, edgecolor=edge, linewidth=1.3))
+    axes.text(x + width / 2, y, text, ha="center", va="center", size=11, color="#111111")
+    return x + width
+
+
+def _arrow(axes, start: tuple, end: tuple) -> None:
+    arrow = {"arrowstyle": "-|>", "color": INK, "shrinkA": 0, "shrinkB": 0, "linewidth": 1.3}
+    axes.annotate("", end, start, arrowprops=arrow)
