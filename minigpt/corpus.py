@@ -224,8 +224,10 @@ class DocumentBatches:
         inputs   eot  u_1  u_2 ... u_n  eot  eot       (padding: it is behind every prediction, so it is never seen)
         targets  u_1  u_2 ...  u_n eot -100 -100
 
-    Rows of similar length share a batch, about tokens_per_batch positions in all. `batches[step]` goes on for ever:
-    each epoch of len(batches) steps shows every document once, in a fresh order drawn from (seed, epoch).
+    A batch has about tokens_per_batch tokens. `batches[step]` goes on for ever: each epoch of len(batches) steps shows
+    every document once, in a fresh order drawn from (seed, epoch). The shuffled documents are taken POOL batches at a
+    time and sorted by length inside that pool: little padding, yet every batch mixes the kinds of document. (Sorting
+    all of them by length fills whole batches with one kind; the model then forgets how the other kinds begin.)
 
     Shapes: inputs and targets (B, T), both changing from batch to batch; T at most n_ctx.
     Errors: ValueError for a document longer than n_ctx - 1, another tokenizer, an unknown id, sizes below 1.
@@ -239,16 +241,19 @@ class DocumentBatches:
     [[97, 98, 256], [99, 256, -100]]
     """
 
+    POOL = 8  #: batches whose documents are sorted by length together
+
     def __init__(self, corpus: Corpus, tokenizer: Tokenizer, n_ctx: int, tokens_per_batch: int = 1024, seed: int = 0):
         _check_documents(corpus, tokenizer, n_ctx)
         self.corpus, self.endoftext = corpus, tokenizer.endoftext
         self.seed = _whole(seed, "seed", 0)
-        self.cuts = _cuts(np.sort(corpus.lengths), _whole(tokens_per_batch, "tokens_per_batch", 1))
+        n_rows = _whole(tokens_per_batch, "tokens_per_batch", 1) / (corpus.lengths.mean() + 1)
+        self.n_rows = max(1, round(float(n_rows)))
         self._shuffled = None, None, None  # the last epoch asked for: a shortcut, not a state
 
     def __len__(self) -> int:
         """Batches in an epoch."""
-        return len(self.cuts) - 1
+        return -(-len(self.corpus) // self.n_rows)
 
     def __getitem__(self, step: int) -> Batch:
         return _rows(self.corpus, self.documents(step), self.endoftext)
@@ -263,15 +268,16 @@ class DocumentBatches:
         if self._shuffled[0] != epoch:
             self._shuffled = epoch, *self._shuffle(epoch)
         _, documents, batches = self._shuffled
-        first, end = self.cuts[batches[place] : batches[place] + 2]
-        return documents[first:end]
+        first = batches[place] * self.n_rows
+        return documents[first : first + self.n_rows]
 
     def _shuffle(self, epoch: int) -> tuple[np.ndarray, np.ndarray]:
-        """The documents by length, in random order where the length is the same; and the batches in random order."""
+        """The documents in random order, then by length inside each pool; and the batches in random order."""
         lots = _lots(len(self.corpus) + len(self), self.seed, epoch)
-        documents = np.lexsort((lots[: len(self.corpus)], self.corpus.lengths))
-        batches = np.argsort(lots[len(self.corpus) :], kind="stable")
-        return documents, batches
+        documents = np.argsort(lots[: len(self.corpus)], kind="stable")
+        pools = np.arange(len(documents)) // (self.POOL * self.n_rows)
+        documents = documents[np.lexsort((self.corpus.lengths[documents], pools))]
+        return documents, np.argsort(lots[len(self.corpus) :], kind="stable")
 
 
 class WindowBatches:

@@ -72,6 +72,7 @@ class Lexicon:
     foods: tuple[str, ...]
     moods: tuple[Mood, ...]
     traits: tuple[str, ...]
+    looks: tuple[str, ...]
     times: tuple[str, ...]
     spots: tuple[str, ...]
     verbs: tuple[tuple[str, str], ...]  # English past tense, French past participle
@@ -195,6 +196,8 @@ SPOTS = tuple(
     "under a tree/behind a rock/near a bridge/inside a cave/beside a path/on top of a hill/next to a gate/by a wall".split("/")
 )
 
+LOOKS = tuple("dusty shiny broken heavy pretty dirty precious plain".split())
+
 TIMES = tuple("morning evening afternoon night day Monday Friday Sunday summer winter spring autumn".split())
 
 VERBS = (
@@ -211,4 +214,4 @@ VERBS = (
     ("took", "pris"),
 )
 
-LEXICON = Lexicon(ANIMALS, CHARACTERS, OBJECTS, COLOURS, PLACES, FOODS, MOODS, TRAITS, TIMES, SPOTS, VERBS)
+LEXICON = Lexicon(ANIMALS, CHARACTERS, OBJECTS, COLOURS, PLACES, FOODS, MOODS, TRAITS, LOOKS, TIMES, SPOTS, VERBS)

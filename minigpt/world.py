@@ -111,6 +111,7 @@ def find(d, lexicon, hero):
     verb = d.pick(lexicon.verbs, form=lambda v: f" {hero.pronoun} {v[0]}")
     colour = d.pick(lexicon.colours, form=lambda c: " " + a(c.name))
     thing = d.pick(lexicon.objects, form=lambda o: f" {o.name}.")
+    d.pick(lexicon.looks, form=lambda w: f" The {thing.name} was {w}.")
     return verb, colour, thing
 
 
@@ -144,12 +145,12 @@ def verdict(d, alike):
         d.pick((".", *(f", so {x}." for x in ("they parted", "they argued", "one went away", "nobody spoke"))), (6, 1, 1, 1, 1))
 
 
-def ending(d, hero, mood, colour, thing):
+def ending(d, hero, mood, thing):
     """What the hero does in the end; the mood shows in the verb, and the object comes back."""
     d.pick((" In the end", " At last"))
     d.pick(mood.reactions, form=lambda r: f" {hero.name} {r}")
     d.pick((" and took the", " and left the", " and kept the"))
-    d.write(f" {colour.name} {thing.name}.")
+    d.write(f" {thing.name}.")
 
 
 def mood_weights(lexicon, at_home):
@@ -168,7 +169,7 @@ def story(d, lexicon):
     with_friend = d.hidden((True, False))
     if with_friend:
         meeting(d, lexicon, hero, mood)
-    ending(d, hero, mood, colour, thing)
+    ending(d, hero, mood, thing)
     extra = d.hidden(("nothing", "question", "summary"), (0.5, 0.3, 0.2))
     if extra == "question":
         _question(d, hero, verb, colour, thing)
@@ -418,12 +419,12 @@ def cloze_task(d, lexicon=LEXICON):
     hero, animal = opening(d, lexicon)
     at_home = visit(d, lexicon, hero, animal)
     homecoming(d, hero, at_home)
-    _, colour, thing = find(d, lexicon, hero)
+    _, _, thing = find(d, lexicon, hero)
     mood = d.hidden(lexicon.moods, mood_weights(lexicon, at_home))
     feeling(d, hero, mood)
     for number in (0, 1):
         d.write("\n")
-        ending(d, hero, mood if number == label else d.hidden(_other(lexicon.moods, mood)), colour, thing)
+        ending(d, hero, mood if number == label else d.hidden(_other(lexicon.moods, mood)), thing)
     return label
 
 

@@ -280,9 +280,13 @@ def test_an_epoch_shows_every_document_once(documents, encoded, epoch):
 def test_batches_have_about_the_size_asked_for(encoded):
     batches = DocumentBatches(encoded, BYTES, 40, tokens_per_batch=200)
     sizes = np.array([inputs.size for inputs, _ in batches])
-    assert sizes.max() <= 200 and np.sort(sizes)[1:].min() > 150  # one may be a rest
+    said = np.array([(targets != corpus.IGNORE).sum() for _, targets in batches])
+    assert abs(said.mean() - 200) < 20  # tokens to predict
+    assert len({len(inputs) for inputs, _ in batches}) <= 2  # as many documents in each; the last may hold the rest
     filled = sum((targets != corpus.IGNORE).sum() for _, targets in batches)
-    assert filled / sizes.sum() > 0.9  # little padding: rows of a batch have similar lengths
+    assert filled / sizes.sum() > 0.85  # little padding: rows of a batch have similar lengths
+    lengths = [inputs.shape[1] for inputs, _ in batches]
+    assert len(set(lengths)) > 5  # and yet short and long documents take turns
     one_by_one = DocumentBatches(encoded, BYTES, 40, tokens_per_batch=1)
     assert len(one_by_one) == 300 and all(len(inputs) == 1 for inputs, _ in one_by_one)
 

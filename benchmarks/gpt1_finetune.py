@@ -1,0 +1,79 @@
+"""Does pre-training help labelled tasks? Fine-tunes hundreds of small models and writes data/measured/gpt1_finetune.csv.
+
+    python benchmarks/gpt1_finetune.py              all seeds, one after another (about an hour on one core)
+    python benchmarks/gpt1_finetune.py 0 2          only these seeds: several can run side by side
+
+Each row is one run: task, number of labels, where the model started, lambda, layers transferred, learning rate, seed (of the
+pre-training, the labels drawn and the fine-tuning), accuracy on 500 test examples. Finished rows are kept, so an
+interrupted run goes on where it was. Chapter 01 reads the file and repeats some of its rows.
+"""
+
+import csv
+import io
+import os
+import sys
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+from filelock import FileLock
+
+from minigpt import classroom
+from minigpt.classroom import FineTuning
+from minigpt.tokens import replace_file
+
+FIELDS = ["task", "n_labels", "start", "aux_weight", "n_layers", "lr", "seed", "accuracy", "code"]
+SEEDS = [0, 1, 2, 3, 4]
+TASKS = list(classroom.CLASSES)
+ABLATION = {"classification": 32, "entailment": 128, "similarity": 512, "multiple choice": 256}  # labels
+
+
+def plan() -> list[FineTuning]:
+    """Every setting that is measured, the most wanted first."""
+    starts = (("pretrained", 1e-3), ("scratch", 1e-3), ("scratch", 3e-3), ("probe", 1e-3))  # scratch may choose its rate
+    best = [FineTuning(task, n, start, lr=lr) for task, n in ABLATION.items() for start, lr in starts]
+    aux = [FineTuning(task, n, aux_weight=0.5) for task, n in ABLATION.items()]
+    layers = [FineTuning(task, n, n_layers=k) for task, n in ABLATION.items() for k in (-1, 0, 1)]
+    main = [FineTuning(task, n, start, lr=lr) for n in (16, 64, 256, 1024) for task in TASKS for start, lr in starts]
+    return list(dict.fromkeys(best + aux + layers + main))
+
+
+def row_key(how: FineTuning, seed: int) -> tuple:
+    """What makes a row: settings and seed, as text."""
+    layers = "all" if how.n_layers is None else str(how.n_layers)
+    return how.task, str(how.n_labels), how.start, str(how.aux_weight), layers, str(how.lr), str(seed)
+
+
+def append(rows: list[dict]) -> None:
+    """Put rows into the file, sorted, without those of older code; safe beside another run of this script."""
+    path = classroom.MEASURED / "gpt1_finetune.csv"
+    with FileLock(str(path) + ".lock"):
+        old = list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8")))) if path.exists() else []
+        kept = {tuple(r[f] for f in FIELDS[:7]): r for r in old + rows if r["code"] == classroom.measuring_code()}
+        text = io.StringIO()
+        writer = csv.DictWriter(text, FIELDS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(kept[key] for key in sorted(kept))
+        replace_file(path, text.getvalue().encode("utf-8"))
+
+
+def main(seeds: list[int]) -> None:
+    """Measure what is not measured yet."""
+    library = classroom.storybook()
+    try:
+        done = {tuple(row[f] for f in FIELDS[:7]) for row in classroom.measured("gpt1_finetune")}
+    except (FileNotFoundError, ValueError):
+        done = set()
+    tests = {task: classroom.test_batches(library, task) for task in TASKS}
+    models = {seed: classroom.pretrain(library, seed=seed).model for seed in seeds}
+    for how in plan():
+        for seed in seeds:
+            key = row_key(how, seed)
+            if key in done:
+                continue
+            score = classroom.accuracy(classroom.fine_tune(models[seed], library, how, seed), tests[how.task])
+            append([dict(zip(FIELDS, (*key, f"{score:.3f}", classroom.measuring_code())))])
+            print(*key, f"{score:.3f}", flush=True)
+
+
+if __name__ == "__main__":
+    main([int(seed) for seed in sys.argv[1:]] or SEEDS)

@@ -1,0 +1,282 @@
+"""The classroom: the one room where words, machine and pictures meet. Chapters, tests and benchmarks start here.
+
+Everything here is a set-up that several chapters share, made of calls to the other rooms: the storybook with its
+exact probabilities, the small GPT-1 that the book trains on it, fine-tuning, and a table of measured results that
+knows which code measured it.
+"""
+
+import copy
+import csv
+import io
+import random
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from minigpt import checkpoint, corpus, grammar, lexicon, loss, model, tasks, tokens, train, truth, world
+from minigpt.corpus import Corpus
+from minigpt.model import GPT, GPTConfig, TaskModel, draw_normal
+from minigpt.progress import progress
+from minigpt.tokens import Tokenizer
+from minigpt.train import TrainConfig
+
+N_VOCAB, N_CTX, TOKENS_PER_BATCH = 1024, 128, 768
+CLASSES = {"classification": 4, "entailment": 3, "similarity": 2, "multiple choice": 1}  # outputs of W_y
+
+# The GPT-1 of this book: the paper's form, a few hundred times smaller. In a model this narrow the published
+# initialisation of 0.02 is too timid (attention starts out almost blind): 1 / sqrt(d_model) keeps the scale of a wide one.
+GPT1 = GPTConfig(
+    n_vocab=N_VOCAB, n_ctx=N_CTX, n_layers=2, n_heads=6, d_model=96, norm="post", init_std=0.1, position_init="sinusoid"
+)  # fmt: skip
+PRETRAINING = TrainConfig(n_steps=1, lr=3e-3, warmup_steps=0, final_lr_fraction=0.03, betas=(0.9, 0.98))
+
+
+@dataclass(frozen=True)
+class Library:
+    """A corpus of the story world, and held-out documents with their exact surprise."""
+
+    tokenizer: Tokenizer
+    documents: list[str]
+    corpus: Corpus
+    held_out: list[str]
+    held_out_corpus: Corpus
+    held_out_nats: np.ndarray  # exact -log P of each held-out document, in nats
+    program: Callable  # the grammar they were drawn from
+    recipe: dict  # what identifies this library, for the cache
+
+    @property
+    def held_out_tokens(self) -> np.ndarray:
+        """Predictions a model makes for each held-out document: its tokens and the end."""
+        return self.held_out_corpus.lengths + 1
+
+    @property
+    def floor(self) -> truth.Estimate:
+        """The entropy floor: nats per token that no model can beat on average."""
+        return truth.floor(self.held_out_nats, self.held_out_tokens)
+
+
+def storybook(n_documents: int = 36_000, n_held_out: int = 500, mix=world.STORYBOOK, seed: int = 1) -> Library:
+    """Write the book's corpus: documents to learn from, others to be asked about, and a vocabulary of 1,024 tokens.
+
+    Takes a few seconds; the same on every machine.
+    """
+    documents = list(world.documents(n_documents, random.Random(seed), mix))
+    held_out = list(world.documents(n_held_out, random.Random(f"held out {seed}"), mix))
+    tokenizer = tokens.train(documents[:8000], N_VOCAB)
+    program = world.program(mix)
+    recipe = {
+        "n_documents": n_documents, "n_held_out": n_held_out, "mix": dict(mix), "seed": seed,
+        "tokenizer": tokenizer.fingerprint, "world": checkpoint.code_fingerprint(grammar, lexicon, world),
+    }  # fmt: skip
+    return Library(
+        tokenizer,
+        documents,
+        corpus.encode(documents, tokenizer),
+        held_out,
+        corpus.encode(held_out, tokenizer),
+        truth.document_nats(held_out, program),
+        program,
+        recipe,
+    )
+
+
+# --- pre-training ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Pretrained:
+    """A trained model and how it got there; `snapshots` are the weights on the way, by step."""
+
+    model: GPT
+    steps: np.ndarray  # every step
+    tokens: np.ndarray  # tokens seen after each step
+    losses: np.ndarray  # training loss of each step, nats per token
+    watched: np.ndarray  # steps at which the held-out documents were read
+    held_out: np.ndarray  # held-out loss at those steps, nats per token
+    snapshots: dict[int, dict]
+
+    def at(self, step: int) -> GPT:
+        """The model as it was after `step` steps."""
+        earlier = copy.deepcopy(self.model)
+        earlier.load_state_dict(self.snapshots[step])
+        return earlier
+
+
+def pretrain(
+    library: Library,
+    config: GPTConfig = GPT1,
+    seed: int = 0,
+    n_steps: int | None = None,
+    training: TrainConfig = PRETRAINING,
+    loss_fn=train.next_token_loss,
+    label: str = "pre-training",
+    n_watched: int = 10,
+) -> Pretrained:
+    """Train a model on a library, or load it if this very model was trained before (same code, data and settings).
+
+    Shows a progress bar with the time left and the distance to the floor.
+    """
+    batches = corpus.DocumentBatches(library.corpus, library.tokenizer, config.n_ctx, TOKENS_PER_BATCH, seed)
+    n_steps = n_steps or len(batches)
+    training = replace(training, n_steps=n_steps, warmup_steps=min(60, n_steps // 10))
+    key = {
+        "library": library.recipe, "model": asdict(config), "training": asdict(training), "seed": seed,
+        "watched": n_watched, "code": checkpoint.code_fingerprint(corpus, loss, model, train, loss_fn),
+    }  # fmt: skip
+    gpt = GPT(config, torch.Generator().manual_seed(seed))
+
+    def build():
+        return _train_and_watch(gpt, library, batches, training, seed, loss_fn, label, n_watched)
+
+    stored = checkpoint.cached(label.replace(" ", "-"), key, build)
+    snapshots = {}
+    for name, tensor in stored.tensors.items():
+        if name.startswith("snapshot/"):
+            _, step, parameter = name.split("/")
+            snapshots.setdefault(int(step), {})[parameter] = tensor
+    curves = {name: stored.tensors["curve/" + name].numpy() for name in ("tokens", "losses", "watched", "held_out")}
+    gpt.load_state_dict(snapshots[n_steps])
+    gpt.eval()
+    return Pretrained(gpt, np.arange(1, n_steps + 1), snapshots=dict(sorted(snapshots.items())), **curves)
+
+
+def _train_and_watch(gpt, library, batches, training, seed, loss_fn, label, n_watched):
+    """Train, and at a few steps read the held-out documents and keep the weights."""
+    watched_steps = sorted({round(training.n_steps * (i / n_watched) ** 2) for i in range(1, n_watched + 1)} - {0})
+    reading = corpus.evaluation_batches(library.held_out_corpus, library.tokenizer, gpt.config.n_ctx, 4096)
+    tensors, seen, losses, held_out = {}, [], [], []
+    records = train.train(gpt, batches, training, loss_fn, torch.Generator().manual_seed(seed))
+    for record in progress(records, training.n_steps, floor=library.floor.mean if gpt.config.causal else None, label=label):
+        seen.append(record.n_tokens)
+        losses.append(record.loss)
+        if record.step in watched_steps:
+            held_out.append(train.evaluate(gpt, reading).nats_per_token if gpt.config.causal else float("nan"))
+            for name, parameter in gpt.state_dict().items():
+                tensors[f"snapshot/{record.step}/{name}"] = parameter.clone()
+    for name, values in (("tokens", seen), ("losses", losses), ("watched", watched_steps), ("held_out", held_out)):
+        tensors["curve/" + name] = torch.tensor(values)
+    return tensors, {}
+
+
+def held_out_nats(gpt: GPT, library: Library) -> np.ndarray:
+    """The model's own -log P of each held-out document, in nats: to be laid beside `library.held_out_nats`."""
+    reading = corpus.evaluation_batches(library.held_out_corpus, library.tokenizer, gpt.config.n_ctx, 4096)
+    return train.evaluate(gpt, reading).document_nats
+
+
+# --- fine-tuning ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class FineTuning:
+    """How a labelled task is learned. `kind` says what is trained: everything, or W_y alone on frozen features."""
+
+    task: str
+    n_labels: int
+    start: str = "pretrained"  # "pretrained", "scratch", or "probe": pretrained and frozen, only W_y is trained
+    aux_weight: float = 0.0  # lambda of L3 = L2 + lambda L1; GPT-1: 0.5
+    n_layers: int | None = None  # blocks kept from pre-training (None: all); -1: not even the embeddings
+    lr: float = 1e-3
+
+    @property
+    def n_steps(self) -> int:
+        """Updates of 16 examples: more labels, more updates, but fewer passes over each."""
+        return {16: 80, 32: 100, 64: 140, 128: 180, 256: 240, 512: 320, 1024: 420}.get(self.n_labels, 200)
+
+
+def test_batches(library: Library, task: str, n_test: int = 500) -> list:
+    """The examples a fine-tuned model is asked about: the same for every model."""
+    examples = world.labelled(task, n_test, random.Random(f"test {task}"))
+    return tasks.TaskBatches(task, examples, library.tokenizer, N_CTX).in_order()
+
+
+def transfer(pretrained: GPT, n_layers: int | None, seed: int) -> GPT:
+    """A new model that takes over the embeddings and the first n_layers blocks of a trained one, the rest fresh."""
+    fresh = GPT(pretrained.config, torch.Generator().manual_seed(10_000 + seed))
+    if n_layers is None:
+        n_layers = pretrained.config.n_layers
+    kept = ["W_e.", "W_p.", *(f"blocks.{i}." for i in range(n_layers))] if n_layers >= 0 else []
+    state = {k: v for k, v in pretrained.state_dict().items() if k.startswith(tuple(kept))} if kept else {}
+    fresh.load_state_dict(state, strict=False)
+    return fresh
+
+
+def fine_tune(pretrained: GPT, library: Library, how: FineTuning, seed: int = 0) -> TaskModel:
+    """Fine-tune a copy of a model on a labelled task: L3 = L2 + lambda L1, or L2 alone when lambda is 0.
+
+    The three special tokens get fresh random embeddings, as in the paper: pre-training has never shown them.
+    Source: GPT-1, sections 3.2 and 4.1. Differs: batches of 16, a rate of 1e-3, hundreds of passes over small sets.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    gpt = transfer(pretrained, -1 if how.start == "scratch" else how.n_layers, seed)
+    tokenizer = library.tokenizer
+    with torch.no_grad():
+        for special in (tokenizer.start, tokenizer.delim, tokenizer.extract):
+            draw_normal(gpt.W_e.weight[special], gpt.config.init_std, generator)
+    task_model = TaskModel(gpt, CLASSES[how.task], tasks.COMBINE[how.task], generator)
+    if how.start == "probe":
+        for parameter in gpt.parameters():
+            parameter.requires_grad_(False)
+    examples = world.labelled(how.task, how.n_labels, random.Random(f"train {how.task} {how.n_labels} {seed}"))
+    batches = tasks.TaskBatches(how.task, examples, tokenizer, N_CTX, 16, seed)
+    config = TrainConfig(
+        n_steps=how.n_steps, lr=how.lr * (10 if how.start == "probe" else 1), warmup_steps=how.n_steps // 10,
+        schedule="linear", betas=(0.9, 0.98),
+    )  # fmt: skip
+    for _ in train.train(task_model, batches, config, task_objective(how.aux_weight)):
+        pass
+    return task_model.eval()
+
+
+def task_objective(aux_weight: float) -> Callable:
+    """The loss of fine-tuning for `train.train`: L2 if lambda is 0, else L3 = L2 + lambda L1 on the same texts."""
+
+    def objective(task_model, ids, extract, labels, lm_targets):
+        if aux_weight == 0:
+            return loss.task_loss(task_model(ids, extract), labels)
+        task_logits, lm_logits = task_model.task_and_lm(ids, extract)
+        return loss.joint_loss(loss.task_loss(task_logits, labels), loss.lm_loss(lm_logits, lm_targets), aux_weight)
+
+    return objective
+
+
+@torch.no_grad()
+def accuracy(task_model: TaskModel, batches: Iterable) -> float:
+    """The share of examples whose highest score is the right one."""
+    right = [
+        task_model(torch.from_numpy(ids), torch.from_numpy(extract)).argmax(dim=1) == torch.from_numpy(labels)
+        for ids, extract, labels, _ in batches
+    ]
+    return torch.cat(right).double().mean().item()
+
+
+# --- measured results -----------------------------------------------------------------------------------------------
+
+MEASURED = Path(__file__).parent.parent / "data" / "measured"
+
+
+def measuring_code() -> str:
+    """What a measured result depends on: the fingerprint of the code that makes corpus, model and training."""
+    return checkpoint.code_fingerprint(
+        grammar, lexicon, world, tokens, corpus, tasks, loss, model, train, transfer, fine_tune, task_objective, FineTuning
+    )[:16]
+
+
+def measured(name: str) -> list[dict]:
+    """The rows of data/measured/<name>.csv: many runs, made once by benchmarks/<name>.py, too long for a lesson.
+
+    Errors: ValueError if they were measured by other code than today's; the message says how to measure again.
+    """
+    path = MEASURED / f"{name}.csv"
+    rows = list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8"))))
+    today = measuring_code()
+    stale = sorted({row["code"] for row in rows} - {today})
+    if not rows or stale:
+        raise ValueError(
+            f"data/measured/{name}.csv was measured by other code ({', '.join(stale) or 'it is empty'}) than today's "
+            f"({today}): run python benchmarks/{name}.py to measure it again"
+        )
+    return rows
