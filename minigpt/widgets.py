@@ -1,0 +1,147 @@
+"""Explorers: a picture with controls, for one idea each. Every one has a static twin in show.
+
+The roof: it is handed numbers and drawing functions, and imports no room but show. What is saved of an explorer is a
+picture and a constant text, so a reader without a running kernel sees something, and nbval compares the same text.
+"""
+
+import base64
+import html
+from collections.abc import Callable
+
+import ipywidgets
+import numpy as np
+from matplotlib.figure import Figure
+
+from minigpt import show
+
+
+class Explorer(ipywidgets.VBox):
+    """A picture that is drawn anew whenever a control is moved; with its sentence in words beneath it.
+
+    draw: called with the value of every control by name, returns (figure, alt): alt is one sentence that says what
+    this picture shows, digits included. controls: name -> widget with a value. description: one sentence for the
+    saved file, the same on every computer and for every setting.
+
+    If a later draw fails, the error stands in place of the picture and the controls stay alive.
+
+    Errors: ValueError if description is shorter than 20 characters or a control has no value; whatever draw raises at
+    the first picture.
+    """
+
+    def __init__(self, draw: Callable[..., tuple[Figure, str]], controls: dict, description: str):
+        if not isinstance(description, str) or len(description.strip()) < 20:
+            raise ValueError(f"description must be a sentence of at least 20 characters, not {description!r}")
+        valueless = [name for name, control in controls.items() if not hasattr(control, "value")]
+        if valueless:
+            raise ValueError(f"controls must be widgets with a value, but these are not: {valueless}")
+        self.draw, self.controls, self.description = draw, dict(controls), " ".join(description.split())
+        self.view = ipywidgets.HTML()
+        super().__init__([*self.controls.values(), self.view])
+        self._picture()
+        for control in self.controls.values():
+            control.observe(self._redraw, names="value")
+
+    def _picture(self) -> None:
+        """Draw with the present values."""
+        figure, self.alt = self.draw(**{name: control.value for name, control in self.controls.items()})
+        self.png = show.png(figure)
+        data = base64.b64encode(self.png).decode("ascii")
+        alt = html.escape(self.alt, quote=True)
+        self.view.value = f'<img alt="{alt}" src="data:image/png;base64,{data}">{show.caption_html(self.alt)}'
+
+    def _redraw(self, change) -> None:
+        try:
+            self._picture()
+        except Exception as error:  # noqa: BLE001  a reader's own function: say what is wrong where the picture would be
+            self.alt = f"This setting cannot be drawn. {type(error).__name__}: {error}"
+            self.view.value = f'<p role="alert">{html.escape(self.alt)}</p>'
+
+    def __repr__(self) -> str:
+        return f"Explorer: {self.description}"
+
+    def _repr_mimebundle_(self, **kwargs):
+        """The live widget, and for the saved file the present picture and the constant text."""
+        bundle = super()._repr_mimebundle_(**kwargs) or {}
+        bundle |= {"text/plain": repr(self), "image/png": base64.b64encode(self.png).decode("ascii")}
+        return bundle, {"image/png": {"alt": self.description}}
+
+
+def slider_explorer(
+    draw: Callable[..., tuple[Figure, str]], name: str, low, high, step, start, description: str, label: str = ""
+) -> Explorer:
+    """Explore one number with a slider. Twin: show.show(*draw(value)) for a value of your choice.
+
+    draw: called with the keyword `name`, returns (figure, alt). Whole numbers if low, high, step and start are.
+
+    Errors: ValueError unless low <= start <= high and step > 0.
+    """
+    if not (low <= start <= high and step > 0):
+        raise ValueError(f"expected low <= start <= high and step > 0, but got {low}, {start}, {high}, step {step}")
+    whole = all(isinstance(number, int) for number in (low, high, step, start))
+    slider = ipywidgets.IntSlider if whole else ipywidgets.FloatSlider
+    control = slider(start, min=low, max=high, step=step, **_words(label or name))
+    return Explorer(draw, {name: control}, description)
+
+
+def attention_explorer(maps: list, tokens: list, allowed=None, description: str = "") -> Explorer:
+    """Choose a layer and a head, and see where each position looks. Twin: show.attention_grid, show.attention_map.
+
+    maps: one (H, T, T) for each layer. allowed: (T, T), True where a position may look.
+
+    Errors: ValueError if maps is empty or not of that shape.
+    """
+    maps = [np.asarray(layer, float) for layer in maps]
+    if not maps or any(layer.shape != (len(maps[0]), len(tokens), len(tokens)) for layer in maps):
+        shapes = [layer.shape for layer in maps]
+        raise ValueError(f"expected maps (H, T, T) for every layer and {len(tokens)} tokens, but got {shapes}")
+
+    def draw(layer: int, head: int) -> tuple[Figure, str]:
+        weights = maps[layer - 1][head - 1]
+        figure = show.attention_map(weights, tokens, allowed=allowed, title=f"layer {layer}, head {head}")
+        best = np.argmax(weights[-1])
+        return figure, (
+            f"Layer {layer}, head {head}: the last position, {show.visible(tokens[-1])}, looks most at "
+            f"{show.visible(tokens[best])}, position {best + 1}, with weight {weights[-1, best]:.2f}."
+        )
+
+    controls = {
+        "layer": ipywidgets.IntSlider(1, min=1, max=len(maps), **_words("layer")),
+        "head": ipywidgets.IntSlider(1, min=1, max=len(maps[0]), **_words("head")),
+    }
+    words = f"choose one of {len(maps)} layers and {len(maps[0])} heads to see where each position looks"
+    return Explorer(draw, controls, description or words)
+
+
+def sampling_explorer(
+    tokens: list, next_probs: Callable[[float, int], np.ndarray], n: int = 12, description: str = ""
+) -> Explorer:
+    """Move temperature and top-k, and see what is sampled from. Twin: show.next_token_bars.
+
+    tokens: names of all V tokens. next_probs(temperature, top_k) gives their (V,) probabilities.
+
+    Errors: ValueError if next_probs does not give one probability for each token.
+    """
+    before = np.asarray(next_probs(1.0, len(tokens)), float)
+
+    def draw(temperature: float, top_k: int) -> tuple[Figure, str]:
+        after = np.asarray(next_probs(temperature, top_k), float)
+        title = f"temperature {temperature:.1f}, top-k {top_k}"
+        figure = show.next_token_bars(tokens, before, after, n=n, title=title)
+        best = np.argmax(after)
+        return figure, (
+            f"At {title}, {np.count_nonzero(after)} of {len(tokens)} tokens can be drawn; the most probable is "
+            f"{show.visible(tokens[best])} with {after[best]:.2f}, which the model itself gives {before[best]:.2f}."
+        )
+
+    controls = {
+        "temperature": ipywidgets.FloatSlider(1.0, min=0.1, max=3.0, step=0.1, readout_format=".1f", **_words("temperature")),
+        "top_k": ipywidgets.IntSlider(len(tokens), min=1, max=len(tokens), **_words("top-k")),
+    }
+    words = "move temperature and top-k to see which next tokens can be drawn, and how often"
+    return Explorer(draw, controls, description or words)
+
+
+def _words(description: str) -> dict:
+    """A control's label, never cut short: it is also what a screen reader says."""
+    layout = ipywidgets.Layout(width="28em", max_width="100%")
+    return {"description": description, "style": {"description_width": "initial"}, "layout": layout}
