@@ -1,0 +1,169 @@
+"""Explorers without a browser: moving a control draws anew, says so in words, and saves the same constant text."""
+
+import base64
+import html
+import re
+
+import ipywidgets
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+from minigpt import show, widgets
+from minigpt.widgets import (
+    Explorer,
+    attention_explorer,
+    sampling_explorer,
+    slider_explorer,
+)
+
+WORDS = "One bar, as long as the slider says."
+WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
+
+
+def one_bar(k):
+    if k == 13:
+        raise ZeroDivisionError("no <13>")
+    return show.bars(["k"], {"k": [k]}, y_label="length"), f'A bar of length {k} & its "label".'
+
+
+def shown(explorer: Explorer) -> tuple[str, bytes]:
+    """(alternative text, PNG) of the picture in an explorer's view."""
+    alt, data = re.fullmatch(r'<img alt="(.*?)" src="data:image/png;base64,(.*?)"><p.*</p>', explorer.view.value).groups()
+    return html.unescape(alt), base64.b64decode(data)
+
+
+@pytest.fixture
+def explorer():
+    return slider_explorer(one_bar, "k", 1, 20, 1, 3, WORDS, label="length of the bar")
+
+
+def test_moving_the_slider_draws_anew_and_says_so(explorer):
+    alt, before = shown(explorer)
+    assert alt == explorer.alt == 'A bar of length 3 & its "label".' and before[:4] == b"\x89PNG"
+    explorer.controls["k"].value = 7
+    alt, after = shown(explorer)
+    assert alt == explorer.alt == 'A bar of length 7 & its "label".' and after != before
+    assert after == show.png(one_bar(7)[0])
+    assert html.escape(alt) in explorer.view.value.split("<p", 1)[1]  # the caption, for those who see
+
+
+def test_what_is_saved_is_a_picture_and_a_constant_text(explorer):
+    first, metadata = explorer._repr_mimebundle_()
+    assert set(first) == {WIDGET_VIEW, "text/plain", "image/png"} and metadata == {"image/png": {"alt": WORDS}}
+    assert first["text/plain"] == repr(explorer) == f"Explorer: {WORDS}"
+    assert base64.b64decode(first["image/png"]) == shown(explorer)[1]
+    explorer.controls["k"].value = 8
+    second, _ = explorer._repr_mimebundle_()
+    assert second["text/plain"] == first["text/plain"] and second["image/png"] != first["image/png"]
+
+
+def test_the_controls_stand_above_the_picture_with_their_names(explorer):
+    slider, view = explorer.children
+    assert slider is explorer.controls["k"] and slider.description == "length of the bar" and view is explorer.view
+    assert slider.style.description_width == "initial"  # never cut short
+
+
+def test_an_error_while_moving_is_said_and_the_next_picture_comes_back(explorer):
+    explorer.controls["k"].value = 13
+    assert explorer.view.value == (
+        '<p role="alert">This setting cannot be drawn. ZeroDivisionError: no &lt;13&gt;</p>'
+    ) and "ZeroDivisionError" in explorer.alt
+    explorer.controls["k"].value = 14
+    assert shown(explorer)[0] == 'A bar of length 14 & its "label".'
+
+
+def test_an_error_in_the_first_picture_is_an_error():
+    with pytest.raises(ZeroDivisionError):
+        slider_explorer(one_bar, "k", 1, 20, 1, 13, WORDS)
+
+
+def test_several_controls_come_by_name():
+    seen = []
+
+    def draw(a, b):
+        seen.append((a, b))
+        return Figure(figsize=(1, 1)), "A blank page."
+
+    two = Explorer(draw, {"b": ipywidgets.Dropdown(options=["x", "y"]), "a": ipywidgets.IntSlider(2)}, WORDS)
+    two.controls["b"].value = "y"
+    assert seen == [(2, "x"), (2, "y")]
+
+
+def test_sliders_are_whole_only_if_all_their_numbers_are():
+    def draw(t):
+        return Figure(figsize=(1, 1)), f"{t}"
+
+    assert isinstance(slider_explorer(draw, "t", 0, 4, 1, 2, WORDS).controls["t"], ipywidgets.IntSlider)
+    smooth = slider_explorer(draw, "t", 0.0, 1.0, 0.25, 0.5, WORDS)
+    assert isinstance(smooth.controls["t"], ipywidgets.FloatSlider)
+    smooth.controls["t"].value = 0.75
+    assert smooth.alt == "0.75"
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: Explorer(one_bar, {"k": ipywidgets.IntSlider(1)}, "short"), "at least 20 characters"),
+        (lambda: Explorer(one_bar, {"k": 3}, WORDS), "not: \\['k'\\]"),
+        (lambda: slider_explorer(one_bar, "k", 5, 1, 1, 3, WORDS), "low <= start <= high"),
+        (lambda: slider_explorer(one_bar, "k", 1, 5, 0, 3, WORDS), "step > 0"),
+        (lambda: attention_explorer([], ["a"]), "expected maps"),
+        (lambda: attention_explorer([np.ones((2, 3, 3)), np.ones((1, 3, 3))], list("abc")), "expected maps"),
+        (lambda: attention_explorer([np.ones((2, 3, 3))], list("ab")), "2 tokens"),
+        (lambda: sampling_explorer(["a"], lambda temperature, top_k: np.ones(2) / 2), "1 tokens, but 2 probabilities"),
+    ],
+)
+def test_bad_input_is_named(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+# --- the explorers of the book, each against its static twin ----------------------------------------------------------
+
+MAPS = [np.tril(np.arange(1.0, 10).reshape(3, 3) ** power) for power in (1, 3)]
+MAPS = [np.stack([m, m[:, ::-1]]) / m.sum(1, keepdims=True) for m in MAPS]
+TOKENS = ["Mia", " saw", " it"]
+
+
+def test_the_attention_explorer_shows_the_head_that_was_chosen():
+    explorer = attention_explorer(MAPS, TOKENS, allowed=np.tri(3))
+    assert shown(explorer)[0].startswith("Layer 1, head 1: the last position, ␣it, looks most at ␣it, position 3, with weight 0.38")
+    explorer.controls["layer"].value, explorer.controls["head"].value = 2, 2
+    alt, picture = shown(explorer)
+    twin = show.attention_map(MAPS[1][1], TOKENS, allowed=np.tri(3), title="layer 2, head 2")
+    assert picture == show.png(twin)
+    assert alt == f"Layer 2, head 2: the last position, ␣it, looks most at Mia, position 1, with weight {729 / (343 + 512 + 729):.2f}."
+    assert (explorer.controls["layer"].max, explorer.controls["head"].max) == (2, 2)
+    assert repr(explorer) == "Explorer: choose one of 2 layers and 2 heads to see where each position looks"
+
+
+def next_probs(temperature: float, top_k: int) -> np.ndarray:
+    """Softmax of log(0.5, 0.3, 0.2) / temperature, without all but the top_k largest."""
+    probs = np.array([0.5, 0.3, 0.2]) ** (1 / temperature)
+    probs[top_k:] = 0
+    return probs / probs.sum()
+
+
+def test_the_sampling_explorer_shows_what_is_sampled_from():
+    explorer = sampling_explorer(TOKENS, next_probs)
+    assert shown(explorer)[0].startswith("At temperature 1.0, top-k 3, 3 of 3 tokens can be drawn; the most probable is Mia with 0.50")
+    explorer.controls["temperature"].value, explorer.controls["top_k"].value = 0.5, 2
+    alt, picture = shown(explorer)
+    twin = show.next_token_bars(TOKENS, [0.5, 0.3, 0.2], next_probs(0.5, 2), title="temperature 0.5, top-k 2")
+    assert picture == show.png(twin)
+    assert "2 of 3 tokens" in alt and f"Mia with {0.25 / 0.34:.2f}, which the model itself gives 0.50." in alt
+    explorer.controls["temperature"].value = 1.2000000000000002  # what a slider yields
+    assert "temperature 1.2," in explorer.alt
+
+
+def test_every_explorer_can_be_described_in_the_chapters_own_words():
+    explorer = attention_explorer(MAPS, TOKENS, description="The heads of a small GPT that reads a sentence.")
+    assert repr(explorer) == "Explorer: The heads of a small GPT that reads a sentence."
+
+
+def test_every_public_explorer_names_its_twin():
+    for function in (slider_explorer, attention_explorer, sampling_explorer):
+        twins = re.findall(r"show\.(\w+)", function.__doc__.split("\n")[0])
+        assert twins and all(hasattr(show, twin) for twin in twins)
+    assert issubclass(widgets.Explorer, ipywidgets.VBox)
