@@ -745,3 +745,110 @@ def _box(axes, x: float, y: float, text: str, face: str, edge: str, width: float
 def _arrow(axes, start: tuple, end: tuple) -> None:
     arrow = {"arrowstyle": "-|>", "color": INK, "shrinkA": 0, "shrinkB": 0, "linewidth": 1.3}
     axes.annotate("", end, start, arrowprops=arrow)
+
+
+# --- words and their probabilities ---------------------------------------------------------------------------------
+
+
+@_styled
+def next_word(before: str, probabilities: dict, actual: str | None = None, *, n: int = 8, title: str = "") -> Figure:
+    """Draw what may come next after a text: the n most probable words, and the rest together in one bar.
+
+    probabilities: word -> probability; "" is the end of the document. actual: the word that does come, which is marked,
+    and always drawn.
+
+    Errors: ValueError if `actual` is not among the words.
+    """
+    if actual is not None and actual not in probabilities:
+        raise ValueError(f"{actual!r} is not among the {len(probabilities)} words that may come next")
+    ordered = sorted(probabilities, key=lambda word: (-round(probabilities[word], 9), word))
+    shown = ordered[:n] if len(ordered) <= n + 1 else ordered[: n - 1]
+    if actual is not None and actual not in shown:
+        shown = [*shown[:-1], actual] if len(ordered) > n else [*shown, actual]
+    rest = [word for word in ordered if word not in shown]
+    figure, axes = _canvas("", "probability", "", (8.4, 1.9 + 0.34 * (n + 1)))
+    shorter = before if len(before) <= 150 else "… " + before[-150:].split(" ", 1)[1]
+    heading = textwrap.fill(shorter or "(the beginning)", 84)
+    heading = (title + "\n" if title else "") + heading.replace("$", r"\$") + " ___"
+    axes.set_title(heading, loc="left", fontsize=11, weight="normal")
+    for place, word in enumerate(shown):
+        note = "  ◀ this one comes" if word == actual else ""
+        _bar(axes, place, probabilities[word], 1 if word == actual else 0, note)
+    names = [_spoken(word) for word in shown]
+    if rest:
+        _bar(axes, len(shown), sum(probabilities[word] for word in rest), 2, "")
+        names.append(f"{len(rest)} other words" if len(rest) > 1 else _spoken(rest[0]))
+    axes.set_yticks(range(len(names)), names)
+    axes.tick_params(axis="y", length=0)
+    axes.set_ylim(n + 0.6, -0.6)
+    axes.set_xlim(0, 1.25)
+    axes.set_xticks(np.linspace(0, 1, 6))
+    return figure
+
+
+def _bar(axes, place: float, value: float, style: int, note: str) -> None:
+    """One lying bar with its number at the end."""
+    axes.barh(place, value, 0.7, linewidth=1.5, **_bar_style(style))
+    axes.annotate(f"{value:.3f}{note}", (value, place), (6, 0), textcoords="offset points", va="center", size=11)
+
+
+def _spoken(word: str) -> str:
+    return visible(word).replace("␣", "") if word else "(end)"
+
+
+@_styled
+def surprise(words: list, series: dict, *, width: float = 9.2, title: str = "") -> Figure:
+    """Draw a text as running text, with the surprise of every word as a bar above it.
+
+    series: name -> one value for each word, in nats; one or two names, drawn side by side. "" is the end of the
+    document, a line's end breaks the line here too. Values of 0.05 and more are written above their bars.
+
+    Errors: ValueError for a series that is not as long as the words, or for more than two.
+    """
+    rows = {name: np.asarray(values, float) for name, values in series.items()}
+    if not 1 <= len(rows) <= 2 or any(values.shape != (len(words),) for values in rows.values()):
+        raise ValueError(f"expected one or two series of {len(words)} values, got {[len(v) for v in rows.values()]}")
+    places = _laid_out(words, width, 0.24 if len(rows) == 1 else 0.5)
+    scale = 0.62 / max(1.0, *(values.max() for values in rows.values()))
+    heights = np.zeros(places[-1][0] + 1)  # of the highest bar in each line, in inches
+    for (line, _, _), highest in zip(places, np.max(list(rows.values()), axis=0)):
+        heights[line] = max(heights[line], highest * scale)
+    bases = -np.cumsum(heights + 0.55)
+    figure = Figure(figsize=(width + 0.3, 0.65 - bases[-1]))
+    axes = figure.add_axes((0, 0, 1, 1), frameon=False, xlim=(-0.15, width + 0.15), ylim=(bases[-1] - 0.35, 0.3))
+    axes.set_axis_off()
+    axes.text(0, 0.2, title, weight="bold", size=13, va="top")
+    for i, (word, (line, left, wide)) in enumerate(zip(words, places)):
+        base = bases[line]
+        axes.plot([left, left + wide], [base, base], color="#999999", linewidth=1)
+        axes.text(left + wide / 2, base - 0.06, _spoken(word), ha="center", va="top", size=11)
+        for j, values in enumerate(rows.values()):
+            x, step = left + j * wide / len(rows), wide / len(rows)
+            axes.add_patch(Rectangle((x, base), step, values[i] * scale, **_bar_style(j)))
+            if values[i] >= 0.05:
+                top = base + values[i] * scale + 0.02
+                axes.text(x + step / 2, top, f"{values[i]:.1f}", ha="center", va="bottom", size=9)
+    for j, name in enumerate(rows if len(rows) > 1 else []):
+        axes.add_patch(Rectangle((2.2 * j + 5.0, 0.04), 0.25, 0.16, **_bar_style(j)))
+        axes.text(2.2 * j + 5.33, 0.12, name, va="center", size=11)
+    return figure
+
+
+def _bar_style(i: int) -> dict:
+    """The i-th kind of bar: pale where it is hatched, so that the hatching can be seen."""
+    colour = PALETTE[i]
+    return {"facecolor": to_rgba(colour, 0.15 if HATCHES[i] else 0.5), "edgecolor": colour, "hatch": HATCHES[i]}
+
+
+def _laid_out(words: list, width: float, narrowest: float) -> list[tuple]:
+    """Running text in inches: for each word its line, left edge and width."""
+    line, left, places = 0, 0.0, []
+    for word in words:
+        wide = max(narrowest, _width(_spoken(word)) - 0.14)
+        if left + wide > width:
+            line, left = line + 1, 0.0
+        places.append((line, left, wide))
+        left += wide + 0.05
+        if word == "\n":
+            line, left = line + 1, 0.0
+    return places
