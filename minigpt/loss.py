@@ -29,7 +29,7 @@ def lm_loss(logits: Tensor, targets: Tensor) -> Tensor:
     _check(logits, targets)
     if (targets == IGNORED).all():
         raise ValueError(f"lm_loss needs at least one target to predict, but all {targets.numel()} are {IGNORED}")
-    return F.cross_entropy(logits.flatten(0, -2), targets.flatten(), ignore_index=IGNORED)
+    return F.cross_entropy(logits.reshape(-1, logits.shape[-1]), targets.reshape(-1), ignore_index=IGNORED)
 
 
 def token_logps(logits: Tensor, targets: Tensor) -> Tensor:

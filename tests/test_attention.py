@@ -1,0 +1,171 @@
+"""Attention against loops written out by hand and against torch's two own implementations."""
+
+import doctest
+import math
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from minigpt import attention as room
+from minigpt.attention import KeyValueCache, MultiHeadAttention, attention, causal_mask
+
+B, T, H, D = 3, 7, 4, 12  # rows, positions, heads, d_model
+
+
+def draw(*shape, seed=0):
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def layer(causal=True, dropout=0.0, seed=1):
+    """A layer in float64 with weights from a generator."""
+    attn = MultiHeadAttention(D, H, dropout=dropout, causal=causal).double()
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for p in attn.parameters():
+            p.normal_(0.0, 0.5, generator=generator)
+    return attn
+
+
+def torch_layer(attn):
+    """torch's layer with the same weights."""
+    other = nn.MultiheadAttention(D, H, batch_first=True).double()
+    with torch.no_grad():
+        other.in_proj_weight.copy_(attn.W_qkv.weight)
+        other.in_proj_bias.copy_(attn.W_qkv.bias)
+        other.out_proj.weight.copy_(attn.W_o.weight)
+        other.out_proj.bias.copy_(attn.W_o.bias)
+    return other
+
+
+def test_the_examples_in_the_docstrings():
+    assert doctest.testmod(room).failed == 0
+
+
+def test_the_causal_mask_is_a_lower_triangle():
+    mask = causal_mask(5)
+    assert mask.dtype == torch.bool
+    assert all(mask[t, s].item() == (s <= t) for t in range(5) for s in range(5))
+
+
+def test_attention_by_hand():
+    """d_head = 4, so scores are halved: query 2 log 3 against keys 1 and 0 gives weights 3 : 1."""
+    q = torch.tensor([[2 * math.log(3), 0.0, 0.0, 0.0]])
+    k = torch.tensor([[1.0, 0.0, 0.0, 0.0], [0.0, 1.0, 0.0, 0.0]])
+    v = torch.tensor([[4.0, 0.0], [0.0, 8.0]])
+    out, weights = attention(q, k, v)
+    assert weights.tolist()[0] == pytest.approx([0.75, 0.25])
+    assert out.tolist()[0] == pytest.approx([3.0, 2.0])
+    out, weights = attention(q, k, v, mask=torch.tensor([[False, True]]))
+    assert weights.tolist() == [[0.0, 1.0]]
+    assert out.tolist() == [[0.0, 8.0]]
+
+
+def test_attention_equals_three_loops():
+    q, k, v = draw(T, 3, seed=1).tolist(), draw(T, 3, seed=2).tolist(), draw(T, 2, seed=3).tolist()
+    expected = []
+    for t in range(T):
+        e = [math.exp(sum(a * b for a, b in zip(q[t], k[s], strict=True)) / math.sqrt(3)) for s in range(t + 1)]
+        expected.append([sum(e[s] * v[s][i] for s in range(t + 1)) / sum(e) for i in range(2)])
+    out, _ = attention(*(torch.tensor(x, dtype=torch.float64) for x in (q, k, v)), causal_mask(T))
+    torch.testing.assert_close(out, torch.tensor(expected, dtype=torch.float64))
+
+
+@pytest.mark.parametrize("mask", [None, causal_mask(T), draw(B, 1, T, T, seed=9) < 1.0])
+def test_attention_and_its_gradient_equal_torchs_own(mask):
+    if mask is not None:
+        mask = mask | torch.eye(T, dtype=torch.bool)  # everybody may see at least itself
+    ours = [draw(B, H, T, 5, seed=s).requires_grad_() for s in range(3)]
+    theirs = [x.detach().clone().requires_grad_() for x in ours]
+    out, expected = attention(*ours, mask)[0], F.scaled_dot_product_attention(*theirs, attn_mask=mask)
+    torch.testing.assert_close(out, expected)
+    slope = draw(B, H, T, 5, seed=4)
+    out.backward(slope)
+    expected.backward(slope)
+    for a, b in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(a.grad, b.grad)
+
+
+def test_attention_in_float32_equals_torchs_own():
+    q, k, v = (draw(B, H, 64, 16, seed=s).float() for s in range(3))
+    expected = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+    torch.testing.assert_close(attention(q, k, v, causal_mask(64))[0], expected, atol=1e-6, rtol=1e-5)
+
+
+def test_weights_are_a_distribution_over_what_may_be_seen():
+    weights = layer()(draw(B, T, D), return_weights=True)[1]
+    assert weights.shape == (B, H, T, T)
+    torch.testing.assert_close(weights.sum(dim=-1), torch.ones(B, H, T, dtype=torch.float64))
+    assert (weights[:, :, ~causal_mask(T)] == 0).all()
+    assert (weights[:, :, causal_mask(T)] > 0).all()
+
+
+@pytest.mark.parametrize("causal", [True, False])
+def test_many_heads_equal_torchs_own_layer(causal):
+    attn, x = layer(causal), draw(B, T, D)
+    out, weights = attn(x, return_weights=True)
+    closed = ~causal_mask(T) if causal else None
+    expected, expected_weights = torch_layer(attn)(x, x, x, attn_mask=closed, average_attn_weights=False)
+    torch.testing.assert_close(out, expected)
+    torch.testing.assert_close(weights, expected_weights)
+
+
+def test_padding_that_is_not_visible_changes_nothing():
+    attn, x = layer(causal=False), draw(B, T, D)
+    lengths = torch.tensor([7, 4, 1])
+    visible = torch.arange(T) < lengths[:, None]
+    out = attn(x, visible=visible)
+    expected = torch_layer(attn)(x, x, x, key_padding_mask=~visible)[0]
+    torch.testing.assert_close(out, expected)
+    for row, n in enumerate(lengths.tolist()):
+        torch.testing.assert_close(out[row, :n], attn(x[row : row + 1, :n])[0])
+
+
+def test_nobody_sees_the_future():
+    attn, x = layer(), draw(B, T, D)
+    changed = x.clone()
+    changed[:, 4] += 1.0
+    before, after = attn(x), attn(changed)
+    assert torch.equal(before[:, :4], after[:, :4])
+    assert not torch.isclose(before[:, 4:], after[:, 4:]).all(dim=-1).any()
+    both = layer(causal=False)
+    assert not torch.isclose(both(x), both(changed)).all(dim=-1).any()  # without the mask everybody notices
+
+
+@pytest.mark.parametrize("steps", [[1] * T, [3, 1, 2, 1], [T], [6, 1]])
+def test_the_cache_changes_nothing(steps):
+    attn, x, cache = layer(), draw(B, T, D), KeyValueCache()
+    assert cache.n_past == 0
+    parts = [attn(part, cache) for part in x.split(steps, dim=1)]
+    assert cache.n_past == T
+    torch.testing.assert_close(torch.cat(parts, dim=1), attn(x))
+
+
+def test_a_cache_of_other_rows_is_refused_and_stays_as_it_was():
+    attn, cache = layer(), KeyValueCache()
+    attn(draw(2, 3, D), cache)
+    with pytest.raises(ValueError, match="holds 2 rows of text, but 3 came"):
+        attn(draw(3, 1, D), cache)
+    assert cache.n_past == 3
+
+
+def test_dropout_acts_in_training_only_and_keeps_the_mean():
+    attn, x = layer(dropout=0.5), draw(B, T, D)
+    quiet = layer(dropout=0.0)(x)
+    assert torch.equal(attn.eval()(x), quiet)
+    attn.train()
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        draws = torch.stack([attn(x) for _ in range(4000)])
+        weights = attn(x, return_weights=True)[1]
+    assert not torch.allclose(draws[0], quiet)
+    error = draws.std(dim=0) / math.sqrt(4000)
+    assert ((draws.mean(dim=0) - quiet).abs() <= 5 * error + 1e-9).all()
+    torch.testing.assert_close(weights.sum(dim=-1), torch.ones(B, H, T, dtype=torch.float64))  # before dropout
+
+
+@pytest.mark.parametrize("n_heads", [0, 5])
+def test_heads_must_divide_the_width(n_heads):
+    with pytest.raises(ValueError, match=f"d_model = 12 and n_heads = {n_heads}"):
+        MultiHeadAttention(12, n_heads)
