@@ -92,7 +92,7 @@ WRONG = [
     ("kl_divergence", lambda p, q: sum(a * math.log2(a / b) for a, b in zip(p, q) if a > 0), "in bits"),
     ("kl_divergence", lambda p, q: sum(a * math.log(a / b) for a, b in zip(p, q)), "leave those terms out"),
     ("kl_divergence", lambda p, q: -truth.kl_divergence(p, q), "sign"),
-    ("bits_per_byte", lambda nats, text: nats / math.log(2) / len(text), "é has two bytes"),
+    ("bits_per_byte", lambda nats, text: nats / math.log(2) / len(text), "é is two bytes"),
     ("bits_per_byte", lambda nats, text: nats / len(text.encode("utf-8")), "nats per byte"),
     ("bits_per_byte", lambda nats, text: nats * math.log(2) / len(text.encode("utf-8")), "multiplied"),
     ("most_frequent_pair", lambda words: counted(words, weighted=False), "use the counts of the words"),
