@@ -122,9 +122,8 @@ def check(label: str, ok_or_value, lo: float | None = None, hi: float | None = N
             raise ValueError(f"{label!r}: a truth value has no bounds; pass the number itself, or leave lo and hi out")
         claim, ok, found = label, value, f"It is {value}."
     elif isinstance(value, numbers.Real) and (lo is not None or hi is not None):
-        bounds = [f"at least {lo:g}" if hi is None else f"at most {hi:g}" if lo is None else f"between {lo:g} and {hi:g}"]
         ok = (lo is None or value >= lo) and (hi is None or value <= hi) and not math.isnan(value)
-        claim, found = f"{label} is {bounds[0]}", f"It was measured as {value:.6g}."
+        claim, found = f"{label} is {_range(lo, hi)}", f"It was measured as {value:.6g}."
     else:
         raise ValueError(f"{label!r}: expected True, False, or a number with lo or hi or both, but got {value!r}")
     if not ok:
@@ -134,8 +133,14 @@ def check(label: str, ok_or_value, lo: float | None = None, hi: float | None = N
 
 _USUAL_ADVICE = (
     "run the chapter again from the top in a fresh kernel, in case a cell was changed or skipped; then, in a terminal, "
-    "`python3 start.py check`. If it still fails on unchanged code, you have found a mistake in the book: please report it."
+    "`python3 start.py check`. If it still fails on unchanged code, the book has a mistake: please report it."
 )
+
+
+def _range(lo: float | None, hi: float | None) -> str:
+    if hi is None:
+        return f"at least {lo:g}"
+    return f"at most {hi:g}" if lo is None else f"between {lo:g} and {hi:g}"
 
 
 def measured(label: str, x: float, digits: int = 2, unit: str = "") -> None:
@@ -409,11 +414,11 @@ def _canvas(title: str, x_label: str, y_label: str, size: tuple = (8.4, 4.4)) ->
 
 
 def _pair(name: str, x, y, log_x: bool) -> tuple:
-    """The points of a curve as two arrays."""
+    """The points of a curve that can be drawn, as two arrays."""
     x, y = np.asarray(x, float), np.asarray(y, float)
     if x.shape != y.shape or x.ndim != 1:
         raise ValueError(f"{name!r}: expected as many steps as losses, in two rows, but got {x.shape} and {y.shape}")
-    keep = x > 0 if log_x else np.full(len(x), True)
+    keep = np.isfinite(y) & (x > 0 if log_x else True)
     if not keep.any():
         raise ValueError(f"{name!r} has nothing to draw{' beyond step 0' if log_x else ''}")
     return x[keep], y[keep]
@@ -433,7 +438,7 @@ def _line(i: int) -> dict:
 
 
 def _spaced(x: np.ndarray, log_x: bool, i: int) -> list[int]:
-    """Indices of about eight points for markers, evenly spaced as the eye sees them, shifted a little from line to line."""
+    """Indices of about eight points for markers, evenly spaced to the eye, shifted a little from line to line."""
     seen = np.log(x) if log_x else x
     wanted = seen[0] + (seen[-1] - seen[0]) * (np.arange(8) + 0.3 + 0.15 * (i % 4)) / 8
     return sorted({int(np.abs(seen - position).argmin()) for position in wanted})
@@ -456,7 +461,7 @@ def _label_ends(axes, labels: list[tuple]) -> None:
         axes.annotate(
             text, (1.0, height), (1.035, place), xycoords="axes fraction", textcoords="axes fraction", va="center",
             color=_darker(colour), annotation_clip=False,
-            arrowprops={"arrowstyle": "-", "color": colour, "linewidth": 1, "relpos": (0, 0.5), "shrinkA": 1, "shrinkB": 0},
+            arrowprops={"arrowstyle": "-", "color": colour, "lw": 1, "relpos": (0, 0.5), "shrinkA": 1, "shrinkB": 0},
         )  # fmt: skip
 
 
@@ -523,15 +528,19 @@ def bars(
             axes.errorbar(x, height, yerr=errors, fmt="none", ecolor=INK, capsize=4, elinewidth=1.4)
         for place, value, end in zip(x, height, np.maximum(high, 0)):
             if not math.isnan(value):
-                axes.annotate(f"{value:.{digits}f}", (place, end), (0, 5), textcoords="offset points", ha="center", size=10,
-                              zorder=5, bbox={"facecolor": "white", "linewidth": 0, "pad": 0.5})  # fmt: skip
+                axes.annotate(
+                    f"{value:.{digits}f}", (place, end), (0, 5), textcoords="offset points", ha="center", size=10,
+                    zorder=5, bbox={"facecolor": "white", "linewidth": 0, "pad": 0.5},
+                )  # fmt: skip
     axes.set_xticks(range(len(groups)), groups)
     axes.tick_params(axis="x", length=0)
     axes.margins(y=0.12)
     axes.axhline(0, color=INK, linewidth=1)
     _label_ends(axes, _draw_bounds(axes, ceiling, chance, ceiling_label))
     if len(series) > 1:
-        figure.legend(*axes.get_legend_handles_labels(), loc="outside lower left", ncols=4, frameon=False, handleheight=1.2)
+        figure.legend(
+            *axes.get_legend_handles_labels(), loc="outside lower left", ncols=4, frameon=False, handleheight=1.2
+        )
     return figure
 
 
@@ -614,7 +623,9 @@ def _draw_map(axes, values: np.ndarray, tokens: list, allowed):
     if allowed is not None:
         allowed = _square("allowed", allowed, n).astype(bool)
         for i, j in np.argwhere(~allowed):
-            axes.add_patch(Rectangle((j - 0.5, i - 0.5), 1, 1, facecolor="#f2f2f2", edgecolor="#bbbbbb", hatch="///", lw=0))
+            axes.add_patch(
+                Rectangle((j - 0.5, i - 0.5), 1, 1, facecolor="#f2f2f2", edgecolor="#bbbbbb", hatch="///", lw=0)
+            )
     names = [visible(token) for token in tokens]
     axes.set_xticks(range(n), names, rotation=90 if max(map(len, names)) > 2 else 0)
     axes.set_yticks(range(n), names)
@@ -642,7 +653,16 @@ def next_token_bars(tokens: list, before, after, *, n: int = 12, title: str = ""
     figure, axes = _canvas(title, "probability", "", (8.0, 1.5 + 0.36 * len(order)))
     y = np.arange(len(order))
     axes.barh(y, after[order], 0.72, color=PALETTE[0], label="sampled from")
-    axes.barh(y, before[order], 0.72, facecolor="none", edgecolor=PALETTE[1], linewidth=2, linestyle="--", label="the model's own")
+    axes.barh(
+        y,
+        before[order],
+        0.72,
+        facecolor="none",
+        edgecolor=PALETTE[1],
+        linewidth=2,
+        linestyle="--",
+        label="the model's own",
+    )
     for place, i in zip(y, order):
         end = max(before[i], after[i])
         note = f"{after[i]:.2f}" if after[i] > 0 else "✗ never drawn"
@@ -725,7 +745,9 @@ def _draw_head(axes, rows: list[float], combine: str, x: float) -> None:
     if combine == "choice":
         for y in rows:
             _arrow(axes, (x + 1.1, y), (x + 1.45, y))
-        axes.add_patch(Rectangle((x + 1.45, rows[-1] - 0.2), 1.45, rows[0] - rows[-1] + 0.4, facecolor="white", edgecolor=INK))
+        axes.add_patch(
+            Rectangle((x + 1.45, rows[-1] - 0.2), 1.45, rows[0] - rows[-1] + 0.4, facecolor="white", edgecolor=INK)
+        )
         axes.text(x + 2.175, middle, "softmax across\nthe answers", ha="center", va="center", size=11)
 
 

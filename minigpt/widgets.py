@@ -52,7 +52,7 @@ class Explorer(ipywidgets.VBox):
     def _redraw(self, change) -> None:
         try:
             self._picture()
-        except Exception as error:  # noqa: BLE001  a reader's own function: say what is wrong where the picture would be
+        except Exception as error:  # noqa: BLE001  a reader's own function: say it in the picture's place
             self.alt = f"This setting cannot be drawn. {type(error).__name__}: {error}"
             self.view.value = f'<p role="alert">{html.escape(self.alt)}</p>'
 
@@ -134,7 +134,9 @@ def sampling_explorer(
         )
 
     controls = {
-        "temperature": ipywidgets.FloatSlider(1.0, min=0.1, max=3.0, step=0.1, readout_format=".1f", **_words("temperature")),
+        "temperature": ipywidgets.FloatSlider(
+            1.0, min=0.1, max=3.0, step=0.1, readout_format=".1f", **_words("temperature")
+        ),
         "top_k": ipywidgets.IntSlider(len(tokens), min=1, max=len(tokens), **_words("top-k")),
     }
     words = "move temperature and top-k to see which next tokens can be drawn, and how often"

@@ -7,6 +7,7 @@ import importlib.util
 import inspect
 import itertools
 import json
+import math
 import re
 import struct
 import subprocess
@@ -33,7 +34,11 @@ START, DELIM, EXTRACT = ("start", "Start"), ("delim", "Delim"), ("extract", "Ext
 EXAMPLES = [
     ("Classification", [[START, ("text", "Mia found a star."), EXTRACT]], "single"),
     ("Similarity", [[START, ("text", a), DELIM, ("text", b), EXTRACT] for a, b in ("xy", "yx")], "add"),
-    ("Multiple choice", [[START, ("text", "She"), DELIM, ("answer", a), EXTRACT] for a in ("ran", "sat", "lay")], "choice"),
+    (
+        "Multiple choice",
+        [[START, ("text", "She"), DELIM, ("answer", a), EXTRACT] for a in ("ran", "sat", "lay")],
+        "choice",
+    ),
 ]
 
 
@@ -50,7 +55,10 @@ FIGURES = {
     ),
     "loss, log": lambda: show.loss_curve({"GPT": (STEPS, LOSSES)}, 1.29, log_x=True, top=5),
     "learning": lambda: show.learning_curve(
-        [16, 64, 256, 1024], {"fine-tuned": around([0.6, 0.7, 0.8, 0.9]), "from scratch": around([0.4, 0.5, 0.6, 0.7])}, 0.95, 1 / 3
+        [16, 64, 256, 1024],
+        {"fine-tuned": around([0.6, 0.7, 0.8, 0.9]), "from scratch": around([0.4, 0.5, 0.6, 0.7])},
+        0.95,
+        1 / 3,
     ),
     "bars": lambda: show.bars(["a", "b"], {"x": around([0.5, 0.7]), "y": [0.4, None]}, chance=0.5, ceiling=0.9),
     "attention": lambda: show.attention_map(CAUSAL / CAUSAL.sum(1, keepdims=True), TOKENS, allowed=CAUSAL, title="T"),
@@ -110,7 +118,9 @@ def test_all_words_are_inside_the_picture_and_large_enough_for_a_projector(figur
     for text in texts(figure):
         box = text.get_window_extent(renderer)
         inside = box.x0 >= -1 and box.y0 >= -1 and box.x1 <= page.x1 + 1 and box.y1 <= page.y1 + 1
-        hidden_tick = text.get_text() in {t.get_text() for axes in figure.axes for t in axes.get_xticklabels() + axes.get_yticklabels()}
+        hidden_tick = text.get_text() in {
+            t.get_text() for axes in figure.axes for t in axes.get_xticklabels() + axes.get_yticklabels()
+        }
         assert inside or hidden_tick, text
         assert text.get_fontsize() >= 10, text
 
@@ -146,6 +156,8 @@ def test_a_curve_is_drawn_through_its_points_and_smoothing_is_a_trailing_mean():
     assert axes.lines[0].get_xydata().tolist() == [[0, 4], [1, 2], [2, 3], [3, 1]]
     (axes,) = show.loss_curve({"a": ([0, 1, 2, 3], [4.0, 2.0, 3.0, 1.0])}, smooth=2).axes
     assert axes.lines[1].get_ydata().tolist() == [4.0, 3.0, 2.5, 2.0]
+    (axes,) = show.loss_curve({"a": ([0, 1, 2, 3], [4.0, 2.0, 3.0, math.nan])}).axes
+    assert axes.lines[0].get_ydata().tolist() == [4.0, 2.0, 3.0]  # a run that broke off
     (axes,) = show.loss_curve({"a": ([0, 1, 2, 3], [4.0, 2.0, 3.0, 1.0])}, log_x=True).axes
     assert axes.lines[0].get_xdata().tolist() == [1, 2, 3] and axes.get_xscale() == "log"
 
@@ -202,7 +214,9 @@ def test_boxes_hold_their_words():
     for text in texts(figure):
         if text.get_text() not in {"T", "+", *(task for task, _, _ in EXAMPLES)}:
             extent = text.get_window_extent(renderer)
-            assert any(b.x0 <= extent.x0 and extent.x1 <= b.x1 and b.y0 <= extent.y0 and extent.y1 <= b.y1 for b in boxes)
+            assert any(
+                b.x0 <= extent.x0 and extent.x1 <= b.x1 and b.y0 <= extent.y0 and extent.y1 <= b.y1 for b in boxes
+            )
 
 
 @pytest.mark.parametrize(
@@ -210,6 +224,7 @@ def test_boxes_hold_their_words():
     [
         (lambda: show.loss_curve({"a": ([1, 2], [1.0])}), "as many steps as losses"),
         (lambda: show.loss_curve({"a": ([0], [1.0])}, log_x=True), "nothing to draw beyond step 0"),
+        (lambda: show.loss_curve({"a": ([1, 2], [math.nan, math.inf])}), "'a' has nothing to draw"),
         (lambda: show.learning_curve([1, 2], {"a": [0.1, 0.2]}), "expected \\(mean, low, high\\) of 2 values"),
         (lambda: show.bars(["a", "b"], {"x": [1.0]}), "expected 2 values"),
         (lambda: show.attention_map(np.eye(3), TOKENS), "expected \\(4, 4\\)"),
@@ -290,7 +305,9 @@ def distance(a: str, b: str, eye: str) -> float:
 
 def test_the_measures_of_colour_know_what_is_known():
     assert contrast("#000000") == pytest.approx(21) and contrast("#777777") == pytest.approx(4.48, abs=0.01)
-    assert lab(np.ones(3)) == pytest.approx([100, 0, 0], abs=0.05) and lab(linear("#ff0000"))[0] == pytest.approx(53.2, abs=0.1)
+    assert lab(np.ones(3)) == pytest.approx([100, 0, 0], abs=0.05) and lab(linear("#ff0000"))[0] == pytest.approx(
+        53.2, abs=0.1
+    )
     red, green = "#d62728", "#2ca02c"
     assert distance(red, green, "usual") > 100 and distance(red, green, "deuteranopia") < 30
 
@@ -402,14 +419,18 @@ def test_source_shows_the_code_that_runs(put):
     show.source(example)
     ((bundle, _),) = put
     code = inspect.getsource(example).rstrip()
-    assert bundle["text/markdown"] == f"From `test_show.py`:\n\n````python\n{code}\n````"  # a longer fence than any inside
+    assert (
+        bundle["text/markdown"] == f"From `test_show.py`:\n\n````python\n{code}\n````"
+    )  # a longer fence than any inside
     assert bundle["text/plain"] == f"# test_show.py\n{code}"
 
 
 def test_source_without_docstrings_is_the_same_program(put):
     show.source(example, docstring=False)
     code = put[0][0]["text/plain"].split("\n", 1)[1]
-    assert "Say nothing" not in code and 'text = "not a docstring"' in code and "Only this" in code  # all that inner has
+    assert (
+        "Say nothing" not in code and 'text = "not a docstring"' in code and "Only this" in code
+    )  # all that inner has
     assert not re.search(r":\n\s*\n", code)
 
     def without(tree):
@@ -443,7 +464,9 @@ def test_checks_print_the_claim_and_no_number(capsys):
     ]
 
 
-@pytest.mark.parametrize("arguments", [(False,), (0.2, 0, 0.1), (-0.1, 0, 0.1), (float("nan"), 0, 1), (float("nan"), 0), (2, None, 1)])
+@pytest.mark.parametrize(
+    "arguments", [(False,), (0.2, 0, 0.1), (-0.1, 0, 0.1), (float("nan"), 0, 1), (float("nan"), 0), (2, None, 1)]
+)
 def test_failing_checks_tell_the_value_and_what_to_try(arguments, capsys):
     with pytest.raises(AssertionError) as caught:
         show.check("the claim", *arguments)
@@ -468,12 +491,23 @@ def test_measured(capsys):
 
 ROWS = [
     {"dataset": "RTE", "gpt1": 56.0, "delta": -5.7, "n": 2490, "best": False, "note": None},
-    {"dataset": "a < b", "gpt1": np.float64(8.25), "delta": float("nan"), "n": np.int64(7), "best": np.bool_(True), "note": "x"},
+    {
+        "dataset": "a < b",
+        "gpt1": np.float64(8.25),
+        "delta": float("nan"),
+        "n": np.int64(7),
+        "best": np.bool_(True),
+        "note": "x",
+    },
 ]
 
 
 def test_a_table_lines_up_and_says_everything_twice(put):
-    show.table(ROWS, {"dataset": "data set", "gpt1": "GPT-1", "delta": "change", "n": "n", "best": "best?", "note": "note"}, "Two rows")
+    show.table(
+        ROWS,
+        {"dataset": "data set", "gpt1": "GPT-1", "delta": "change", "n": "n", "best": "best?", "note": "note"},
+        "Two rows",
+    )
     ((bundle, _),) = put
     assert bundle["text/plain"].split("\n") == [
         "Two rows",
@@ -495,9 +529,15 @@ def test_digits_are_for_floats_only(put):
 
 
 def test_claims_say_yes_and_no_in_words(put):
-    show.claims_table([("c1", "sec. 1", "0.9 against 0.7", True), ("c2", "Table 5", "no gain", False), ("c3", "s", "m", "partly")])
+    show.claims_table(
+        [("c1", "sec. 1", "0.9 against 0.7", True), ("c2", "Table 5", "no gain", False), ("c3", "s", "m", "partly")]
+    )
     lines = put[0][0]["text/plain"].split("\n")
-    assert lines[1].split("  ")[0] == "the paper says" and [line.split()[-1] for line in lines[3:]] == ["yes", "no", "partly"]
+    assert lines[1].split("  ")[0] == "the paper says" and [line.split()[-1] for line in lines[3:]] == [
+        "yes",
+        "no",
+        "partly",
+    ]
 
 
 def test_tokens_are_apart_without_colour(put):
@@ -521,15 +561,17 @@ def test_merges_are_shown_step_by_step(put):
 
 CELLS = [
     "import numpy as np\nfrom minigpt import show, widgets\nx = np.arange(50)",
-    "show.show(show.loss_curve({'GPT': (x, 1 + 1 / (x + 1))}, 0.9), 'A curve falls towards the floor and stays above.')",
+    "show.show(show.loss_curve({'GPT': (x, 1 + 1 / (x + 1))}, 0.9), 'A curve falls to the floor and stays above.')",
     "show.table([{'a': 1, 'b': 2.5}], caption='One row')\nshow.claims_table([('c', 's', 'm', True)])",
     "show.source(show.visible)",
     "def mine():\n    return 1\n\n\nshow.source(mine)",
     "show.check('the gap', 0.1, 0, 1)\nshow.measured('gap', 0.1)",
     "show.token_strip([' the', 'y'], [3, 4])\nshow.merge_tree([('bytes', ['a', 'b']), ('1', ['ab'])])",
-    ("def draw(k):\n    return show.mask(np.tri(k), list('abcdef')[:k]), f'A causal mask over {k} positions.'\n\n\n"
-    "explorer = widgets.slider_explorer(draw, 'k', 2, 6, 1, 3, 'A causal mask; the slider chooses how many positions.')\n"
-    "explorer"),
+    (
+        "def draw(k):\n    return show.mask(np.tri(k), list('abcdef')[:k]), f'A causal mask over {k} positions.'\n\n\n"
+        "explorer = widgets.slider_explorer(draw, 'k', 2, 6, 1, 3, 'A causal mask; the slider says how large.')\n"
+        "explorer"
+    ),
     "explorer.controls['k'].value = 5\nprint(explorer.alt)",
     "widgets.attention_explorer([np.full((2, 3, 3), 1 / 3)], list('abc'))",
 ]
@@ -543,7 +585,17 @@ def render(path: Path) -> None:
 
 
 def strict_nbval(path: Path):
-    command = [sys.executable, "-m", "pytest", "--nbval", "--nbval-current-env", "-q", "-p", "no:cacheprovider", path.name]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "--nbval",
+        "--nbval-current-env",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        path.name,
+    ]
     return subprocess.run(command, check=False, cwd=path.parent, capture_output=True, encoding="utf-8", timeout=120)
 
 
@@ -568,7 +620,9 @@ def test_strict_nbval_would_notice_another_sentence(tmp_path):
     path = tmp_path / "09_show.ipynb"
     nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in CELLS[:2]]), path)
     render(path)
-    path.write_text(path.read_text(encoding="utf-8").replace("stays above.", "goes under."), encoding="utf-8", newline="\n")
+    path.write_text(
+        path.read_text(encoding="utf-8").replace("stays above.", "goes under."), encoding="utf-8", newline="\n"
+    )
     nb = json.loads(path.read_text(encoding="utf-8"))
     nb["cells"][1]["source"] = CELLS[1]
     path.write_text(json.dumps(nb), encoding="utf-8", newline="\n")

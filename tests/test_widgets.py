@@ -29,7 +29,9 @@ def one_bar(k):
 
 def shown(explorer: Explorer) -> tuple[str, bytes]:
     """(alternative text, PNG) of the picture in an explorer's view."""
-    alt, data = re.fullmatch(r'<img alt="(.*?)" src="data:image/png;base64,(.*?)"><p.*</p>', explorer.view.value).groups()
+    alt, data = re.fullmatch(
+        r'<img alt="(.*?)" src="data:image/png;base64,(.*?)"><p.*</p>', explorer.view.value
+    ).groups()
     return html.unescape(alt), base64.b64decode(data)
 
 
@@ -66,9 +68,10 @@ def test_the_controls_stand_above_the_picture_with_their_names(explorer):
 
 def test_an_error_while_moving_is_said_and_the_next_picture_comes_back(explorer):
     explorer.controls["k"].value = 13
-    assert explorer.view.value == (
-        '<p role="alert">This setting cannot be drawn. ZeroDivisionError: no &lt;13&gt;</p>'
-    ) and "ZeroDivisionError" in explorer.alt
+    assert (
+        explorer.view.value == ('<p role="alert">This setting cannot be drawn. ZeroDivisionError: no &lt;13&gt;</p>')
+        and "ZeroDivisionError" in explorer.alt
+    )
     explorer.controls["k"].value = 14
     assert shown(explorer)[0] == 'A bar of length 14 & its "label".'
 
@@ -128,12 +131,17 @@ TOKENS = ["Mia", " saw", " it"]
 
 def test_the_attention_explorer_shows_the_head_that_was_chosen():
     explorer = attention_explorer(MAPS, TOKENS, allowed=np.tri(3))
-    assert shown(explorer)[0].startswith("Layer 1, head 1: the last position, ␣it, looks most at ␣it, position 3, with weight 0.38")
+    assert shown(explorer)[0].startswith(
+        "Layer 1, head 1: the last position, ␣it, looks most at ␣it, position 3, with weight 0.38"
+    )
     explorer.controls["layer"].value, explorer.controls["head"].value = 2, 2
     alt, picture = shown(explorer)
     twin = show.attention_map(MAPS[1][1], TOKENS, allowed=np.tri(3), title="layer 2, head 2")
     assert picture == show.png(twin)
-    assert alt == f"Layer 2, head 2: the last position, ␣it, looks most at Mia, position 1, with weight {729 / (343 + 512 + 729):.2f}."
+    assert (
+        alt == "Layer 2, head 2: the last position, ␣it, looks most at Mia, position 1, "
+        f"with weight {729 / (343 + 512 + 729):.2f}."
+    )
     assert (explorer.controls["layer"].max, explorer.controls["head"].max) == (2, 2)
     assert repr(explorer) == "Explorer: choose one of 2 layers and 2 heads to see where each position looks"
 
@@ -147,7 +155,9 @@ def next_probs(temperature: float, top_k: int) -> np.ndarray:
 
 def test_the_sampling_explorer_shows_what_is_sampled_from():
     explorer = sampling_explorer(TOKENS, next_probs)
-    assert shown(explorer)[0].startswith("At temperature 1.0, top-k 3, 3 of 3 tokens can be drawn; the most probable is Mia with 0.50")
+    assert shown(explorer)[0].startswith(
+        "At temperature 1.0, top-k 3, 3 of 3 tokens can be drawn; the most probable is Mia with 0.50"
+    )
     explorer.controls["temperature"].value, explorer.controls["top_k"].value = 0.5, 2
     alt, picture = shown(explorer)
     twin = show.next_token_bars(TOKENS, [0.5, 0.3, 0.2], next_probs(0.5, 2), title="temperature 0.5, top-k 2")

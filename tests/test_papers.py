@@ -1,0 +1,328 @@
+"""The papers' numbers: every computed one is computed again, every table is whole, nothing unchecked leaks."""
+
+import csv
+import doctest
+import re
+from decimal import Decimal
+
+import pytest
+
+from minigpt import papers
+
+ALL = [
+    "bert_contrast",
+    "bert_sizes",
+    "bookscorpus",
+    "errata",
+    "glue_bert_table1",
+    "gpt1_ablation",
+    "gpt1_architecture",
+    "gpt1_finetune",
+    "gpt1_layer_transfer",
+    "gpt1_results",
+    "gpt1_transforms",
+    "gpt1_zeroshot",
+    "timeline",
+]
+tables = pytest.mark.parametrize("name", ALL)
+
+
+def values(name: str) -> dict:
+    """key -> value of a key-and-value table."""
+    return {row["key"]: row["value"] for row in papers.load(name)}
+
+
+def by(name: str, column: str) -> dict:
+    return {row[column]: row for row in papers.load(name)}
+
+
+def test_doctests():
+    assert doctest.testmod(papers).failed == 0
+
+
+def test_the_tables_are_these_and_each_is_explained():
+    assert papers.names() == ALL
+    readme = (papers.FOLDER / "README.md").read_text(encoding="utf-8")
+    assert sorted(re.findall(r"^\| `(\w+)` \|", readme, flags=re.MULTILINE)) == ALL
+    assert re.findall(r"^\| (\w\d?) \|", readme, flags=re.MULTILINE) == list(papers.MARKS)
+
+
+# --- form --------------------------------------------------------------------------------------------------------
+
+
+@tables
+def test_every_row_has_a_source_and_a_mark_and_the_columns_of_its_table(name):
+    rows = papers.load(name, include_unverified=True)
+    assert rows
+    for row in rows:
+        assert list(row) == papers.columns(name)
+        assert row["mark"] in papers.MARKS and len(row["source"]) >= 5
+        assert all(value is None or type(value) in (int, float, str) for value in row.values())
+        assert all(value == value.strip() for value in row.values() if isinstance(value, str))
+
+
+@tables
+def test_files_have_unix_lines_and_are_read_as_they_are_written(name):
+    raw = (papers.FOLDER / f"{name}.csv").read_bytes()
+    assert b"\r" not in raw and raw.endswith(b"\n") and not raw.endswith(b"\n\n")
+    with open(papers.FOLDER / f"{name}.csv", encoding="utf-8", newline="") as file:
+        written = list(csv.DictReader(file))
+    for text, row in zip(written, papers.load(name, include_unverified=True), strict=True):
+        for column, value in row.items():
+            same = (
+                text[column] == ("" if value is None else value)
+                if not isinstance(value, (int, float))
+                else (Decimal(text[column]) == Decimal(str(value)))
+            )
+            assert same, (column, value)
+
+
+NUMERIC = {
+    "gpt1_results": {"prior_best", "gpt1", "delta"},
+    "gpt1_ablation": {"avg_printed", "avg_recomputed", "CoLA", "SST2", "MRPC", "STSB", "QQP", "MNLI", "QNLI", "RTE"},
+    "glue_bert_table1": {
+        "MNLI_m",
+        "MNLI_mm",
+        "QQP_F1",
+        "QNLI",
+        "SST2",
+        "CoLA",
+        "STSB_spearman",
+        "MRPC_F1",
+        "RTE",
+        "average",
+    },
+    "gpt1_zeroshot": {"approx_relative_score_at_end"},
+}
+
+
+@pytest.mark.parametrize("name", NUMERIC)
+def test_scores_are_decimal_numbers(name):
+    for row in papers.load(name):
+        assert all(isinstance(row[column], float) for column in NUMERIC[name])
+
+
+def test_types():
+    architecture = values("gpt1_architecture")
+    assert type(architecture["n_layers"]) is int and type(architecture["init_std"]) is float
+    assert architecture["activation"] == "GELU" and values("gpt1_finetune")["lr"] == 6.25e-5
+    assert by("gpt1_results", "row")["GLUE score"]["dataset"] is None
+
+
+@tables
+def test_what_was_read_off_a_figure_says_so(name):
+    for row in papers.load(name, include_unverified=True):
+        approximate = [column for column in row if column.startswith("approx_")]
+        assert not (row["mark"] == "F" and not approximate)
+        assert not approximate or "read off" in row["source"]
+
+
+# --- what is left out and what is refused ----------------------------------------------------------------------------
+
+
+@tables
+def test_nothing_from_memory_leaks(name):
+    everything = papers.load(name, include_unverified=True)
+    checked = papers.load(name)
+    assert checked == [row for row in everything if row["mark"] != "M"]
+    assert not any("from memory" in row["source"] for row in checked)
+
+
+def test_there_is_something_to_leave_out():
+    hidden = {name for name in ALL if len(papers.load(name)) < len(papers.load(name, include_unverified=True))}
+    assert hidden == {"errata", "gpt1_transforms"}
+
+
+@pytest.mark.parametrize("name", ["gpt2_sizes", "", "../README", "gpt1_results.csv"])
+def test_an_unknown_table_is_answered_with_the_known_ones(name):
+    for function in (papers.load, papers.columns):
+        with pytest.raises(ValueError, match="there is no table") as caught:
+            function(name)
+        assert all(known in str(caught.value) for known in ALL)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "the first line must end with source,mark"),
+        ("a,b\n1,2\n", "the first line must end with source,mark"),
+        ("a,source,mark\n1,paper,V\n2,paper\n", "line 3: expected 3 cells"),
+        ("a,source,mark\n1,paper,X\n", "line 2: expected 3 cells, the last one of V, V2, F, C, M"),
+    ],
+)
+def test_damaged_tables_are_named_with_their_line(text, message, tmp_path, monkeypatch):
+    monkeypatch.setattr(papers, "FOLDER", tmp_path)
+    (tmp_path / "t.csv").write_text(text, encoding="utf-8", newline="\n")
+    with pytest.raises(ValueError, match=message):
+        papers.load("t")
+
+
+def test_a_missing_folder_says_how_to_install(tmp_path, monkeypatch):
+    monkeypatch.setattr(papers, "FOLDER", tmp_path / "nowhere")
+    with pytest.raises(ValueError, match="pip install -e"):
+        papers.names()
+
+
+# --- computed again --------------------------------------------------------------------------------------------------
+
+
+def exact(number: float) -> Decimal:
+    """A printed number as it is printed."""
+    return Decimal(str(number))
+
+
+def mean(numbers: list[float]) -> Decimal:
+    return sum(map(exact, numbers)) / len(numbers)
+
+
+def test_gpt1_deltas_and_the_nine_of_twelve():
+    rows = papers.load("gpt1_results")
+    for row in rows:
+        assert exact(row["delta"]) == exact(row["gpt1"]) - exact(row["prior_best"]), row["row"]
+        assert row["new_best"] in (("yes" if row["delta"] > 0 else "no"), None)
+    datasets = {row["dataset"] for row in rows if row["dataset"]}
+    won = {row["dataset"] for row in rows if row["new_best"] == "yes" and row["dataset"]}
+    lost = {row["dataset"] for row in rows if row["new_best"] == "no"}
+    assert len(datasets) == 12 and len(won) == 9 and lost == {"RTE", "SST-2", "MRPC"} == datasets - won
+    assert [row["row"] for row in rows if row["new_best"] is None] == ["RACE-m", "RACE-h"]  # parts of one data set
+
+
+def test_gpt1_ablation_averages():
+    rows = by("gpt1_ablation", "model")
+    tasks = ["CoLA", "SST2", "MRPC", "STSB", "QQP", "MNLI", "QNLI", "RTE"]
+    for row in rows.values():
+        assert abs(mean([row[task] for task in tasks]) - exact(row["avg_recomputed"])) <= Decimal("0.005")
+    off = {
+        name
+        for name, row in rows.items()
+        if abs(exact(row["avg_printed"]) - mean([row[t] for t in tasks])) > Decimal("0.05")
+    }
+    assert off == {"LSTM (aux LM)"}  # erratum S4
+    full, without = rows["full (aux LM)"], rows["no aux LM"]
+    assert without["avg_printed"] > full["avg_printed"]
+    assert {task for task in tasks if full[task] > without[task]} == {"QQP", "MNLI", "QNLI", "RTE"}
+    assert exact(full["avg_printed"]) - exact(rows["no pre-training"]["avg_printed"]) == Decimal("14.8")  # points, S6
+    lstm = rows["LSTM (aux LM)"]
+    assert {task for task in tasks if lstm[task] > full[task]} == {"MRPC"}
+
+
+def test_the_ablations_full_model_is_the_one_of_the_results():
+    full, results = by("gpt1_ablation", "model")["full (aux LM)"], by("gpt1_results", "row")
+    pairs = {
+        "CoLA": "CoLA",
+        "SST2": "SST-2",
+        "MRPC": "MRPC",
+        "STSB": "STS-B",
+        "QQP": "QQP",
+        "QNLI": "QNLI",
+        "RTE": "RTE",
+    }
+    assert all(full[here] == results[there]["gpt1"] for here, there in pairs.items())
+    assert (
+        mean([results["MNLI-m"]["gpt1"], results["MNLI-mm"]["gpt1"]]) == Decimal("81.75") and full["MNLI"] == 81.8
+    )  # S5
+    assert results["GLUE score"]["delta"] == 3.9  # S3
+
+
+COLUMNS = ["MNLI_m", "MNLI_mm", "QQP_F1", "QNLI", "SST2", "CoLA", "STSB_spearman", "MRPC_F1", "RTE"]
+
+
+def test_glue_averages_are_over_nine_columns():
+    rows = by("glue_bert_table1", "system")
+    averages = {system: mean([row[column] for column in COLUMNS]) for system, row in rows.items()}
+    assert round(averages["OpenAI GPT"], 2) == Decimal("75.13")
+    off = {system for system, row in rows.items() if abs(averages[system] - exact(row["average"])) > Decimal("0.05")}
+    assert off == {"BiLSTM+ELMo+Attn"} and round(averages["BiLSTM+ELMo+Attn"], 2) == Decimal("70.94")  # erratum S10
+    assert rows["OpenAI GPT"]["official_score"] == by("gpt1_results", "row")["GLUE score"]["gpt1"] == 72.8
+
+
+def test_gpt1_in_the_bert_paper_differs_only_where_the_errata_say():
+    here, there = by("glue_bert_table1", "system")["OpenAI GPT"], by("gpt1_results", "row")
+    pairs = {
+        "MNLI_m": "MNLI-m",
+        "MNLI_mm": "MNLI-mm",
+        "QQP_F1": "QQP",
+        "QNLI": "QNLI",
+        "SST2": "SST-2",
+        "CoLA": "CoLA",
+        "STSB_spearman": "STS-B",
+        "MRPC_F1": "MRPC",
+        "RTE": "RTE",
+    }
+    assert {a for a, b in pairs.items() if here[a] != there[b]["gpt1"]} == {"QNLI", "STSB_spearman"}  # S9
+
+
+def transformer(n_layers: int, d_model: int, d_ff: int) -> int:
+    """Parameters of the layers: four square projections, two of the feed-forward layer, two norms; all with biases."""
+    attention = 4 * (d_model * d_model + d_model)
+    feed_forward = d_model * d_ff + d_ff + d_ff * d_model + d_model
+    return n_layers * (attention + feed_forward + 2 * 2 * d_model)
+
+
+def test_gpt1_parameter_counts():
+    a = values("gpt1_architecture")
+    assert a["params_blocks"] == transformer(a["n_layers"], a["d_model"], a["d_ff"]) == 85_054_464
+    assert a["params_tokens"] == a["n_vocab"] * a["d_model"] and a["params_positions"] == a["n_ctx"] * a["d_model"]
+    assert a["n_params"] == a["params_blocks"] + a["params_tokens"] + a["params_positions"] == 116_534_784
+    assert round(a["n_params"], -6) == a["n_params_quoted"]
+    assert a["d_head"] * a["n_heads"] == a["d_model"] and a["d_ff"] == 4 * a["d_model"]
+    assert a["batch_tokens"] == a["batch_sequences"] * a["n_ctx"] == 32_768
+
+
+def test_gpt1_against_the_transformers_library():
+    transformers = pytest.importorskip("transformers")
+    import torch
+
+    a = values("gpt1_architecture")
+    config = transformers.OpenAIGPTConfig(vocab_size=a["n_vocab"], n_positions=a["n_ctx"], n_embd=a["d_model"],
+                                          n_layer=a["n_layers"], n_head=a["n_heads"])  # fmt: skip
+    with torch.device("meta"):  # shapes without numbers
+        theirs = transformers.OpenAIGPTModel(config)
+    assert sum(p.numel() for p in theirs.parameters()) == a["n_params"]
+
+
+def test_bert_sizes_are_printed_to_two_or_three_digits():
+    """With the vocabulary of the released models, three kinds of embeddings and the pooler."""
+    n_vocab, n_ctx, n_segments = 30_522, 512, 2
+    rows = by("bert_sizes", "model")
+    for name, rounded in (("BERT-base", 109_482_240), ("BERT-large", 335_141_888)):
+        d = rows[name]["d_model"]
+        count = transformer(rows[name]["n_layers"], d, 4 * d) + (n_vocab + n_ctx + n_segments + 2) * d + d * d + d
+        assert count == rounded and abs(count / rows[name]["params_printed"] - 1) < 0.015
+    a = values("gpt1_architecture")
+    assert [rows["GPT-1"][k] for k in ("n_layers", "d_model", "n_heads")] == [
+        a[k] for k in ("n_layers", "d_model", "n_heads")
+    ]
+    assert rows["GPT-1"]["params_printed"] == a["n_params_quoted"]
+    assert rows["BERT-base"]["n_heads"] == rows["GPT-1"]["n_heads"]  # sized to match
+
+
+def test_bert_read_four_times_as_many_words():
+    rows, contrast = by("bert_sizes", "model"), by("bert_contrast", "aspect")
+    assert rows["BERT-base"]["words"] == rows["BERT-large"]["words"] == (800 + 2_500) * 10**6
+    assert round(rows["BERT-base"]["words"] / rows["GPT-1"]["words"], 1) == 4.1
+    assert rows["GPT-1"]["words"] == values("bookscorpus")["words_bert"] == contrast["words of text"]["gpt1"]
+    assert contrast["words of text"]["bert"] == rows["BERT-base"]["words"]
+    assert contrast["words in a batch"]["bert"] == 4 * contrast["words in a batch"]["gpt1"]
+
+
+def test_the_timeline_is_in_order_and_its_months_are_those_of_the_arxiv_numbers():
+    rows = papers.load("timeline")
+    assert all(re.fullmatch(r"20\d\d-(0[1-9]|1[0-2])(-[0-3]\d)?", row["date"]) for row in rows)
+    months = [row["date"][:7] for row in rows]
+    assert months == sorted(months)
+    for row in rows:
+        if row["arxiv"]:
+            year, month = re.fullmatch(r"arXiv:(\d\d)(\d\d)\.\d{5}", row["arxiv"]).groups()
+            assert row["date"][:7] == f"20{year}-{month}", row["event"]
+        assert row["mark"] != "C" or (row["arxiv"] and len(row["date"]) == 7)
+
+
+def test_errata_have_distinct_ids_and_something_to_say():
+    rows = papers.load("errata")
+    assert len({row["id"] for row in rows}) == len(rows) >= 15
+    assert {row["kind"] for row in rows} == {"summaries", "slip", "caution"} and {row["paper"] for row in rows} == {
+        "GPT-1",
+        "BERT",
+    }
+    assert all(row["often_said"] and row["book_says"] and len(row["book_says"]) < 200 for row in rows)
