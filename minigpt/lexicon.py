@@ -1,4 +1,4 @@
-"""The words of the story world and its unchanging facts: who lives where, eats what, and what it is called in French."""
+"""The words of the story world and its unchanging facts: who lives where, eats what, what it is called in French."""
 
 from dataclasses import dataclass
 
@@ -128,7 +128,8 @@ OBJECTS = tuple(
     for entry in (
         "hat/chapeau/m ball/balle/f flute/flûte/f lamp/lampe/f drum/tambour/m cup/tasse/f book/livre/m boat/bateau/m "
         "bell/cloche/f box/boîte/f key/clé/f scarf/foulard/m ring/bague/f map/carte/f basket/panier/m watch/montre/f "
-        "coin/pièce/f stone/pierre/f flower/fleur/f feather/plume/f letter/lettre/f bottle/bouteille/f coat/manteau/m shoe/soulier/m"
+        "coin/pièce/f stone/pierre/f flower/fleur/f feather/plume/f letter/lettre/f bottle/bouteille/f "
+        "coat/manteau/m shoe/soulier/m"
     ).split()
 )
 
@@ -166,8 +167,8 @@ MOODS = (
     Mood(
         "sad",
         tuple(
-            "sad gloomy lonely tearful unhappy sorry miserable downcast weary sorrowful glum homesick hopeless mournful "
-            "heartbroken wistful calm bitter quiet".split()
+            "sad gloomy lonely tearful unhappy sorry miserable downcast weary sorrowful glum homesick hopeless "
+            "mournful heartbroken wistful calm bitter quiet".split()
         ),
         tuple("cried wept sighed sobbed frowned sniffed mourned moped moaned sulked drooped lamented".split()),
     ),
@@ -185,15 +186,20 @@ MOODS = (
             "afraid scared frightened nervous anxious worried timid shy alarmed uneasy fearful panicky jumpy terrified "
             "startled shaky excited quiet tense".split()
         ),
-        tuple("trembled shivered screamed fled whimpered gasped cowered shook quivered froze flinched shuddered".split()),
+        tuple(
+            "trembled shivered screamed fled whimpered gasped cowered shook quivered froze flinched shuddered".split()
+        ),
     ),
 )
 
-TRAITS = tuple("little old young clever brave kind tall funny tiny strong small polite wise lazy busy gentle "
-    "curious cautious careful hungry sleepy famous skilful patient".split())
+TRAITS = tuple(
+    "little old young clever brave kind tall funny tiny strong small polite wise lazy busy gentle "
+    "curious cautious careful hungry sleepy famous skilful patient".split()
+)
 
 SPOTS = tuple(
-    "under a tree/behind a rock/near a bridge/inside a cave/beside a path/on top of a hill/next to a gate/by a wall".split("/")
+    "under a tree/behind a rock/near a bridge/inside a cave/"
+    "beside a path/on top of a hill/next to a gate/by a wall".split("/")
 )
 
 LOOKS = tuple("dusty shiny broken heavy pretty dirty precious plain".split())

@@ -41,7 +41,9 @@ def program(mix: Mapping[str, float] = STORYBOOK, lexicon: Lexicon = LEXICON) ->
     return document
 
 
-def documents(n: int, rng: random.Random, mix: Mapping[str, float] = STORYBOOK, lexicon: Lexicon = LEXICON) -> Iterator[str]:
+def documents(
+    n: int, rng: random.Random, mix: Mapping[str, float] = STORYBOOK, lexicon: Lexicon = LEXICON
+) -> Iterator[str]:
     """Draw n documents, one after another.
 
     Source: this book; that a corpus with known probabilities shows how far a model is from the best is an old idea of
@@ -107,7 +109,11 @@ def homecoming(d, hero, at_home):
 
 def find(d, lexicon, hero):
     """What the hero comes upon: returns the verb, the colour and the object."""
-    d.pick(("There", *lexicon.spots), (len(lexicon.spots), *[1] * len(lexicon.spots)), form=lambda s: " " + s[0].upper() + s[1:])
+    d.pick(
+        ("There", *lexicon.spots),
+        (len(lexicon.spots), *[1] * len(lexicon.spots)),
+        form=lambda s: " " + s[0].upper() + s[1:],
+    )
     verb = d.pick(lexicon.verbs, form=lambda v: f" {hero.pronoun} {v[0]}")
     colour = d.pick(lexicon.colours, form=lambda c: " " + a(c.name))
     thing = d.pick(lexicon.objects, form=lambda o: f" {o.name}.")
@@ -142,7 +148,10 @@ def verdict(d, alike):
         d.pick((".", *(f", so they {x} together." for x in ("stayed", "played", "walked", "talked"))), (6, 1, 1, 1, 1))
     else:
         d.write(" They did not feel the same")
-        d.pick((".", *(f", so {x}." for x in ("they parted", "they argued", "one went away", "nobody spoke"))), (6, 1, 1, 1, 1))
+        d.pick(
+            (".", *(f", so {x}." for x in ("they parted", "they argued", "one went away", "nobody spoke"))),
+            (6, 1, 1, 1, 1),
+        )
 
 
 def ending(d, hero, mood, thing):
@@ -159,7 +168,7 @@ def mood_weights(lexicon, at_home):
 
 
 def story(d, lexicon):
-    """A short story: opening, a walk, a find, a feeling, perhaps a friend, an ending, perhaps a question or a summary."""
+    """A short story: opening, walk, find, feeling, perhaps a friend, ending, perhaps a question or a summary."""
     hero, animal = opening(d, lexicon)
     at_home = visit(d, lexicon, hero, animal)
     homecoming(d, hero, at_home)
@@ -271,7 +280,7 @@ def french_phrase(animal, colour) -> str:
 
 
 def translation(d, lexicon):
-    """Three to five lines, each an English phrase or sentence "=" its French translation; or all the other way round."""
+    """Three to five lines, each an English phrase or sentence "=" its French; or all the other way round."""
     pairs = [(x, c) for x in lexicon.animals for c in lexicon.colours if not held_out(lexicon, x, c)]
     to_french = d.hidden((True, False), (0.7, 0.3))
     for number in range(d.hidden((3, 4, 5))):
