@@ -1,14 +1,14 @@
 """miniGPT: the rooms of the house. Every name has one address: nothing is re-exported here.
 
 WEST WING: strings and exact probabilities, in float64. It never imports torch.
-    lexicon     floor 0   the words of the story world
+    lexicon     floor 0   the words and facts of the story world
     grammar     floor 0   probabilistic programs that write text: sample one, score one, exactly
     tokens      floor 0   byte-pair encoding: train, encode, decode
     papers      floor 0   the numbers that the papers print, with their sources
-    world       floor 1   the story world: stories, facts, translations, lists, instructions
+    world       floor 1   the story world: stories, facts, translations, labelled examples; their exact grammar
     corpus      floor 1   any text as token ids, and in batches
-    truth       floor 2   what no model can beat: entropy floors and their references
-    tasks       floor 2   GPT-1's input transforms; labelled tasks
+    truth       floor 2   what no model can beat: the entropy floor, counting models, the best classifier
+    tasks       floor 2   GPT-1's input transforms: labelled examples as ids, and in batches
 
 EAST WING: ids and tensors, in float32. It never sees a string or the grammar.
     attention   floor 0   scaled dot product, masks, heads, the key-value cache
@@ -22,6 +22,10 @@ ROOF: pixels. It is handed its data and imports no room.
     show        figures with captions; a function's source
     progress    the bar under a training run
     widgets     explorers
+
+CLASSROOM: where both wings and the roof meet. It may import every room; no room imports what is here.
+    classroom   what several chapters share: the storybook, the book's GPT-1, fine-tuning, measured results
+    exercises   a folder, one module a chapter: tries the reader's answers; it alone prints
 
 Imports run strictly downward inside a wing, and the wings never meet: the machine and the truth it is measured
 against share no line of code, so they cannot share a mistake. tests/test_house.py holds this plan.

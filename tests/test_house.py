@@ -13,7 +13,8 @@ PACKAGE = Path(__file__).parent.parent / "minigpt"
 WEST = {"lexicon": 0, "grammar": 0, "tokens": 0, "papers": 0, "world": 1, "corpus": 1, "truth": 2, "tasks": 2}
 EAST = {"attention": 0, "loss": 0, "model": 1, "sample": 1, "train": 2, "checkpoint": 2}
 ROOF = {"show", "progress", "widgets"}
-LATER = {"scaling", "vision", "reward", "ppo", "widgets"}  # planned; each gets a floor when it is built
+CLASSROOM = {"classroom"}  # chapters, tests and benchmarks start here; it may import every room, no room imports it
+LATER = {"scaling", "vision", "reward", "ppo"}  # planned; each gets a floor when it is built
 
 WEST_NEVER = {"torch", "transformers", "safetensors", "matplotlib", "ipywidgets", "IPython"}
 EAST_NEVER = {"tiktoken", "regex", "transformers", "matplotlib", "ipywidgets", "IPython"}
@@ -52,6 +53,8 @@ def imports(tree: ast.AST) -> tuple[set[str], set[str]]:
 def breaches(room: str, tree: ast.AST) -> list[str]:
     """What in a room is against the floor plan; [] if nothing is."""
     inside, outside = imports(tree)
+    if room in CLASSROOM:
+        return [f"{room} imports {name}, which is for readers only" for name in sorted(inside & {"exercises"})]
     if room in ROOF:
         return [f"{room} is on the roof, but imports {name}" for name in sorted(inside - ROOF)]
     wing, never = (WEST, WEST_NEVER) if room in WEST else (EAST, EAST_NEVER)
@@ -65,9 +68,9 @@ def breaches(room: str, tree: ast.AST) -> list[str]:
 
 
 def test_every_room_has_a_place():
-    unplaced = sorted(set(ROOMS) - set(WEST) - set(EAST) - ROOF)
+    unplaced = sorted(set(ROOMS) - set(WEST) - set(EAST) - ROOF - CLASSROOM)
     assert not unplaced, f"give these a wing and a floor in test_house.py and in minigpt/__init__.py: {unplaced}"
-    missing = sorted((set(WEST) | set(EAST) | ROOF) - set(ROOMS) - LATER)
+    missing = sorted((set(WEST) | set(EAST) | ROOF | CLASSROOM) - set(ROOMS) - LATER)
     assert not missing, f"these rooms are in the plan but not in minigpt/: {missing}"
 
 
@@ -89,6 +92,14 @@ def test_imports_run_downward_and_the_wings_never_meet(room):
         ("show", "from minigpt import model", 1),
         ("widgets", "from minigpt import show", 0),
         ("sample", "import minigpt", 1),
+        ("truth", "from minigpt import grammar\nfrom minigpt.corpus import Corpus", 0),
+        ("tasks", "from minigpt import world", 0),
+        ("grammar", "from minigpt import classroom", 1),
+        ("train", "from minigpt.classroom import storybook", 1),
+        ("show", "from minigpt import classroom", 1),
+        ("classroom", "import torch\nfrom minigpt import world, model, show", 0),
+        ("classroom", "from minigpt.exercises import ch00", 1),
+        ("world", "from minigpt import exercises", 1),
     ],
 )
 def test_the_plan_is_able_to_refuse(room, source, count):
@@ -104,7 +115,7 @@ def test_the_floor_plan_in_the_docstring_is_this_one():
     text = ast.get_docstring(ast.parse((PACKAGE / "__init__.py").read_text(encoding="utf-8")))
     written = {name: int(floor) for name, floor in re.findall(r"^ +(\w+) +floor (\d)", text, flags=re.M)}
     assert written == WEST | EAST
-    assert ROOF <= set(re.findall(r"^ +(\w+)  ", text, flags=re.M))
+    assert ROOF | CLASSROOM <= set(re.findall(r"^ +(\w+)  ", text, flags=re.M))
 
 
 @pytest.mark.parametrize("room", ROOMS)
@@ -150,10 +161,11 @@ def inside_fork_rng(tree: ast.AST) -> set[ast.AST]:
     return {inner for block in blocks for inner in ast.walk(block)}
 
 
-def global_chance(tree: ast.AST) -> list[str]:
+def global_chance(tree: ast.AST, seeds_its_own: bool = False) -> list[str]:
     """Calls that print, seed, or draw from a hidden global generator.
 
     nn.Dropout takes no generator; train runs each step under fork_rng with a seed made from the caller's generator.
+    The classroom makes a generator of its own from the seed that it is given: torch.Generator().manual_seed(seed).
     """
     found, forked = [], inside_fork_rng(tree)
     for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
@@ -166,6 +178,7 @@ def global_chance(tree: ast.AST) -> list[str]:
             or last in SEEDS
             and not generator_made
             and call not in forked
+            and not (seeds_its_own and ast.unparse(call.func) == "torch.Generator().manual_seed")
             or owner == "random"
             and last not in ("Random",)
             or owner in NUMPY
@@ -182,7 +195,7 @@ def global_chance(tree: ast.AST) -> list[str]:
 
 @pytest.mark.parametrize("room", ROOMS)
 def test_no_prints_no_seeds_no_hidden_chance(room):
-    assert global_chance(ROOMS[room]) == []
+    assert global_chance(ROOMS[room], seeds_its_own=room in CLASSROOM) == []
 
 
 @pytest.mark.parametrize(
@@ -206,6 +219,12 @@ def test_no_prints_no_seeds_no_hidden_chance(room):
 )
 def test_hidden_chance_is_found(source, count):
     assert len(global_chance(ast.parse(source))) == count
+
+
+def test_only_the_classroom_makes_generators_and_never_seeds_the_global_one():
+    own, hidden = ast.parse("torch.Generator().manual_seed(seed)"), ast.parse("torch.manual_seed(seed)")
+    assert global_chance(own, seeds_its_own=True) == []
+    assert len(global_chance(own)) == len(global_chance(hidden, seeds_its_own=True)) == 1
 
 
 def test_importing_every_room_is_silent_offline_and_draws_nothing():

@@ -58,6 +58,7 @@ def test_the_map_shows_every_room_once_and_in_its_wing():
     assert set(wings["West wing"]) <= set(house.WEST)
     assert set(wings["East wing"]) <= set(house.EAST)
     assert set(wings["Roof"]) <= house.ROOF
+    assert set(wings["Classroom"]) == house.CLASSROOM
 
 
 def test_the_chapter_table_lists_every_chapter():
