@@ -167,27 +167,25 @@ def held_out_nats(gpt: GPT, library: Library) -> np.ndarray:
     return train.evaluate(gpt, reading).document_nats
 
 
-@dataclass(frozen=True)
-class MaskedObjective:
+def masked_objective(mask_id: int, padding: int) -> Callable:
     """BERT's pre-training loss for `train.train`: hide 15 % of the tokens, guess them from both sides.
 
     Source: BERT, section 3.1, task 1. Differs: no next-sentence task; the symbol [MASK] is our delim token.
     """
 
-    mask_id: int
-    padding: int
-
-    def __call__(self, bert: GPT, inputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    def objective(bert, inputs, targets):
         visible = targets != loss.IGNORED  # (B, T): the document, without the padding behind it
         masked, wanted = loss.mask_tokens(
-            inputs, self.mask_id, bert.config.n_vocab, torch.default_generator, protect=(self.padding,)
+            inputs, mask_id, bert.config.n_vocab, torch.default_generator, protect=(padding,)
         )  # torch.default_generator: inside a training step it is set from (seed, step) and put back afterwards
         return loss.lm_loss(bert(masked, visible=visible), wanted)
+
+    return objective
 
 
 def pretrain_masked(library: Library, seed: int = 0, n_steps: int = 2000) -> Pretrained:
     """Train the same Transformer without the causal mask, as BERT does, on the same documents."""
-    objective = MaskedObjective(library.tokenizer.delim, library.tokenizer.endoftext)
+    objective = masked_objective(library.tokenizer.delim, library.tokenizer.endoftext)
     return pretrain(library, replace(GPT1, causal=False), seed, n_steps, loss_fn=objective, label="masked pre-training")
 
 
