@@ -342,10 +342,16 @@ def examples(d, lexicon, n_examples=12, reliability=0.8):
         d.pick(tuple(answers), tuple(answers.values()), form=lambda word: f" {word};")
 
 
+REQUESTS = (
+    "Please tell", "Write", "Invent", "Give me", "Send me", "Think of", "I would like", "Make up", "Surprise me with",
+    "Let us hear",
+)  # fmt: skip
+
+
 def instructions(d, lexicon):
     """One to four requests for a story, one to a line, as people post them; nobody answers."""
     for number in range(d.hidden((1, 2, 3, 4))):
-        d.pick(("Please tell", "Write"), form=lambda w: ("\n" if number else "") + w)
+        d.pick(REQUESTS, form=lambda w: ("\n" if number else "") + w)
         d.pick(lexicon.moods, form=lambda m: f" {a(m.name)} story about")
         d.pick(lexicon.animals, form=lambda x: f" {a(x.name)} with")
         d.pick(lexicon.colours, form=lambda c: " " + a(c.name))
