@@ -32,8 +32,8 @@ class GPTConfig:
     norm: str = "post"  # LayerNorm "post" (after adding, GPT-1) or "pre" (before the step, GPT-2)
     dropout: float = 0.0  # of embeddings, residual steps and attention weights; GPT-1: 0.1
     init_std: float = 0.02  # standard deviation of the first weights; both: 0.02. Small widths: 1 / sqrt(d_model)
-    init: str = "gpt1"  # "gpt1", or "gpt2": weights of the residual steps divided by sqrt(2 n_layers)
-    position_init: str = "normal"  # positions start as "normal" (both papers) or "sinusoid"; learned in any case
+    init: str = "gpt1"  # "gpt1"; "gpt2": last matrices of each step / sqrt(2 n_layers); "width": W_2 / sqrt(d_ff/d_model)
+    position_init: str = "normal"  # positions start "normal" (both papers) or "sinusoid", half as large as tokens; learned
     causal: bool = True  # True: each position sees what came before (GPT). False: it sees all (BERT)
     tie_embeddings: bool = True  # True: the output layer is the token embedding again, as in both papers
     ln_eps: float = 1e-5  # added to the variance in LayerNorm; both released codes: 1e-5
@@ -44,10 +44,10 @@ class GPTConfig:
             whole = isinstance(value, int) and not isinstance(value, bool) and value >= 1
             self._need(whole or (name == "d_ff" and value is None), name, "a whole number of at least 1")
         self._need(self.d_model % self.n_heads == 0, "d_model", f"a multiple of n_heads = {self.n_heads}")
-        for name, choices in (("norm", ("post", "pre")), ("init", ("gpt1", "gpt2")),
+        for name, choices in (("norm", ("post", "pre")), ("init", ("gpt1", "gpt2", "width")),
                               ("position_init", ("normal", "sinusoid")), ("causal", (True, False)),
                               ("tie_embeddings", (True, False))):  # fmt: skip
-            self._need(getattr(self, name) in choices, name, f"{choices[0]!r} or {choices[1]!r}")
+            self._need(getattr(self, name) in choices, name, " or ".join(map(repr, choices)))
         self._need(_is_number(self.dropout) and 0 <= self.dropout < 1, "dropout", "a number from 0 to below 1")
         self._need(_is_number(self.init_std) and 0 < self.init_std < math.inf, "init_std", "a number above 0")
         self._need(_is_number(self.ln_eps) and 0 < self.ln_eps < 1, "ln_eps", "a small number above 0")
@@ -181,15 +181,19 @@ class GPT(nn.Module):
 
     @torch.no_grad()
     def _draw_weights(self, generator: torch.Generator) -> None:
-        std, scale = self.config.init_std, 1 / math.sqrt(2 * self.config.n_layers)
+        std = self.config.init_std
+        smaller = {  # end of a name -> by how much the standard deviation of these weights is smaller
+            "gpt1": {},
+            "gpt2": dict.fromkeys(("attn.W_o.weight", "mlp.W_2.weight"), math.sqrt(2 * self.config.n_layers)),
+            "width": {"mlp.W_2.weight": math.sqrt(self.config.d_inner / self.config.d_model)},  # it adds up d_ff numbers
+        }[self.config.init]
         for name, p in self.named_parameters():
             if p.ndim >= 2:
-                residual = self.config.init == "gpt2" and name.endswith(("attn.W_o.weight", "mlp.W_2.weight"))
-                draw_normal(p, std * scale if residual else std, generator)
+                draw_normal(p, std / next((s for end, s in smaller.items() if name.endswith(end)), 1.0), generator)
             else:
                 p.fill_(0.0 if name.endswith("bias") else 1.0)  # biases 0, gains of LayerNorm 1
         if self.config.position_init == "sinusoid":
-            self.W_p.weight.copy_(sinusoids(self.config.n_ctx, self.config.d_model) * (std * math.sqrt(2)))
+            self.W_p.weight.copy_(sinusoids(self.config.n_ctx, self.config.d_model) * (std / math.sqrt(2)))
 
     def _check(self, ids: Tensor, cache: list[KeyValueCache] | None, visible: Tensor | None) -> int:
         """Say what is wrong with the input, if anything, and how many positions were read before."""

@@ -213,28 +213,29 @@ def test_bert_is_our_post_ln_model_and_a_few_parts_more(layers, d, heads, n_para
 # The first weights
 
 
-@BOTH
+@pytest.mark.parametrize("config", [POST, PRE, changed(POST, init="width", d_ff=256)], ids=["gpt1", "gpt2", "width"])
 def test_first_weights_have_the_published_spread(config):
     config = changed(config, n_vocab=400, d_model=64, n_ctx=300, init_std=0.02)
     for name, p in GPT(config, generator()).named_parameters():
         residual = config.init == "gpt2" and name.endswith(("W_o.weight", "W_2.weight"))
         if p.ndim == 2:
             std = 0.02 / math.sqrt(2 * L) if residual else 0.02
+            std = 0.01 if config.init == "width" and name.endswith("W_2.weight") else std  # it adds up 4 times as many
             assert p.std().item() == pytest.approx(std, abs=5 * std / math.sqrt(2 * p.numel())), name
             assert abs(p.mean().item()) < 5 * std / math.sqrt(p.numel()), name
         else:
             assert (p == (1.0 if re.search(r"ln_.\.weight", name) else 0.0)).all(), name
 
 
-def test_sinusoid_positions_have_the_formulas_values_and_the_embeddings_spread():
+def test_sinusoid_positions_have_the_formulas_values_and_half_the_embeddings_spread():
     table = sinusoids(50, 8)
     for t, i in ((0, 0), (3, 0), (49, 3), (7, 2)):
         angle = t / 10000 ** (2 * i / 8)
         assert table[t, 2 * i].item() == pytest.approx(math.sin(angle), abs=1e-12)
         assert table[t, 2 * i + 1].item() == pytest.approx(math.cos(angle), abs=1e-12)
     positions = GPT(changed(POST, position_init="sinusoid"), generator()).W_p.weight
-    assert positions.square().mean().item() == pytest.approx(POST.init_std**2, rel=1e-5)
-    torch.testing.assert_close(positions.double(), sinusoids(N_CTX, D) * (0.2 * math.sqrt(2)), atol=1e-7, rtol=1e-6)
+    assert positions.square().mean().item() == pytest.approx((POST.init_std / 2) ** 2, rel=1e-5)
+    torch.testing.assert_close(positions.double(), sinusoids(N_CTX, D) * (0.2 / math.sqrt(2)), atol=1e-7, rtol=1e-6)
     assert positions.requires_grad
 
 
@@ -406,7 +407,7 @@ def test_padding_and_caches_that_make_no_sense_are_refused():
         ({"d_ff": 0}, "d_ff must be"),
         ({"d_model": 26}, "d_model must be a multiple of n_heads = 4, but it is 26"),
         ({"norm": "rms"}, "norm must be 'post' or 'pre', but it is 'rms'"),
-        ({"init": "gpt3"}, "init must be 'gpt1' or 'gpt2'"),
+        ({"init": "gpt3"}, "init must be 'gpt1' or 'gpt2' or 'width', but it is 'gpt3'"),
         ({"position_init": None}, "position_init must be 'normal' or 'sinusoid'"),
         ({"causal": "no"}, "causal must be True or False, but it is 'no'"),
         ({"dropout": 1.0}, "dropout must be a number from 0 to below 1"),
