@@ -1,5 +1,6 @@
 """Checkpoints and the cache: what is written comes back, damage is noticed, and no accident loses anything."""
 
+import hashlib
 import dataclasses
 import doctest
 import errno
@@ -413,6 +414,8 @@ def test_code_fingerprint_sees_code_and_not_comments(tmp_path):
     texts = [base, base.replace("Doubles", "Twice"), "# why\n" + base + "\n", base.replace("2", "3")]
     prints = [code_fingerprint(module_from(tmp_path / f"m{i}.py", text)) for i, text in enumerate(texts)]
     assert prints[0] == prints[1] == prints[2] != prints[3]
+    # What is hashed is plain text, so that no version of Python gives another name than the next.
+    assert prints[0] == hashlib.sha256(b"def f(x):\n    return 2 * x\0").hexdigest()
     assert code_fingerprint(tiny) != code_fingerprint(same) != code_fingerprint(tiny, same)
     assert code_fingerprint(tiny, same) != code_fingerprint(same, tiny)
     one, two = (
