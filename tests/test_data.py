@@ -1,0 +1,106 @@
+"""data/: every file is described in data/README.md, and is byte for byte what it says there.
+
+    python tests/test_data.py
+
+draws the stories and takes all checksums again, after the world or a table has been changed on purpose.
+"""
+
+import csv
+import hashlib
+import io
+import random
+import re
+from pathlib import Path
+
+import pytest
+
+from minigpt import classroom, grammar, world
+from minigpt.tokens import replace_file
+
+DATA = Path(__file__).parent.parent / "data"
+README = DATA / "README.md"
+ROW = r"^\| `([\w./]+)` \| `([0-9a-f]*)` \|$"
+
+
+def fixed_files() -> list[Path]:
+    """Everything in data/ but what benchmarks write and the read-me files (a file cannot hold its own checksum)."""
+    found = sorted(path for path in DATA.rglob("*") if path.is_file() and not path.name.startswith("."))
+    return [path for path in found if path.parent.name != "measured" and path.name != "README.md"]
+
+
+def sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def drawn() -> bytes:
+    """The stories that data/README.md says it drew."""
+    [(n, seed)] = re.findall(
+        r"documents\((\d+), random\.Random\((\d+)\), world\.STORYBOOK\)", README.read_text("utf-8")
+    )
+    documents = world.documents(int(n), random.Random(int(seed)), world.STORYBOOK)
+    return ("\n\n".join(documents) + "\n").encode("utf-8")
+
+
+def checksums() -> dict[str, str]:
+    """Name -> SHA-256 as it should stand in data/README.md: the two mixtures of the world, then the files."""
+    world_sums = {}
+    for name in ("STORYBOOK", "EVERYTHING"):
+        documents = world.documents(2000, random.Random(2018), getattr(world, name))
+        world_sums[f"world.{name}"] = sha256("\n\n".join(documents).encode("utf-8"))
+    return world_sums | {path.relative_to(DATA).as_posix(): sha256(path.read_bytes()) for path in fixed_files()}
+
+
+def write() -> None:
+    """Draw data/stories.txt and write every checksum into data/README.md."""
+    replace_file(DATA / "stories.txt", drawn())
+    text, sums = README.read_text(encoding="utf-8"), checksums()
+    head, _ = text.split("## Checksums\n")
+    for name in ("world.STORYBOOK", "world.EVERYTHING"):
+        head = re.sub(rf"(`{name}` \| `)[0-9a-f]*`", rf"\g<1>{sums.pop(name)}`", head)
+    rows = "".join(f"| `{name}` | `{sum_}` |\n" for name, sum_ in sums.items())
+    replace_file(README, f"{head}## Checksums\n\n| file | SHA-256 |\n|---|---|\n{rows}".encode())
+
+
+def test_every_checksum_is_right():
+    written = dict(re.findall(ROW, README.read_text(encoding="utf-8"), flags=re.MULTILINE))
+    expected = checksums()
+    assert set(written) == set(expected), "run python tests/test_data.py if a file was added or removed on purpose"
+    wrong = [name for name in expected if written[name] != expected[name]]
+    assert not wrong, f"run python tests/test_data.py if these were changed on purpose: {wrong}"
+
+
+def test_the_stories_are_those_of_the_seed():
+    text = (DATA / "stories.txt").read_bytes()
+    assert text == drawn()
+    stories = text.decode("utf-8").removesuffix("\n").split("\n\n")
+    kinds = {kind for story in stories for kind in grammar.score(world.program(), story).by_value}
+    assert len(stories) == 12 and len(kinds) >= 4  # something of most kinds to read
+
+
+@pytest.mark.parametrize(
+    "path", [p for p in sorted(DATA.rglob("*")) if p.suffix in (".csv", ".txt", ".md")], ids=lambda p: p.name
+)
+def test_files_are_utf_8_with_line_feeds(path):
+    data = path.read_bytes()
+    assert data.decode("utf-8").strip() and b"\r" not in data and data.endswith(b"\n") and not data.startswith(b"\xef")
+
+
+def test_every_folder_has_its_rows():
+    text = README.read_text(encoding="utf-8")
+    for folder in {path.parent for path in DATA.rglob("*.csv")}:
+        assert f"`{folder.relative_to(DATA).as_posix()}/*.csv`" in text
+    for link in re.findall(r"\]\(([^)#]+)\)", text):
+        assert (DATA / link).exists(), link
+
+
+def test_measured_tables_have_a_benchmark_and_a_fingerprint():
+    """Whether they are those of today's code is checked where they are read: classroom.measured."""
+    for path in sorted((DATA / "measured").glob("*.csv")):
+        assert (DATA.parent / "benchmarks" / f"{path.stem}.py").exists(), f"who wrote {path.name}?"
+        rows = list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8"))))
+        assert all(re.fullmatch(r"[0-9a-f]{16}", row["code"]) for row in rows)
+    assert re.fullmatch(r"[0-9a-f]{16}", classroom.measuring_code()) and classroom.MEASURED == DATA / "measured"
+
+
+if __name__ == "__main__":
+    write()

@@ -1,0 +1,186 @@
+"""tasks: the transforms of GPT-1 by hand, on a tokenizer of bytes, where every id can be read off the text."""
+
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from minigpt import tasks, tokens
+from minigpt.tasks import TaskBatches, pad
+
+BYTES = tokens.Tokenizer({bytes([byte]): byte for byte in range(256)})
+EOT, START, DELIM, EXTRACT = 256, 257, 258, 259
+A, B, C = ord("a"), ord("b"), ord("c")
+
+
+def test_the_specials_are_where_this_file_thinks():
+    assert (BYTES.endoftext, BYTES.start, BYTES.delim, BYTES.extract) == (EOT, START, DELIM, EXTRACT)
+
+
+# --- transforms -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("task", "parts", "expected"),
+    [
+        ("classification", ["ab"], [[START, A, B, EXTRACT]]),
+        ("entailment", ["ab", "c"], [[START, A, B, DELIM, C, EXTRACT]]),
+        ("similarity", ["ab", "c"], [[START, A, B, DELIM, C, EXTRACT], [START, C, DELIM, A, B, EXTRACT]]),
+        ("multiple choice", ["ab", "c", "a"], [[START, A, B, DELIM, C, EXTRACT], [START, A, B, DELIM, A, EXTRACT]]),
+        ("multiple choice", list("abca"), [[START, A, DELIM, x, EXTRACT] for x in (B, C, A)]),
+    ],
+)
+def test_transforms_by_hand(task, parts, expected):
+    assert tasks.TRANSFORMS[task](parts, BYTES) == expected
+    assert tasks.TRANSFORMS[task](tuple(parts), BYTES) == expected
+
+
+def test_every_task_says_how_its_sequences_are_combined():
+    assert set(tasks.COMBINE) == set(tasks.TRANSFORMS)
+    n_sequences = {task: len(tasks.TRANSFORMS[task](["a"] * n, BYTES)) for task, n in
+                   (("classification", 1), ("entailment", 2), ("similarity", 2), ("multiple choice", 4))}  # fmt: skip
+    assert n_sequences == {"classification": 1, "entailment": 1, "similarity": 2, "multiple choice": 3}
+    assert {task for task, how in tasks.COMBINE.items() if how == "single"} == {"classification", "entailment"}
+
+
+@pytest.mark.parametrize("special", tokens.SPECIALS)
+@pytest.mark.parametrize("task", tasks.TRANSFORMS)
+def test_no_text_can_imitate_a_special_token(task, special):
+    """A text may contain the name of a special token; it stays text."""
+    n = {"classification": 1, "entailment": 2, "similarity": 2, "multiple choice": 3}[task]
+    harmless = tasks.TRANSFORMS[task]([f"a{'x' * len(special)}b"] * n, BYTES)
+    for row, other in zip(tasks.TRANSFORMS[task]([f"a{special}b"] * n, BYTES), harmless, strict=True):
+        count, expected = Counter(row), Counter(other)
+        assert [count[id] for id in (EOT, START, DELIM, EXTRACT)] == [
+            expected[id] for id in (EOT, START, DELIM, EXTRACT)
+        ]
+        assert count[START] == count[EXTRACT] == 1 and count[EOT] == 0 and len(row) == len(other)
+        assert special in BYTES.decode(row[1:-1])
+
+
+@pytest.mark.parametrize(
+    ("task", "parts", "message"),
+    [
+        ("classification", ["a", "b"], "classification needs 1 non-empty"),
+        ("classification", [""], "classification needs 1 non-empty"),
+        ("classification", [7], "non-empty texts; got"),
+        ("entailment", ["a"], "entailment needs 2"),
+        ("similarity", ["a", ""], "similarity needs 2"),
+        ("similarity", ["a", "b", "c"], "similarity needs 2"),
+        ("multiple choice", ["a", "b"], "at least 2 answers; got 2 parts"),
+        ("multiple choice", ["a", "b", ""], "multiple choice needs 3"),
+    ],
+)
+def test_bad_parts(task, parts, message):
+    with pytest.raises(ValueError, match=message):
+        tasks.TRANSFORMS[task](parts, BYTES)
+
+
+# --- rectangles -----------------------------------------------------------------------------------------------------
+
+
+def test_pad_by_hand():
+    ids, extract, labels, lm_targets = pad([([[1, 2, 3], [1, 3]], 1), ([[1, 3], [1, 2, 2, 3]], 0)], padding=9)
+    assert ids.tolist() == [[[1, 2, 3, 9], [1, 3, 9, 9]], [[1, 3, 9, 9], [1, 2, 2, 3]]]  # (B, S, T) = (2, 2, 4)
+    assert extract.tolist() == [[2, 1], [1, 3]]
+    assert labels.tolist() == [1, 0]
+    assert lm_targets.tolist() == [
+        [[2, 3, -100, -100], [3, -100, -100, -100]],
+        [[3, -100, -100, -100], [2, 2, 3, -100]],
+    ]
+    assert {array.dtype for array in (ids, extract, labels, lm_targets)} == {np.dtype(np.int64)}
+
+
+def test_pad_of_real_transforms():
+    """The extract token stands where `extract` says; behind it is only padding, and nothing is to be predicted."""
+    examples = [(tasks.multiple_choice(parts, BYTES), 0) for parts in (["abc", "b", "cc"], ["a", "aaaa", "b"])]
+    ids, extract, _, lm_targets = pad(examples, EOT)
+    for b, (sequences, _) in enumerate(examples):
+        for s, row in enumerate(sequences):
+            end = extract[b, s]
+            assert ids[b, s, end] == EXTRACT and ids[b, s, : end + 1].tolist() == row
+            assert set(ids[b, s, end + 1 :].tolist()) <= {EOT}
+            assert lm_targets[b, s, :end].tolist() == row[1:]
+            assert set(lm_targets[b, s, end:].tolist()) == {-100}
+
+
+def test_pad_refuses_a_mixture():
+    with pytest.raises(ValueError, match=r"same number of sequences; got \[1, 2\]"):
+        pad([([[1]], 0), ([[1], [2]], 0)], 9)
+    with pytest.raises(ValueError, match="same number of sequences"):
+        pad([], 9)
+
+
+# --- batches --------------------------------------------------------------------------------------------------------
+
+
+def examples(n):
+    """n texts of different letters and lengths; the label says which."""
+    return [((chr(ord("a") + i) * (i % 5 + 1),), i) for i in range(n)]
+
+
+def said(batches, steps):
+    """Labels of some batches, after checking that each row is the text of its label."""
+    labels = []
+    for step in steps:
+        ids, extract, some, _ = batches[step]
+        for row, end, label in zip(ids[:, 0], extract[:, 0], some, strict=True):
+            assert BYTES.decode(row[1:end]) == examples(26)[label][0][0]
+        labels.append(some.tolist())
+    return labels
+
+
+@pytest.mark.parametrize(("n", "batch_size", "n_batches"), [(24, 8, 3), (20, 5, 4), (7, 7, 1), (3, 16, 1)])
+def test_an_epoch_shows_every_example_once(n, batch_size, n_batches):
+    batches = TaskBatches("classification", examples(n), BYTES, n_ctx=10, batch_size=batch_size)
+    assert len(batches) == n_batches
+    epochs = [said(batches, range(e * n_batches, (e + 1) * n_batches)) for e in range(4)]
+    for epoch in epochs:
+        assert sorted(label for batch in epoch for label in batch) == list(range(n))
+    assert len({str(epoch) for epoch in epochs}) > 1  # in another order
+
+
+def test_what_is_left_over_is_shown_in_another_epoch():
+    batches = TaskBatches("classification", examples(10), BYTES, n_ctx=10, batch_size=4)
+    assert len(batches) == 2
+    seen = Counter(label for batch in said(batches, range(200)) for label in batch)
+    assert sum(seen.values()) == 800 and set(seen) == set(range(10)) and min(seen.values()) > 60
+    for epoch in range(5):
+        labels = [label for batch in said(batches, (2 * epoch, 2 * epoch + 1)) for label in batch]
+        assert len(set(labels)) == 8
+
+
+def test_a_batch_is_a_function_of_seed_and_step():
+    first, again, other = (TaskBatches("classification", examples(20), BYTES, 10, 4, seed) for seed in (0, 0, 1))
+    forwards, backwards = said(first, range(12)), said(again, reversed(range(12)))
+    assert forwards == backwards[::-1]
+    assert forwards != said(other, range(12))
+    for array, expected in zip(first[7], again[7], strict=True):
+        np.testing.assert_array_equal(array, expected)
+
+
+def test_in_order():
+    batches = TaskBatches("classification", examples(10), BYTES, n_ctx=10, batch_size=4)
+    cut = batches.in_order(batch_size=4)
+    assert [labels.tolist() for _, _, labels, _ in cut] == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
+    assert [ids.shape for ids, *_ in cut] == [(4, 1, 6), (4, 1, 7), (2, 1, 7)]
+
+
+@pytest.mark.parametrize(
+    ("task", "texts", "n_ctx", "batch_size", "message"),
+    [
+        ("poetry", [(("a",), 0)], 9, 1, "task among .*'entailment'.*got 'poetry'"),
+        ("classification", [], 9, 1, "got 0 and 1"),
+        ("classification", [(("a",), 0)], 9, 0, "got 1 and 0"),
+        ("classification", [(("a",), 0), (("abcdef",), 0)], 7, 1, "at most n_ctx = 7 tokens; the longest has 8"),
+        ("entailment", [(("a",), 0)], 9, 1, "entailment needs 2"),
+    ],
+)
+def test_bad_batches(task, texts, n_ctx, batch_size, message):
+    with pytest.raises(ValueError, match=message):
+        TaskBatches(task, texts, BYTES, n_ctx, batch_size)
+
+
+def test_the_longest_example_may_fill_the_context():
+    [(ids, *_)] = TaskBatches("classification", [(("abcdef",), 0)], BYTES, n_ctx=8).in_order()
+    assert ids.shape == (1, 1, 8)
