@@ -545,6 +545,30 @@ def bars(
 
 
 @_styled
+def intervals(means, half_widths, truth: float, *, title: str = "", x_label: str = "", y_label: str = "") -> Figure:
+    """Draw repeated measurements side by side, each with its interval, and the truth as a dashed line.
+
+    means, half_widths: one for each measurement. An interval that misses the truth is dashed, with a cross at its mean.
+
+    Errors: ValueError if there are not as many half widths as means.
+    """
+    means, half_widths = np.asarray(means, float), np.asarray(half_widths, float)
+    if means.shape != half_widths.shape or means.ndim != 1:
+        raise ValueError(f"expected as many half widths as means, but got {half_widths.shape} and {means.shape}")
+    figure, axes = _canvas(title, x_label, y_label)
+    places = np.arange(1, len(means) + 1)
+    missed = np.abs(means - truth) > half_widths
+    for i, chosen in enumerate((~missed, missed)):
+        look = {"color": PALETTE[i], "linewidth": 1.8, "linestyle": DASHES[(0, 3)[i]]}
+        axes.vlines(places[chosen], (means - half_widths)[chosen], (means + half_widths)[chosen], **look)
+        axes.plot(places[chosen], means[chosen], color=PALETTE[i], marker="oX"[i], linestyle="none", markersize=5 + 4 * i)
+    axes.axhline(truth, color="#000000", linestyle=FLOOR_DASH, linewidth=2, zorder=1)
+    axes.margins(x=0.02)
+    _label_ends(axes, [(truth, f"truth {truth:.2f}", "#000000")])
+    return figure
+
+
+@_styled
 def attention_map(weights, tokens: list, *, allowed=None, title: str = "", numbers_up_to: int = 9) -> Figure:
     """Draw one head's attention: each row is a position that reads, each column a position that is read.
 

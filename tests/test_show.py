@@ -61,6 +61,7 @@ FIGURES = {
         1 / 3,
     ),
     "bars": lambda: show.bars(["a", "b"], {"x": around([0.5, 0.7]), "y": [0.4, None]}, chance=0.5, ceiling=0.9),
+    "intervals": lambda: show.intervals([1.0, 1.2, 0.9], [0.15, 0.15, 0.05], 1.1, title="T"),
     "attention": lambda: show.attention_map(CAUSAL / CAUSAL.sum(1, keepdims=True), TOKENS, allowed=CAUSAL, title="T"),
     "grid": lambda: show.attention_grid([np.full((4, 4, 4), 0.25)] * 2, TOKENS, title="T"),
     "mask": lambda: show.mask(CAUSAL, TOKENS, title="Causal"),
@@ -178,6 +179,15 @@ def test_bars_are_as_high_as_their_values():
     assert {"0.50", "0.70", "0.40", "chance 0.50"} <= words(axes.figure) and "nan" not in words(axes.figure)
 
 
+def test_intervals_that_miss_the_truth_are_set_apart_by_dash_and_mark():
+    figure = FIGURES["intervals"]()
+    hit, missed = figure.axes[0].collections
+    assert np.allclose([segment[:, 1] for segment in hit.get_segments()], [[0.85, 1.15], [1.05, 1.35]])
+    assert [segment[:, 0].tolist() for segment in missed.get_segments()] == [[3, 3]]
+    assert hit.get_linestyle() != missed.get_linestyle()
+    assert [line.get_marker() for line in figure.axes[0].lines[:2]] == ["o", "X"] and "truth 1.10" in words(figure)
+
+
 def test_the_attention_map_writes_weights_only_where_one_may_look():
     figure = FIGURES["attention"]()
     numbers = [text.get_text() for text in figure.axes[0].texts]
@@ -227,6 +237,7 @@ def test_boxes_hold_their_words():
         (lambda: show.loss_curve({"a": ([1, 2], [math.nan, math.inf])}), "'a' has nothing to draw"),
         (lambda: show.learning_curve([1, 2], {"a": [0.1, 0.2]}), "expected \\(mean, low, high\\) of 2 values"),
         (lambda: show.bars(["a", "b"], {"x": [1.0]}), "expected 2 values"),
+        (lambda: show.intervals([1.0, 2.0], [0.1], 1.0), "as many half widths as means"),
         (lambda: show.attention_map(np.eye(3), TOKENS), "expected \\(4, 4\\)"),
         (lambda: show.attention_map(np.eye(4), TOKENS, allowed=np.eye(3)), "allowed: expected"),
         (lambda: show.attention_grid([np.ones((1, 3, 3))], TOKENS), "layer 1: expected"),

@@ -145,7 +145,7 @@ def most_frequent_pair(answer: Callable[[dict], tuple]) -> None:
                 words[word] = 1 + int(20 * rng.random() ** 3)
             _check_pair(_called(answer, dict(words)), words)
 
-    _judge(6, examine, "Do this 764 times, joining each time, and you have the vocabulary of this book.")
+    _judge(6, examine, "Join it, and repeat as often as there are tokens to make: that is how a vocabulary is learned.")
 
 
 def _check_pair(got, words: dict) -> None:
