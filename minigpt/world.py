@@ -344,7 +344,8 @@ def examples(d, lexicon, n_examples=12, reliability=0.8):
 
 REQUESTS = (
     "Please tell", "Write", "Invent", "Give me", "Send me", "Think of", "I would like", "Make up", "Surprise me with",
-    "Let us hear",
+    "Let us hear", "Compose", "Share", "Improvise", "Read me", "Find me", "Imagine",
+    "Draft", "Dream up", "Whisper",
 )  # fmt: skip
 
 
