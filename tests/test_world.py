@@ -147,7 +147,7 @@ def test_the_documents_of_a_small_world_sum_to_1(name):
 
 
 def test_the_comparisons_of_a_small_world_sum_to_1():
-    """Every text of four true lines, put together here: of the fox two things can be said, of the hen and the cow too."""
+    """Every text of four true lines, put together here; of each animal two things can be said."""
     lines = ["fox is bigger than the hen", "fox is bigger than the cow", "hen is smaller than the fox",
              "cow is smaller than the fox", "hen is as big as the cow", "cow is as big as the hen"]  # fmt: skip
     animals = tuple(Animal(name, "", "", "", "", size, "", "") for name, size in (("fox", 2), ("hen", 1), ("cow", 1)))
@@ -296,6 +296,14 @@ def test_a_or_an(drawn):
         for found in VOWEL.finditer(text):
             assert found.group().startswith("an ") == (found.group(1) in "aeiou"), text
     assert any("an owl" in text for text in drawn["instructions"])
+
+
+@pytest.mark.xfail(reason="'a honest pig': take 'honest' out of TRAITS when the world is next changed, then this mark")
+def test_no_word_after_a_sounds_other_than_it_is_written():
+    """`world.a` goes by the first letter, so words like "honest" and "useful" must not come after it."""
+    nouns = (*LEXICON.animals, *LEXICON.objects, *LEXICON.colours, *LEXICON.moods)
+    after_a = {*LEXICON.traits, *(noun.name for noun in nouns)}
+    assert not [word for word in after_a if re.match("hon(est|our)|hour|heir|uni|us[eu]|eu|one|ewe", word)]
 
 
 def test_stories_hold_together(drawn):

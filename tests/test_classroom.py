@@ -1,0 +1,478 @@
+"""classroom: the set-ups of the book, on a library so small and trainings so short that all is checked in seconds.
+
+How well the models do is measured in the chapters; here it is whether they do what they say.
+"""
+
+import copy
+import math
+import random
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from scipy import stats
+
+from minigpt import classroom, grammar, loss, tasks, train, truth, world
+from minigpt.classroom import GPT1, N_CTX, N_VOCAB, FineTuning
+from minigpt.lexicon import LEXICON
+from minigpt.model import GPT, TaskModel
+
+SHARED = Path(__file__).parents[2] / "shared" / "data" / "tinyshakespeare.txt"
+N_STEPS = 8
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cache(tmp_path_factory):
+    """A cache of this file's own, empty in the beginning."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MINIGPT_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture(scope="module")
+def library():
+    return classroom.storybook(n_documents=200, n_held_out=20)
+
+
+@pytest.fixture(scope="module")
+def pretrained(library):
+    return classroom.pretrain(library, n_steps=N_STEPS, n_watched=3)
+
+
+@pytest.fixture(scope="module")
+def untrained():
+    return GPT(GPT1, torch.Generator().manual_seed(5)).eval()
+
+
+@pytest.fixture
+def short(monkeypatch):
+    """Fine-tunings of 2 updates."""
+    monkeypatch.setattr(FineTuning, "n_steps", 2)
+
+
+def same(a, b):
+    """Whether two models (or dictionaries of tensors) are the same, bit for bit."""
+    a, b = (x if isinstance(x, dict) else x.state_dict() for x in (a, b))
+    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+
+
+# --- the library ----------------------------------------------------------------------------------------------------
+
+
+def test_the_library_is_what_it_says(library):
+    assert len(library.documents) == len(library.corpus) == 200 and len(library.held_out) == 20
+    assert library.documents == list(world.documents(200, random.Random(1)))
+    assert [library.tokenizer.decode(library.corpus.document(i)) for i in range(200)] == library.documents
+    assert [library.tokenizer.decode(library.held_out_corpus.document(i)) for i in range(20)] == library.held_out
+    assert library.tokenizer.n_vocab <= N_VOCAB
+    exact = [-grammar.score(library.program, text).logp for text in library.held_out]
+    assert library.held_out_nats == pytest.approx(exact)
+    n_tokens = [len(library.tokenizer.encode(text)) + 1 for text in library.held_out]
+    assert library.held_out_tokens.tolist() == n_tokens
+    assert library.floor.mean == pytest.approx(sum(exact) / sum(n_tokens))
+
+
+def test_the_library_is_a_function_of_its_arguments(library):
+    again, other = classroom.storybook(200, 20), classroom.storybook(200, 20, seed=2)
+    assert again.recipe == library.recipe != other.recipe
+    assert again.documents == library.documents != other.documents and again.held_out == library.held_out
+    assert again.tokenizer.fingerprint == library.tokenizer.fingerprint != other.tokenizer.fingerprint
+    assert not set(library.held_out) & {text for text in library.documents if len(text) > 200}
+
+
+# --- pre-training ---------------------------------------------------------------------------------------------------
+
+
+def test_pre_training_learns_and_is_recorded(library, pretrained):
+    assert pretrained.steps.tolist() == list(range(1, N_STEPS + 1))
+    assert len(pretrained.losses) == len(pretrained.tokens) == N_STEPS
+    assert pretrained.losses[-1] < pretrained.losses[0] < 1.3 * math.log(N_VOCAB)
+    assert (np.diff(pretrained.tokens) > 0).all()
+    assert list(pretrained.snapshots) == pretrained.watched.tolist() and pretrained.watched[-1] == N_STEPS
+    assert not pretrained.model.training
+
+
+def test_snapshots_are_the_model_on_the_way(library, pretrained):
+    for step, expected in zip(pretrained.watched, pretrained.held_out, strict=True):
+        model = pretrained.at(int(step))
+        nats = classroom.held_out_nats(model, library)
+        assert nats.sum() / library.held_out_tokens.sum() == pytest.approx(expected, rel=1e-5)
+    assert same(pretrained.at(N_STEPS), pretrained.model)
+    first = pretrained.at(int(pretrained.watched[0]))
+    assert not same(first, pretrained.model) and first is not pretrained.model
+
+
+def test_a_model_is_trained_only_once(library, pretrained, monkeypatch):
+    def refuse(*arguments, **options):
+        raise AssertionError("trained again")
+
+    monkeypatch.setattr(train, "train", refuse)
+    again = classroom.pretrain(library, n_steps=N_STEPS, n_watched=3)
+    assert same(again.model, pretrained.model) and list(again.snapshots) == list(pretrained.snapshots)
+    for name in ("steps", "tokens", "losses", "watched", "held_out"):
+        np.testing.assert_array_equal(getattr(again, name), getattr(pretrained, name))
+    for other in ({"seed": 1}, {"n_steps": N_STEPS + 1}, {"config": replace(GPT1, n_layers=1)}, {"n_watched": 4}):
+        with pytest.raises(AssertionError, match="trained again"):
+            classroom.pretrain(library, **({"n_steps": N_STEPS, "n_watched": 3} | other))
+
+
+def test_pre_training_by_hand(library, pretrained):
+    """The same steps with train.train itself: nothing is added and nothing left out."""
+    gpt = GPT(GPT1, torch.Generator().manual_seed(0))
+    batches = classroom.corpus.DocumentBatches(library.corpus, library.tokenizer, N_CTX, classroom.TOKENS_PER_BATCH, 0)
+    config = replace(classroom.PRETRAINING, n_steps=N_STEPS, warmup_steps=min(60, N_STEPS // 10))
+    losses = [record.loss for record in train.train(gpt, batches, config)]
+    assert pretrained.losses.tolist() == pytest.approx(losses, rel=1e-5)
+    for name, weight in gpt.state_dict().items():
+        torch.testing.assert_close(weight, pretrained.model.state_dict()[name], rtol=1e-4, atol=1e-5)
+
+
+def test_no_model_is_below_the_floor(library, pretrained, untrained):
+    for model in (pretrained.model, untrained):
+        nats = classroom.held_out_nats(model, library)
+        assert nats.shape == (20,) and truth.gap(nats, library.held_out_nats, library.held_out_tokens).low > 0
+
+
+def test_held_out_nats_are_sums_of_token_surprises(library, pretrained):
+    nats = classroom.held_out_nats(pretrained.model, library)
+    end = library.tokenizer.endoftext
+    for i in (0, 7, 19):
+        row = torch.tensor([[end, *library.held_out_corpus.document(i).tolist(), end]])
+        with torch.no_grad():
+            logps = pretrained.model(row[:, :-1]).double().log_softmax(-1)
+        assert nats[i] == pytest.approx(-logps.gather(-1, row[:, 1:, None]).sum().item(), rel=1e-5)
+
+
+# --- hiding words ---------------------------------------------------------------------------------------------------
+
+
+class Spy:
+    """Stands in for a model: remembers what it was shown, and answers with numbers of which gradients are known."""
+
+    def __init__(self, logits, n_vocab):
+        self.logits, self.config = logits, replace(GPT1, n_vocab=n_vocab, causal=False)
+
+    def __call__(self, ids, visible):
+        self.ids, self.visible = ids, visible
+        return self.logits
+
+
+def masked_batch():
+    """(inputs, targets, logits): rows of 30, 9 and 3 tokens after the end-of-text, which is 0; 49 is the mask."""
+    rng = np.random.default_rng(0)
+    inputs, targets = np.zeros((3, 31), dtype=np.int64), np.full((3, 31), -100)
+    for row, n in enumerate((30, 9, 3)):
+        inputs[row, 1 : n + 1] = rng.integers(1, 40, n)
+        targets[row, :n], targets[row, n] = inputs[row, 1 : n + 1], 0
+    logits = torch.tensor(rng.normal(size=(3, 31, 50)), requires_grad=True)
+    return torch.tensor(inputs), torch.tensor(targets), logits
+
+
+def test_the_masked_loss_counts_hidden_words_and_never_padding():
+    inputs, targets, logits = masked_batch()
+    objective = classroom.masked_objective(mask_id=49, padding=0)
+    n_masked = 0
+    for _ in range(30):
+        spy = Spy(logits, n_vocab=50)
+        logits.grad = None
+        value = objective(spy, inputs, targets)
+        value.backward()
+        counted = logits.grad.abs().sum(dim=-1) > 0  # (B, T): the loss depends on these answers alone
+        assert counted.sum(dim=1).tolist() == [round(0.15 * 30), round(0.15 * 9), 1]  # at least one in each row
+        assert not counted[inputs == 0].any()  # neither padding nor the end-of-text in front
+        assert torch.equal(spy.visible, targets != -100)
+        changed = spy.ids != inputs
+        assert not changed[~counted].any()
+        n_masked += (spy.ids == 49).sum().item()
+        by_hand = -logits.log_softmax(-1).gather(-1, inputs[..., None])[..., 0][counted].mean()
+        assert value.item() == pytest.approx(by_hand.item())
+    assert stats.binomtest(n_masked, 30 * 6, 0.8 + 0.1 / 50).pvalue > 1e-3
+
+
+def test_a_masked_model_sees_both_sides_and_is_cached(library, monkeypatch):
+    bert = classroom.pretrain_masked(library, n_steps=3)
+    assert not bert.model.config.causal and np.isfinite(bert.losses).all() and np.isnan(bert.held_out).all()
+    ids = torch.tensor([[1, 2, 3, 4]])
+    with torch.no_grad():
+        change = bert.model(ids)[0, 0] - bert.model(torch.tensor([[1, 2, 3, 9]]))[0, 0]
+    assert change.abs().max() > 1e-6
+    monkeypatch.setattr(train, "train", None)
+    assert same(classroom.pretrain_masked(library, n_steps=3).model, bert.model)
+
+
+# --- asking without training ----------------------------------------------------------------------------------------
+
+
+def test_continuations_by_hand(library, untrained):
+    """Token after token, each with everything before it."""
+    tokenizer = library.tokenizer
+    prefix, continuation = "Lucy was glad.", " Tom was sad. They felt"
+    before, after = [tokenizer.endoftext, *tokenizer.encode(prefix)], tokenizer.encode(continuation)
+    assert len(after) > 3
+    nats = []
+    with torch.no_grad():
+        for t, id in enumerate(after):
+            logits = untrained(torch.tensor([before + after[:t]]))[0, -1].double()
+            nats.append(-logits.log_softmax(-1)[id].item())
+    value = classroom.continuation_nats(untrained, tokenizer, prefix, continuation)
+    assert value == pytest.approx(np.mean(nats), rel=1e-5)
+    logps = classroom.next_logps(untrained, tokenizer, prefix)
+    assert logps.shape == (N_VOCAB,) and logps.exp().sum().item() == pytest.approx(1, rel=1e-5)
+    assert -logps[after[0]].item() == pytest.approx(nats[0], rel=1e-5)
+
+
+def one_word(tokenizer, word):
+    """A stand-in for a model that always expects the first token of one word."""
+    logits = torch.zeros(N_VOCAB)
+    logits[tokenizer.encode(word)[0]] = 5.0
+    return lambda ids: logits.expand(*ids.shape, N_VOCAB)
+
+
+def share(task, label, n=40):
+    """The share of a label among the questions that zero_shot asks."""
+    return np.mean([y == label for _, y in world.labelled(task, n, random.Random(f"zero-shot {task}"))])
+
+
+def test_heuristics_with_a_model_of_one_answer(library):
+    """Whoever always says the same is right as often as that is the answer."""
+    tokenizer = library.tokenizer
+    for word, label in ((" felt", 1), (" did", 0)):
+        right = classroom.zero_shot(one_word(tokenizer, word), library, "similarity", 40)
+        assert right == pytest.approx(share("similarity", label))
+    first = {m.name: {tokenizer.encode(f" {r}")[0] for r in m.reactions} for m in LEXICON.moods}
+    for label, mood in enumerate(LEXICON.moods):
+        others = set().union(*(ids for name, ids in first.items() if name != mood.name))
+        word = next(f" {r}" for r in mood.reactions if tokenizer.encode(f" {r}")[0] not in others)
+        right = classroom.zero_shot(one_word(tokenizer, word), library, "classification", 40)
+        assert right == pytest.approx(share("classification", label))
+
+
+def test_endings_are_compared_by_their_mean_surprise(library, monkeypatch):
+    examples = world.labelled("multiple choice", 40, random.Random("zero-shot multiple choice"))
+    answers = {(parts[0], parts[1 + label]) for parts, label in examples}
+
+    def knows(gpt, tokenizer, prefix, continuation):
+        return 1.0 if (prefix, continuation) in answers else 2.0
+
+    monkeypatch.setattr(classroom, "continuation_nats", knows)
+    assert classroom.zero_shot(None, library, "multiple choice", 40) == 1.0
+    monkeypatch.setattr(classroom, "continuation_nats", lambda *question: -knows(*question))
+    assert classroom.zero_shot(None, library, "multiple choice", 40) == 0.0
+
+
+def test_real_models_can_be_asked(library, pretrained):
+    for task in ("classification", "similarity", "multiple choice"):
+        assert 0 <= classroom.zero_shot(pretrained.model, library, task, 10) <= 1
+
+
+def test_tasks_without_a_heuristic(library, untrained):
+    with pytest.raises(ValueError, match="'classification'.*no heuristic.*got 'entailment'"):
+        classroom.zero_shot(untrained, library, "entailment")
+    with pytest.raises(ValueError, match="task among .*got 'poetry'"):
+        classroom.zero_shot(untrained, library, "poetry")
+
+
+# --- the reader's own text ------------------------------------------------------------------------------------------
+
+
+def test_a_text_of_the_readers(tmp_path, library):
+    path = tmp_path / "mine.txt"
+    path.write_text("\n".join(library.documents[:60]), encoding="utf-8", newline="\n")
+    gpt, tokenizer, held_out = classroom.train_on_text(path, n_steps=8)
+    again, _, same_again = classroom.train_on_text(path, n_steps=8)
+    _, _, longer = classroom.train_on_text(path, n_steps=20)
+    assert same(gpt, again) and same_again == held_out and not gpt.training
+    assert gpt.config.n_vocab == tokenizer.n_vocab and tokenizer.decode(tokenizer.encode("été")) == "été"
+    assert 0 < longer < held_out < 1.2 * math.log(tokenizer.n_vocab)
+
+
+def test_a_text_that_is_too_short(tmp_path):
+    (tmp_path / "short.txt").write_text("Hello.", encoding="utf-8")
+    with pytest.raises(ValueError, match="65"):
+        classroom.train_on_text(tmp_path / "short.txt", n_steps=2)
+
+
+@pytest.mark.skipif(not SHARED.exists(), reason="tinyshakespeare.txt lies beside the checkout on some machines only")
+def test_a_play(tmp_path):
+    text = SHARED.read_text(encoding="utf-8")[:60_000]
+    (tmp_path / "play.txt").write_text(text, encoding="utf-8", newline="\n")
+    gpt, tokenizer, held_out = classroom.train_on_text(tmp_path / "play.txt", n_steps=5)
+    assert tokenizer.n_vocab == gpt.config.n_vocab == N_VOCAB and 0 < held_out < 1.2 * math.log(N_VOCAB)
+
+
+# --- fine-tuning ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("n_layers", [-1, 0, 1, 2, None])
+def test_transfer_copies_the_first_blocks(untrained, n_layers):
+    old, new = untrained.state_dict(), classroom.transfer(untrained, n_layers, seed=3).state_dict()
+    fresh = GPT(GPT1, torch.Generator().manual_seed(10_003)).state_dict()
+    kept = GPT1.n_layers if n_layers is None else n_layers
+    for name, weight in new.items():
+        if name.startswith("blocks."):
+            from_old = int(name.split(".")[1]) < kept
+        else:
+            from_old = kept >= 0
+        assert torch.equal(weight, (old if from_old else fresh)[name]), name
+    changed = [name for name in old if not torch.equal(old[name], fresh[name])]
+    assert any(name.startswith("blocks.0.") for name in changed) and "W_e.weight" in changed
+
+
+def test_a_transferred_model_shares_nothing(untrained):
+    before = copy.deepcopy(untrained.state_dict())
+    new = classroom.transfer(untrained, None, 0)
+    with torch.no_grad():
+        for weight in new.parameters():
+            weight.add_(1.0)
+    assert same(before, untrained)
+
+
+def special_rows(library):
+    t = library.tokenizer
+    return [t.start, t.delim, t.extract]
+
+
+def test_a_probe_leaves_the_language_model_as_it_was(library, untrained, short):
+    before = copy.deepcopy(untrained.state_dict())
+    model = classroom.fine_tune(untrained, library, FineTuning("classification", 16, "probe"))
+    assert same(before, untrained)
+    for name, weight in model.gpt.state_dict().items():
+        old = before[name].clone()
+        if name == "W_e.weight":
+            rows = special_rows(library)
+            assert not torch.isclose(weight[rows], old[rows]).all(dim=1).any()
+            old[rows] = weight[rows]
+        assert torch.equal(weight, old), name
+    assert not model.training and not any(p.requires_grad for p in model.gpt.parameters())
+
+
+def test_what_fine_tuning_starts_from(library, untrained, monkeypatch):
+    """Without any update: the old weights, three fresh embeddings of the right size, and W_y."""
+    monkeypatch.setattr(train, "train", lambda *arguments: [])
+    model = classroom.fine_tune(untrained, library, FineTuning("similarity", 16))
+    scratch = classroom.fine_tune(untrained, library, FineTuning("similarity", 16, "scratch"))
+    rows = special_rows(library)
+    for started, origin in ((model, untrained), (scratch, classroom.transfer(untrained, -1, 0))):
+        state, old = started.gpt.state_dict(), copy.deepcopy(origin.state_dict())
+        assert not torch.isclose(state["W_e.weight"][rows], old["W_e.weight"][rows]).all(dim=1).any()
+        assert state["W_e.weight"][rows].std().item() == pytest.approx(GPT1.init_std, rel=0.2)
+        old["W_e.weight"][rows] = state["W_e.weight"][rows]
+        assert same(state, old)
+    assert model.W_y.weight.shape == (classroom.CLASSES["similarity"], GPT1.d_model) and model.combine == "add"
+
+
+@pytest.mark.parametrize("task", classroom.CLASSES)
+def test_every_task_can_be_fine_tuned(library, pretrained, task, short):
+    before = copy.deepcopy(pretrained.model.state_dict())
+    how = FineTuning(task, 16, aux_weight=0.5)
+    model, again = (classroom.fine_tune(pretrained.model, library, how, seed=1) for _ in range(2))
+    assert same(model, again) and same(before, pretrained.model)
+    assert not torch.equal(model.gpt.blocks[0].mlp.W_1.weight, pretrained.model.blocks[0].mlp.W_1.weight)
+    assert not same(model, classroom.fine_tune(pretrained.model, library, how, seed=2))
+    batches = classroom.test_batches(library, task, n_test=20)
+    assert sum(len(labels) for _, _, labels, _ in batches) == 20
+    with torch.no_grad():
+        ids, extract, labels, _ = (torch.from_numpy(array) for array in batches[0])
+        logits = model(ids, extract)
+    assert logits.shape == (20, {"classification": 4, "entailment": 3}.get(task, 2))
+    right = [bool(row.argmax() == label) for row, label in zip(logits, labels, strict=True)]
+    assert classroom.accuracy(model, batches) == pytest.approx(np.mean(right))
+
+
+def test_fine_tuning_learns_its_examples(library, pretrained):
+    """After 80 updates on 16 examples: the examples themselves are known by heart."""
+    how = FineTuning("similarity", 16)
+    model = classroom.fine_tune(pretrained.model, library, how)
+    examples = world.labelled("similarity", 16, random.Random("train similarity 16 0"))
+    batches = tasks.TaskBatches("similarity", examples, library.tokenizer, N_CTX)
+    assert how.n_steps == 80 and classroom.accuracy(model, batches.in_order()) >= 15 / 16
+
+
+def test_test_examples_are_always_the_same(library):
+    first, again = classroom.test_batches(library, "entailment", 20), classroom.test_batches(library, "entailment", 20)
+    for arrays, others in zip(first, again, strict=True):
+        for array, other in zip(arrays, others, strict=True):
+            np.testing.assert_array_equal(array, other)
+
+
+@pytest.mark.parametrize("task", ["classification", "similarity", "multiple choice"])
+def test_the_objective_is_L2_plus_lambda_L1(library, untrained, task):
+    """L3 = L2 + lambda L1, each by hand from the scores."""
+    model = TaskModel(untrained, classroom.CLASSES[task], tasks.COMBINE[task], torch.Generator().manual_seed(0)).eval()
+    [batch] = classroom.test_batches(library, task, n_test=6)
+    ids, extract, labels, lm_targets = (torch.from_numpy(array) for array in batch)
+    with torch.no_grad():
+        scores = model(ids, extract).double()  # (B, C)
+        L2 = -np.mean([scores[b].log_softmax(-1)[label].item() for b, label in enumerate(labels)])
+        rows, targets = ids.flatten(0, 1), lm_targets.flatten(0, 1)
+        logps, counted = untrained(rows).double().log_softmax(-1), targets != -100
+        L1 = -logps.gather(-1, targets.clamp(min=0)[..., None])[..., 0][counted].mean().item()
+        for aux_weight in (0, 0.5, 2.0):
+            value = classroom.task_objective(aux_weight)(model, ids, extract, labels, lm_targets).item()
+            assert value == pytest.approx(L2 + aux_weight * L1, rel=1e-5)
+    assert L1 > 1 and loss.IGNORED == -100
+
+
+# --- measured results -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("n", range(2, 11))
+def test_intervals_over_seeds_against_scipy(n):
+    values = np.random.default_rng(n).normal(0.8, 0.05, n)
+    estimate = classroom.over_seeds(values)
+    expected = stats.t.interval(0.95, n - 1, loc=values.mean(), scale=stats.sem(values))
+    assert (estimate.low, estimate.high) == pytest.approx(expected, rel=1e-3)
+    for wrong in (1, 11):
+        with pytest.raises(ValueError, match=f"2 to 10 seeds; got {wrong}"):
+            classroom.over_seeds([0.5] * wrong)
+
+
+HEAD = "task,n_labels,start,aux_weight,n_layers,lr,seed,accuracy,code\n"
+
+
+@pytest.fixture
+def table(tmp_path, monkeypatch):
+    """Writes data/measured/trial.csv in a folder of its own: rows without the code, and the code."""
+    monkeypatch.setattr(classroom, "MEASURED", tmp_path)
+
+    def write(rows, code=None):
+        code = code or classroom.measuring_code()
+        (tmp_path / "trial.csv").write_text(HEAD + "".join(f"{row},{code}\n" for row in rows), encoding="utf-8")
+
+    return write
+
+
+def test_measured_rows_of_today(table):
+    table(["classification,32,pretrained,0.0,all,0.001,0,0.622"])
+    [row] = classroom.measured("trial")
+    assert row["accuracy"] == "0.622" and list(row) == HEAD.strip().split(",")
+
+
+def test_measured_rows_of_other_code(table):
+    table(["classification,32,pretrained,0.0,all,0.001,0,0.622"], code="0123456789abcdef")
+    with pytest.raises(ValueError, match="other code .0123456789abcdef.*run python benchmarks/trial.py") as caught:
+        classroom.measured("trial")
+    assert classroom.measuring_code() in str(caught.value)
+    table([])
+    with pytest.raises(ValueError, match="it is empty.*benchmarks/trial.py"):
+        classroom.measured("trial")
+
+
+def test_scores_of_one_way_in_the_order_of_the_seeds(table):
+    way = "classification,32,scratch,0.0,all"
+    table([f"{way},0.001,10,0.5", f"{way},0.001,9,0.4", f"{way},0.003,9,0.3", f"{way},0.003,10,0.7",
+           "classification,32,scratch,0.5,all,0.001,9,0.9", "entailment,32,scratch,0.0,all,0.001,9,0.9",
+           "classification,32,pretrained,0.0,1,0.001,9,0.8"])  # fmt: skip
+    rows = classroom.measured("trial")
+    assert classroom.scores(rows, FineTuning("classification", 32, "scratch")) == [0.3, 0.7]  # mean 0.5, not 0.45
+    assert classroom.scores(rows, FineTuning("classification", 32, "scratch", aux_weight=0.5)) == [0.9]
+    assert classroom.scores(rows, FineTuning("classification", 32, n_layers=1)) == [0.8]
+    with pytest.raises(ValueError, match="that was measured; got FineTuning"):
+        classroom.scores(rows, FineTuning("classification", 32))
+
+
+def test_more_labels_mean_more_updates():
+    steps = [FineTuning("entailment", 2**k).n_steps for k in range(4, 11)]
+    assert steps == sorted(steps) and len(set(steps)) == 7
