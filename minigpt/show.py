@@ -324,7 +324,7 @@ def loss_curve(
 
     curves: name -> (steps, losses). floor: the exact entropy, a dashed line. references: name -> loss, such as the
     unigram and bigram entropies, dotted lines. smooth: draw the mean of the last so many values, and the values
-    themselves faintly behind it. top: where the loss axis ends. log_x leaves out step 0.
+    themselves faintly behind it; a curve of fewer than twice as many points is drawn as it is. top: where the loss axis ends. log_x leaves out step 0.
 
     Errors: ValueError for a curve whose steps and losses differ in length, or that has nothing to draw.
     """
@@ -332,7 +332,7 @@ def loss_curve(
     labels, lowest = [], math.inf
     for i, (name, (x, y)) in enumerate(curves.items()):
         x, y = _pair(name, x, y, log_x)
-        if smooth > 1:
+        if smooth > 1 and len(y) >= 2 * smooth:
             axes.plot(x, y, color=PALETTE[i % 6], alpha=0.25, linewidth=1)
             y = _trailing_mean(y, smooth)
         axes.plot(x, y, **_line(i), markevery=_spaced(x, log_x, i))

@@ -152,6 +152,13 @@ def test_the_loss_curve_draws_the_floor_dashed_and_named_at_its_height():
     assert axes.get_ylim()[0] < 1.29  # one can see under the floor
 
 
+def test_a_curve_of_few_points_is_not_smoothed_away():
+    curves = {"each step": (np.arange(100), np.linspace(4, 1, 100)), "now and then": ([0, 50, 99], [4.0, 2.0, 1.0])}
+    (axes,) = show.loss_curve(curves, smooth=20).axes
+    drawn = [list(line.get_ydata()) for line in axes.lines]
+    assert [4.0, 2.0, 1.0] in drawn and [4.0, 3.0, 7 / 3] not in drawn
+
+
 def test_a_curve_is_drawn_through_its_points_and_smoothing_is_a_trailing_mean():
     (axes,) = show.loss_curve({"a": ([0, 1, 2, 3], [4.0, 2.0, 3.0, 1.0])}).axes
     assert axes.lines[0].get_xydata().tolist() == [[0, 4], [1, 2], [2, 3], [3, 1]]
