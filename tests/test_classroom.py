@@ -118,6 +118,27 @@ def test_a_model_is_trained_only_once(library, pretrained, monkeypatch):
             classroom.pretrain(library, **({"n_steps": N_STEPS, "n_watched": 3} | other))
 
 
+@pytest.mark.xfail(reason="pretrain's key leaves out TOKENS_PER_BATCH: put it in, then remove this mark")
+def test_batches_of_another_size_make_another_model(library, pretrained, monkeypatch):
+    monkeypatch.setattr(classroom, "TOKENS_PER_BATCH", classroom.TOKENS_PER_BATCH // 2)
+    assert not same(classroom.pretrain(library, n_steps=N_STEPS, n_watched=3).model, pretrained.model)
+
+
+@pytest.mark.xfail(reason="pretrain and measuring_code leave out attention, which model imports; then remove this mark")
+def test_fingerprints_include_every_room_that_a_model_is_made_of(library, pretrained, monkeypatch):
+    asked = []
+
+    def spy(*sources):
+        asked.append({source.__name__.removeprefix("minigpt.") for source in sources})
+        return real(*sources)
+
+    real = classroom.checkpoint.code_fingerprint
+    monkeypatch.setattr(classroom.checkpoint, "code_fingerprint", spy)
+    classroom.pretrain(library, n_steps=N_STEPS, n_watched=3)
+    classroom.measuring_code()
+    assert len(asked) == 2 and all({"attention", "corpus", "loss", "model", "train"} <= rooms for rooms in asked)
+
+
 def test_pre_training_by_hand(library, pretrained):
     """The same steps with train.train itself: nothing is added and nothing left out."""
     gpt = GPT(GPT1, torch.Generator().manual_seed(0))
@@ -458,6 +479,15 @@ def test_measured_rows_of_other_code(table):
     table([])
     with pytest.raises(ValueError, match="it is empty.*benchmarks/trial.py"):
         classroom.measured("trial")
+
+
+@pytest.mark.xfail(reason="measuring_code leaves out the classroom's own settings: add them, then remove this mark")
+@pytest.mark.parametrize("name", ["GPT1", "PRETRAINING", "N_VOCAB", "TOKENS_PER_BATCH"])
+def test_other_settings_are_other_code(name, monkeypatch):
+    before, value = classroom.measuring_code(), getattr(classroom, name)
+    other = value // 2 if isinstance(value, int) else replace(value, **{"GPT1": {"n_layers": 1}}.get(name, {"lr": 1.0}))
+    monkeypatch.setattr(classroom, name, other)
+    assert classroom.measuring_code() != before
 
 
 def test_scores_of_one_way_in_the_order_of_the_seeds(table):

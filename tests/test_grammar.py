@@ -40,7 +40,8 @@ BY_HAND = {
 def letters(d):
     """Options of several words that begin alike, a loop of hidden length, and an option that never happens."""
     for number in range(d.hidden((1, 2, 3), (1, 2, 1))):
-        d.pick(("a red fox", "a red hen", "a blue fox", "an owl"), (1, 2, 3, 0), form=lambda x: " " * (number > 0) + x)
+        blank = " " * (number > 0)
+        d.pick([blank + animal for animal in ("a red fox", "a red hen", "a blue fox", "an owl")], (1, 2, 3, 0))
         d.write(";")
     return number + 1
 
@@ -302,11 +303,12 @@ def test_which_number_draws_which_option(number, text):
     assert sample(lambda d: d.pick("xyz", (1, 1, 2)), dice) == (text, text) and dice.asked == 1
 
 
-def test_the_highest_number_never_draws_an_option_of_weight_0():
-    for weights in ([0.1] * 10 + [0.0], [0.7, 0.1, 0.2, 0.0], [1.0, 0.0, 0.0]):
-        text, _ = sample(lambda d: d.pick("abcdefghijk"[: len(weights)], weights), Dice(1 - 2**-53))
-        assert weights["abcdefghijk".index(text)] > 0
-    assert sample(lambda d: d.pick("xyz"), Dice(1 - 2**-53))[0] == "z"
+@pytest.mark.parametrize("weights", [[0.1] * 10 + [0.0], [0.7, 0.1, 0.2, 0.0], [1.0, 0.0, 0.0], None])
+def test_the_highest_number_never_draws_an_option_of_weight_0(weights):
+    """Rounding can leave the highest number a little above the sum of all weights."""
+    options = "abcdefghijk"[: len(weights or "xyz")]
+    text, _ = sample(lambda d: d.pick(options, weights), Dice(1 - 2**-53))
+    assert (weights or [1, 1, 1])[options.index(text)] > 0 and (weights or text == "c")
 
 
 def test_a_silent_choice_writes_nothing():
