@@ -7,6 +7,7 @@ knows which code measured it.
 
 import copy
 import csv
+import hashlib
 import io
 import random
 from collections.abc import Callable, Iterable
@@ -16,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from minigpt import checkpoint, corpus, grammar, lexicon, loss, model, tasks, tokens, train, truth, world
+from minigpt import attention, checkpoint, corpus, grammar, lexicon, loss, model, tasks, tokens, train, truth, world
 from minigpt.corpus import Corpus
 from minigpt.model import GPT, GPTConfig, TaskModel, draw_normal
 from minigpt.progress import progress
@@ -129,7 +130,8 @@ def pretrain(
     training = replace(training, n_steps=n_steps, warmup_steps=min(60, n_steps // 10))
     key = {
         "library": library.recipe, "model": asdict(config), "training": asdict(training), "seed": seed,
-        "watched": n_watched, "code": checkpoint.code_fingerprint(corpus, loss, model, train, loss_fn),
+        "tokens_per_batch": TOKENS_PER_BATCH,
+        "watched": n_watched, "code": checkpoint.code_fingerprint(attention, corpus, loss, model, train, loss_fn),
     }  # fmt: skip
     gpt = GPT(config, torch.Generator().manual_seed(seed))
 
@@ -379,10 +381,13 @@ MEASURED = Path(__file__).parent.parent / "data" / "measured"
 
 
 def measuring_code() -> str:
-    """What a measured result depends on: the fingerprint of the code that makes corpus, model and training."""
-    return checkpoint.code_fingerprint(
-        grammar, lexicon, world, tokens, corpus, tasks, loss, model, train, transfer, fine_tune, task_objective, FineTuning
-    )[:16]
+    """What a measured result depends on: the code that makes corpus, model and training, and the settings here."""
+    code = checkpoint.code_fingerprint(
+        attention, corpus, grammar, lexicon, loss, model, tasks, tokens, train, world,
+        storybook, pretrain, _train_and_watch, transfer, fine_tune, task_objective, FineTuning,
+    )  # fmt: skip
+    settings = (N_VOCAB, N_CTX, TOKENS_PER_BATCH, asdict(GPT1), asdict(PRETRAINING))
+    return hashlib.sha256(f"{code} {settings}".encode()).hexdigest()[:16]
 
 
 def measured(name: str) -> list[dict]:

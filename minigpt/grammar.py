@@ -23,7 +23,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
-_WORD = re.compile(r"'(?:[sdmt]|ll|ve|re)| ?[^\W\d_]+| ?\d+| ?[^\s\w]+|\s")
+_WORD = re.compile(r"'(?:[sdmt]|ll|ve|re)| ?[^\W\d_]+| ?\d+| ?(?:[^\s\w]|_)+|\s")
 
 END = ""  #: the "word" that stands for the end of a document in a `Prediction`
 
@@ -295,6 +295,8 @@ class _Walker:
         if number == len(self.script):
             self.script.append(0)
         i = self.script[number]
+        if weights is not None and weights[i] == 0:
+            raise _Impossible  # what follows an option that is never taken need not make sense
         self.probability *= 1.0 / len(options) if weights is None else weights[i] / sum(weights)
         return options[i]
 
@@ -310,8 +312,11 @@ def documents(program: Program) -> Iterator[tuple[str, float, object]]:
     script = []
     while True:
         walker = _Walker(script)
-        value = program(walker)
-        if walker.probability > 0:
+        try:
+            value = program(walker)
+        except _Impossible:
+            pass
+        else:
             yield "".join(walker.pieces), walker.probability, value
         if not _next_script(script, walker.n_options):
             return

@@ -158,22 +158,22 @@ FOODS = ("berries", "insects", "honey", "cakes", "seeds", "fish", "leaves", "gra
 MOODS = (
     Mood(
         "happy",
-        tuple("happy glad merry cheerful joyful pleased delighted proud thrilled grateful calm wild".split()),
+        tuple("happy glad merry cheerful joyful pleased delighted proud calm wild".split()),
         tuple("smiled laughed danced sang giggled cheered hummed".split()),
     ),
     Mood(
         "sad",
-        tuple("sad gloomy lonely tearful unhappy miserable sorrowful weary homesick hopeless calm quiet".split()),
+        tuple("sad gloomy lonely tearful unhappy miserable homesick hopeless calm quiet".split()),
         tuple("cried wept sighed sobbed frowned sniffed mourned".split()),
     ),
     Mood(
         "angry",
-        tuple("angry cross furious grumpy mad annoyed outraged jealous offended fierce wild tense".split()),
+        tuple("angry cross furious grumpy mad annoyed jealous fierce wild tense".split()),
         tuple("shouted stamped growled yelled grumbled scolded roared".split()),
     ),
     Mood(
         "afraid",
-        tuple("afraid scared frightened nervous anxious worried timid alarmed terrified fearful quiet tense".split()),
+        tuple("afraid scared frightened nervous anxious worried alarmed terrified quiet tense".split()),
         tuple("trembled shivered screamed fled whimpered gasped shook".split()),
     ),
 )
@@ -181,13 +181,13 @@ MOODS = (
 TRAITS = tuple(
     "little old young clever brave kind tall funny tiny strong small polite wise lazy busy gentle "
     "curious cautious careful hungry sleepy famous skilful patient "
-    "quick slow neat nimble noisy tidy bold humble stubborn loyal honest generous daring dreamy elegant fluffy "
+    "quick slow neat nimble noisy tidy bold humble stubborn loyal sincere generous daring dreamy elegant fluffy "
     "playful slender chubby cunning".split()
 )
 
 SPOTS = tuple(
-    "under a tree/behind a rock/near a bridge/inside a cave/"
-    "beside a path/on top of a hill/next to a gate/by a wall".split("/")
+    "under a tree/behind a rock/near a bridge/inside a cave/beside a path/on top of a hill/next to a gate/by a wall/"
+    "below a tower/beneath a bench/outside a house/between two bushes".split("/")
 )
 
 LOOKS = tuple(

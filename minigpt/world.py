@@ -11,7 +11,7 @@ from functools import partial
 from minigpt import grammar
 from minigpt.lexicon import LEXICON, Lexicon
 
-STORYBOOK = {"story": 0.5, "facts": 0.1, "walks": 0.14, "feelings": 0.12, "sizes": 0.04, "translation": 0.1}
+STORYBOOK = {"story": 0.48, "facts": 0.1, "walks": 0.12, "feelings": 0.16, "sizes": 0.04, "translation": 0.1}
 EVERYTHING = {
     "story": 0.4, "facts": 0.1, "walks": 0.1, "feelings": 0.08, "sizes": 0.04, "translation": 0.1,
     "examples": 0.12, "instructions": 0.06,

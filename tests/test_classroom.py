@@ -118,13 +118,11 @@ def test_a_model_is_trained_only_once(library, pretrained, monkeypatch):
             classroom.pretrain(library, **({"n_steps": N_STEPS, "n_watched": 3} | other))
 
 
-@pytest.mark.xfail(reason="pretrain's key leaves out TOKENS_PER_BATCH: put it in, then remove this mark")
 def test_batches_of_another_size_make_another_model(library, pretrained, monkeypatch):
     monkeypatch.setattr(classroom, "TOKENS_PER_BATCH", classroom.TOKENS_PER_BATCH // 2)
     assert not same(classroom.pretrain(library, n_steps=N_STEPS, n_watched=3).model, pretrained.model)
 
 
-@pytest.mark.xfail(reason="pretrain and measuring_code leave out attention, which model imports; then remove this mark")
 def test_fingerprints_include_every_room_that_a_model_is_made_of(library, pretrained, monkeypatch):
     asked = []
 
@@ -481,7 +479,6 @@ def test_measured_rows_of_other_code(table):
         classroom.measured("trial")
 
 
-@pytest.mark.xfail(reason="measuring_code leaves out the classroom's own settings: add them, then remove this mark")
 @pytest.mark.parametrize("name", ["GPT1", "PRETRAINING", "N_VOCAB", "TOKENS_PER_BATCH"])
 def test_other_settings_are_other_code(name, monkeypatch):
     before, value = classroom.measuring_code(), getattr(classroom, name)

@@ -103,9 +103,6 @@ def test_words_lose_no_character():
         assert "".join(words(text)) == text
 
 
-@pytest.mark.xfail(
-    reason="words() leaves underscores out: fix it when the world is next changed, then remove this mark"
-)
 def test_an_underscore_is_a_character_too():
     assert "".join(words("a_fox")) == "a_fox"
     assert score(weather, "Monday:_ rain.").logp == -math.inf
