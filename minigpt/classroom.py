@@ -200,14 +200,31 @@ def pretrain_masked(library: Library, seed: int = 0, n_steps: int = 2000) -> Pre
 
 
 @torch.no_grad()
+def continuation_logps(gpt: GPT, tokenizer: Tokenizer, prefix: str, continuations: list[str]) -> torch.Tensor:
+    """log P(continuation | prefix) for each of several continuations of a prefix that begins a document.
+
+    The prefix is read once, and its keys and values serve all of them. Shapes: result (n,). Unit: nats.
+    Source: the chain rule, GPT-1, equation 1. Differs: nothing.
+    """
+    ids, cache = [tokenizer.encode(text) for text in continuations], gpt.new_cache()
+    targets = torch.full((len(ids), max(map(len, ids))), loss.IGNORED)
+    for row, tokens_of_it in zip(targets, ids):
+        row[: len(tokens_of_it)] = torch.tensor(tokens_of_it)
+    logits = gpt(torch.tensor([[tokenizer.endoftext, *tokenizer.encode(prefix)]]), cache)[:, -1:].expand(len(ids), -1, -1)
+    for layer in cache:
+        layer.k, layer.v = (kept.expand(len(ids), -1, -1, -1) for kept in (layer.k, layer.v))
+    if targets.shape[1] > 1:
+        logits = torch.cat([logits, gpt(targets[:, :-1].clamp(min=0), cache)], dim=1)  # (n, longest, V)
+    return loss.token_logps(logits, targets).sum(dim=1)
+
+
 def continuation_nats(gpt: GPT, tokenizer: Tokenizer, prefix: str, continuation: str) -> float:
     """The mean surprise, in nats per token, of a continuation after a prefix that begins a document.
 
     Source: GPT-1, section 5, "Zero-shot behaviors": candidates are compared by their mean token log-probability.
     """
-    before, after = [tokenizer.endoftext, *tokenizer.encode(prefix)], tokenizer.encode(continuation)
-    logits = gpt(torch.tensor([before + after[:-1]]))[0, len(before) - 1 :]  # (len(after), V)
-    return loss.lm_loss(logits, torch.tensor(after)).item()
+    (logp,) = continuation_logps(gpt, tokenizer, prefix, [continuation]).tolist()
+    return -logp / len(tokenizer.encode(continuation))
 
 
 @torch.no_grad()
@@ -235,9 +252,12 @@ def zero_shot(gpt: GPT, library: Library, task: str, n_test: int = 200) -> float
 def _likeliest_mood(gpt, tokenizer, text):
     names = {f" {character.name}" for character in lexicon.CHARACTERS}
     hero = next(word for word in grammar.words(text) if word in names)
-    logps = next_logps(gpt, tokenizer, f"{text} At last{hero}")
-    shares = [sum(logps[tokenizer.encode(f" {r}")[0]].exp() for r in mood.reactions) for mood in lexicon.MOODS]
-    return int(np.argmax(shares))
+    verbs = [f" {verb}" for mood in lexicon.MOODS for verb in mood.reactions]
+    p = continuation_logps(gpt, tokenizer, f"{text} At last{hero}", verbs).exp().tolist()
+    share = dict.fromkeys(range(len(lexicon.MOODS)), 0.0)
+    for i, mood in enumerate(m for m, mood in enumerate(lexicon.MOODS) for _ in mood.reactions):
+        share[mood] += p[i]
+    return max(share, key=share.get)
 
 
 def _felt_the_same(gpt, tokenizer, first, second):
@@ -247,6 +267,31 @@ def _felt_the_same(gpt, tokenizer, first, second):
 
 def _likelier_ending(gpt, tokenizer, context, *endings):
     return int(np.argmin([continuation_nats(gpt, tokenizer, context, ending) for ending in endings]))
+
+
+@torch.no_grad()
+def hidden_place(gpt: GPT, bert: GPT, library: Library, n: int = 100) -> dict[str, float]:
+    """How surprising it is where somebody went, to readers of one side and of both, exactly and for our models.
+
+        "Tom the fox went to the ▢. It was good to be home. ..."
+
+    "left": -log P(place | what stands before), "both": -log P(place | before and after), by the grammar; "gpt" reads
+    from the left, "bert" both sides, with [MASK] at ▢. Unit: nats, the mean over n documents of walks.
+    """
+    encode, mask, endoftext = library.tokenizer.encode, library.tokenizer.delim, library.tokenizer.endoftext
+    places = [f" {place.name}" for place in lexicon.PLACES]
+    sums = dict.fromkeys(("left", "gpt", "both", "bert"), 0.0)
+    for text in world.documents(n, random.Random("hidden place"), {"walks": 1.0}):
+        cut = text.index(" went to the ") + len(" went to the")
+        before, rest = text[:cut], text[cut:]
+        place, after = rest[: rest.index(".")], rest[rest.index(".") :]
+        each = [np.exp(grammar.score(library.program, before + other + after).logp) for other in places]
+        left, (here,) = [endoftext, *encode(before)], encode(place)
+        sums["left"] -= np.log(grammar.predict(library.program, before).next_word[place])
+        sums["both"] -= np.log(each[places.index(place)] / sum(each))
+        sums["gpt"] -= gpt(torch.tensor([left]))[0, -1].log_softmax(-1)[here].item()
+        sums["bert"] -= bert(torch.tensor([[*left, mask, *encode(after)]]))[0, len(left)].log_softmax(-1)[here].item()
+    return {name: float(total / n) for name, total in sums.items()}
 
 
 # --- the reader's own text ------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ import pytest
 import torch
 from scipy import stats
 
-from minigpt import classroom, grammar, loss, tasks, train, truth, world
+from minigpt import classroom, grammar, loss, sample, tasks, train, truth, world
 from minigpt.classroom import GPT1, N_CTX, N_VOCAB, FineTuning
 from minigpt.lexicon import LEXICON
 from minigpt.model import GPT, TaskModel
@@ -242,6 +242,22 @@ def test_continuations_by_hand(library, untrained):
     assert -logps[after[0]].item() == pytest.approx(nats[0], rel=1e-5)
 
 
+def test_many_continuations_at_once_are_as_likely_as_one_by_one(library, untrained):
+    prefix, verbs = library.held_out[0][:60], [f" {verb}" for mood in LEXICON.moods for verb in mood.reactions]
+    lengths = {len(library.tokenizer.encode(verb)) for verb in verbs}
+    assert len(lengths) > 1  # or the padding is not tried
+    together = classroom.continuation_logps(untrained, library.tokenizer, prefix, verbs)
+    alone = [
+        sample.response_logp(
+            untrained,
+            torch.tensor([library.tokenizer.endoftext, *library.tokenizer.encode(prefix)]),
+            torch.tensor(library.tokenizer.encode(verb)),
+        ).item()
+        for verb in verbs
+    ]
+    assert together.tolist() == pytest.approx(alone, abs=1e-4)
+
+
 def one_word(tokenizer, word):
     """A stand-in for a model that always expects the first token of one word."""
     logits = torch.zeros(N_VOCAB)
@@ -254,18 +270,33 @@ def share(task, label, n=40):
     return np.mean([y == label for _, y in world.labelled(task, n, random.Random(f"zero-shot {task}"))])
 
 
-def test_heuristics_with_a_model_of_one_answer(library):
+def test_heuristics_with_a_model_of_one_answer(library, monkeypatch):
     """Whoever always says the same is right as often as that is the answer."""
     tokenizer = library.tokenizer
     for word, label in ((" felt", 1), (" did", 0)):
         right = classroom.zero_shot(one_word(tokenizer, word), library, "similarity", 40)
         assert right == pytest.approx(share("similarity", label))
-    first = {m.name: {tokenizer.encode(f" {r}")[0] for r in m.reactions} for m in LEXICON.moods}
-    for label, mood in enumerate(LEXICON.moods):
-        others = set().union(*(ids for name, ids in first.items() if name != mood.name))
-        word = next(f" {r}" for r in mood.reactions if tokenizer.encode(f" {r}")[0] not in others)
-        right = classroom.zero_shot(one_word(tokenizer, word), library, "classification", 40)
+    for label, mood in enumerate(LEXICON.moods):  # a whole verb, not only its first letters
+
+        def knows(gpt, tokenizer, prefix, continuations, verb=f" {mood.reactions[-1]}"):
+            return torch.tensor([-0.1 if text == verb else -9.0 for text in continuations])
+
+        monkeypatch.setattr(classroom, "continuation_logps", knows)
+        right = classroom.zero_shot(None, library, "classification", 40)
         assert right == pytest.approx(share("classification", label))
+
+
+def test_the_place_is_surprising_as_the_walks_say(library, untrained):
+    """From the left, half of the walks lead home and half to 7 other places; the sentence after it tells which."""
+    both_sided = GPT(replace(untrained.config, causal=False), torch.Generator().manual_seed(1))
+    nats = classroom.hidden_place(untrained, both_sided, library, 60)
+    texts = list(world.documents(60, random.Random("hidden place"), {"walks": 1.0}))
+    homes = {animal.name: animal.home for animal in LEXICON.animals}
+    lines = [text.split("\n")[0].split() for text in texts]  # Tom the fox went to the forest. ...
+    home = np.mean([homes[line[2]] == line[6].rstrip(".") for line in lines])
+    assert nats["left"] == pytest.approx(home * math.log(2) + (1 - home) * math.log(14))
+    assert nats["both"] == pytest.approx((1 - home) * math.log(7), abs=1e-9)
+    assert nats["gpt"] == pytest.approx(math.log(N_VOCAB), rel=0.3) == nats["bert"]  # they know nothing
 
 
 def test_endings_are_compared_by_their_mean_surprise(library, monkeypatch):
