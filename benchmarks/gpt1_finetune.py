@@ -1,27 +1,22 @@
-"""Does pre-training help labelled tasks? Fine-tunes hundreds of small models and writes data/measured/gpt1_finetune.csv.
+"""Does pre-training help labelled tasks? Fine-tunes hundreds of models and writes data/measured/gpt1_finetune.csv.
 
     python benchmarks/gpt1_finetune.py              all seeds, one after another (about an hour on one core)
     python benchmarks/gpt1_finetune.py 0 2          only these seeds: several can run side by side
 
-Each row is one run: task, number of labels, where the model started, lambda, layers transferred, learning rate, seed (of the
-pre-training, the labels drawn and the fine-tuning), accuracy on 500 test examples. Finished rows are kept, so an
-interrupted run goes on where it was. Chapter 01 reads the file and repeats some of its rows.
+Each row is one run: task, number of labels, where the model started, lambda, layers transferred, learning rate, seed
+(of the pre-training, the labels drawn and the fine-tuning), accuracy on 500 test examples. Finished rows are kept, so
+an interrupted run goes on where it was. Chapter 01 reads the file and repeats some of its rows.
 """
 
-import csv
-import io
 import os
 import sys
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-from filelock import FileLock
-
 from minigpt import classroom
 from minigpt.classroom import FineTuning
-from minigpt.tokens import replace_file
 
-FIELDS = ["task", "n_labels", "start", "aux_weight", "n_layers", "lr", "seed", "accuracy", "code"]
+FIELDS = ("task", "n_labels", "start", "aux_weight", "n_layers", "lr", "seed", "accuracy")
 SEEDS = [0, 1, 2, 3, 4]
 TASKS = list(classroom.CLASSES)
 ABLATION = {"classification": 32, "entailment": 128, "similarity": 512, "multiple choice": 256}  # labels
@@ -29,7 +24,7 @@ ABLATION = {"classification": 32, "entailment": 128, "similarity": 512, "multipl
 
 def plan() -> list[FineTuning]:
     """Every setting that is measured, the most wanted first."""
-    starts = (("pretrained", 1e-3), ("scratch", 1e-3), ("scratch", 3e-3), ("probe", 1e-3))  # scratch may choose its rate
+    starts = (("pretrained", 1e-3), ("scratch", 1e-3), ("scratch", 3e-3), ("probe", 1e-3))  # scratch may choose
     best = [FineTuning(task, n, start, lr=lr) for task, n in ABLATION.items() for start, lr in starts]
     aux = [FineTuning(task, n, aux_weight=0.5) for task, n in ABLATION.items()]
     layers = [FineTuning(task, n, n_layers=k) for task, n in ABLATION.items() for k in (-1, 0, 1)]
@@ -41,19 +36,6 @@ def row_key(how: FineTuning, seed: int) -> tuple:
     """What makes a row: settings and seed, as text."""
     layers = "all" if how.n_layers is None else str(how.n_layers)
     return how.task, str(how.n_labels), how.start, str(how.aux_weight), layers, str(how.lr), str(seed)
-
-
-def append(rows: list[dict]) -> None:
-    """Put rows into the file, sorted, without those of older code; safe beside another run of this script."""
-    path = classroom.MEASURED / "gpt1_finetune.csv"
-    with FileLock(str(path) + ".lock"):
-        old = list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8")))) if path.exists() else []
-        kept = {tuple(r[f] for f in FIELDS[:7]): r for r in old + rows if r["code"] == classroom.measuring_code()}
-        text = io.StringIO()
-        writer = csv.DictWriter(text, FIELDS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(kept[key] for key in sorted(kept))
-        replace_file(path, text.getvalue().encode("utf-8"))
 
 
 def main(seeds: list[int]) -> None:
@@ -71,7 +53,7 @@ def main(seeds: list[int]) -> None:
             if key in done:
                 continue
             score = classroom.accuracy(classroom.fine_tune(models[seed], library, how, seed), tests[how.task])
-            append([dict(zip(FIELDS, (*key, f"{score:.3f}", classroom.measuring_code())))])
+            classroom.keep_measured("gpt1_finetune", [dict(zip(FIELDS, (*key, f"{score:.3f}")))], FIELDS[:7])
             print(*key, f"{score:.3f}", flush=True)
 
 

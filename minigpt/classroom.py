@@ -16,8 +16,22 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from filelock import FileLock
 
-from minigpt import attention, checkpoint, corpus, grammar, lexicon, loss, model, tasks, tokens, train, truth, world
+from minigpt import (
+    attention,
+    checkpoint,
+    corpus,
+    grammar,
+    lexicon,
+    loss,
+    model,
+    tasks,
+    tokens,
+    train,
+    truth,
+    world,
+)
 from minigpt.corpus import Corpus
 from minigpt.model import GPT, GPTConfig, TaskModel, draw_normal
 from minigpt.progress import progress
@@ -253,11 +267,9 @@ def _likeliest_mood(gpt, tokenizer, text):
     names = {f" {character.name}" for character in lexicon.CHARACTERS}
     hero = next(word for word in grammar.words(text) if word in names)
     verbs = [f" {verb}" for mood in lexicon.MOODS for verb in mood.reactions]
-    p = continuation_logps(gpt, tokenizer, f"{text} At last{hero}", verbs).exp().tolist()
-    share = dict.fromkeys(range(len(lexicon.MOODS)), 0.0)
-    for i, mood in enumerate(m for m, mood in enumerate(lexicon.MOODS) for _ in mood.reactions):
-        share[mood] += p[i]
-    return max(share, key=share.get)
+    p = continuation_logps(gpt, tokenizer, f"{text} At last{hero}", verbs).exp()
+    shares = [share.sum().item() for share in p.split([len(mood.reactions) for mood in lexicon.MOODS])]
+    return int(np.argmax(shares))
 
 
 def _felt_the_same(gpt, tokenizer, first, second):
@@ -450,6 +462,26 @@ def measured(name: str) -> list[dict]:
             f"({today}): run python benchmarks/{name}.py to measure it again"
         )
     return rows
+
+
+def keep_measured(name: str, rows: list[dict], key: tuple[str, ...]) -> None:
+    """Put rows into data/measured/<name>.csv: sorted by `key`, each key once, without rows of older code.
+
+    Each row gets the column `code`. Several processes may do so at once.
+    """
+    path, today = MEASURED / f"{name}.csv", measuring_code()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(path.with_suffix(".lock")):
+        try:
+            old = measured(name)
+        except (FileNotFoundError, ValueError):
+            old = []
+        kept = {tuple(str(row[column]) for column in key): row for row in [*old, *({**row, "code": today} for row in rows)]}
+        text = io.StringIO()
+        writer = csv.DictWriter(text, list(kept[next(iter(kept))]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(kept[each] for each in sorted(kept))
+        tokens.replace_file(path, text.getvalue().encode("utf-8"))
 
 
 def scores(rows: list[dict], how: FineTuning) -> list[float]:

@@ -534,3 +534,15 @@ def test_scores_of_one_way_in_the_order_of_the_seeds(table):
 def test_more_labels_mean_more_updates():
     steps = [FineTuning("entailment", 2**k).n_steps for k in range(4, 11)]
     assert steps == sorted(steps) and len(set(steps)) == 7
+
+
+def test_measured_rows_are_kept_once_and_older_code_is_dropped(tmp_path, monkeypatch):
+    monkeypatch.setattr(classroom, "MEASURED", tmp_path / "measured")
+    key = ("seed", "quantity")
+    classroom.keep_measured("some", [{"seed": 1, "quantity": "gap", "value": "0.1"}], key)
+    classroom.keep_measured("some", [{"seed": 0, "quantity": "gap", "value": "0.2"}], key)
+    classroom.keep_measured("some", [{"seed": 1, "quantity": "gap", "value": "0.3"}], key)
+    assert [(row["seed"], row["value"]) for row in classroom.measured("some")] == [("0", "0.2"), ("1", "0.3")]
+    monkeypatch.setattr(classroom, "measuring_code", lambda: "another")
+    classroom.keep_measured("some", [{"seed": 7, "quantity": "gap", "value": "0.4"}], key)
+    assert [row["seed"] for row in classroom.measured("some")] == ["7"]
