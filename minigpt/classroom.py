@@ -7,6 +7,7 @@ knows which code measured it.
 
 import copy
 import csv
+import functools
 import hashlib
 import io
 import random
@@ -439,12 +440,17 @@ MEASURED = Path(__file__).parent.parent / "data" / "measured"
 
 def measuring_code() -> str:
     """What a measured result depends on: the code that makes corpus, model and training, and the settings here."""
-    code = checkpoint.code_fingerprint(
+    settings = (N_VOCAB, N_CTX, TOKENS_PER_BATCH, asdict(GPT1), asdict(PRETRAINING))
+    return hashlib.sha256(f"{_code_at_start()} {settings}".encode()).hexdigest()[:16]
+
+
+@functools.cache
+def _code_at_start() -> str:
+    """Read once: a file that is edited during a long measurement must not change what the measurement says it was."""
+    return checkpoint.code_fingerprint(
         attention, corpus, grammar, lexicon, loss, model, tasks, tokens, train, world,
         storybook, pretrain, _train_and_watch, transfer, fine_tune, task_objective, FineTuning,
     )  # fmt: skip
-    settings = (N_VOCAB, N_CTX, TOKENS_PER_BATCH, asdict(GPT1), asdict(PRETRAINING))
-    return hashlib.sha256(f"{code} {settings}".encode()).hexdigest()[:16]
 
 
 def measured(name: str) -> list[dict]:

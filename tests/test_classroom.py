@@ -132,6 +132,7 @@ def test_fingerprints_include_every_room_that_a_model_is_made_of(library, pretra
 
     real = classroom.checkpoint.code_fingerprint
     monkeypatch.setattr(classroom.checkpoint, "code_fingerprint", spy)
+    classroom._code_at_start.cache_clear()
     classroom.pretrain(library, n_steps=N_STEPS, n_watched=3)
     classroom.measuring_code()
     assert len(asked) == 2 and all({"attention", "corpus", "loss", "model", "train"} <= rooms for rooms in asked)
