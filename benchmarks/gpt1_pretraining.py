@@ -5,7 +5,7 @@
 
 Writes data/measured/gpt1_pretraining.csv, a row for each seed, step and quantity: "gap" (the loss above the floor, as
 a share of it), the accuracy of the zero-shot heuristics on 200 examples at every snapshot, and the surprise at a
-hidden place for readers of one side and of both. Chapter 01 reads the file.
+hidden word for readers of one side and of both. Chapter 01 reads the file.
 """
 
 import os
@@ -33,8 +33,10 @@ def main(seeds: list[int]) -> None:
             for task in ZERO_SHOT:
                 found[step, f"zero-shot {task}"] = classroom.zero_shot(trained.at(step), library, task)
         bert = classroom.pretrain_masked(library, seed=seed).model
-        for reader, surprise in classroom.hidden_place(trained.model, bert, library).items():
-            found[last, f"hidden place, {reader}"] = surprise
+        for what in ("article", "place"):
+            examples = classroom.hidden_examples(what, 100)
+            for reader, surprise in classroom.hidden_word(trained.model, bert, library, examples).items():
+                found[last, f"hidden {what}, {reader}"] = surprise
         rows = [dict(zip(KEY, (seed, *where)), value=f"{value:.4f}") for where, value in found.items()]
         classroom.keep_measured("gpt1_pretraining", rows, KEY)
         print(*(f"{name} {value:.3f}" for (step, name), value in found.items() if step == last), sep="; ", flush=True)

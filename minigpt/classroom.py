@@ -205,7 +205,7 @@ def masked_objective(mask_id: int, padding: int) -> Callable:
     return objective
 
 
-def pretrain_masked(library: Library, seed: int = 0, n_steps: int = 2000) -> Pretrained:
+def pretrain_masked(library: Library, seed: int = 0, n_steps: int | None = None) -> Pretrained:
     """Train the same Transformer without the causal mask, as BERT does, on the same documents."""
     objective = masked_objective(library.tokenizer.delim, library.tokenizer.endoftext)
     return pretrain(library, replace(GPT1, causal=False), seed, n_steps, loss_fn=objective, label="masked pre-training")
@@ -282,29 +282,46 @@ def _likelier_ending(gpt, tokenizer, context, *endings):
     return int(np.argmin([continuation_nats(gpt, tokenizer, context, ending) for ending in endings]))
 
 
+def hidden_examples(what: str, n: int) -> list[tuple[str, str, str, tuple[str, ...]]]:
+    """Documents with one word to be guessed: (text before it, the word, text after it, the words it could be).
+
+    "place": "Tom the fox went to the ▢. It was good to be home. ..."; "article": "Once upon a time there was ▢ old hen
+    named ..." Errors: another `what` is a ValueError.
+    """
+    ways = {
+        "place": ({"walks": 1.0}, " went to the", tuple(f" {place.name}" for place in lexicon.PLACES)),
+        "article": ({"story": 1.0}, "Once upon a time there was", (" a", " an")),
+    }
+    if what not in ways:
+        raise ValueError(f"expected one of {sorted(ways)}; got {what!r}")
+    mix, marker, candidates = ways[what]
+    rng, found = random.Random(f"hidden {what}"), []
+    while len(found) < n:
+        (text,) = world.documents(1, rng, mix)
+        if marker in text:
+            cut = text.index(marker) + len(marker)
+            word = grammar.words(text[cut:])[0]
+            found.append((text[:cut], word, text[cut + len(word) :], candidates))
+    return found
+
+
 @torch.no_grad()
-def hidden_place(gpt: GPT, bert: GPT, library: Library, n: int = 100) -> dict[str, float]:
-    """How surprising it is where somebody went, to readers of one side and of both, exactly and for our models.
+def hidden_word(gpt: GPT, bert: GPT, library: Library, examples: list) -> dict[str, float]:
+    """How surprising a hidden word is, to readers of one side and of both, exactly and for our models.
 
-        "Tom the fox went to the ▢. It was good to be home. ..."
-
-    "left": -log P(place | what stands before), "both": -log P(place | before and after), by the grammar; "gpt" reads
-    from the left, "bert" both sides, with [MASK] at ▢. Unit: nats, the mean over n documents of walks.
+    "left": -log P(word | what stands before), "both": -log P(word | before and after), by the grammar; "gpt" reads from
+    the left; "bert" reads both sides, with [MASK] in the word's place. Unit: nats, the mean over the examples.
     """
     encode, mask, endoftext = library.tokenizer.encode, library.tokenizer.delim, library.tokenizer.endoftext
-    places = [f" {place.name}" for place in lexicon.PLACES]
     sums = dict.fromkeys(("left", "gpt", "both", "bert"), 0.0)
-    for text in world.documents(n, random.Random("hidden place"), {"walks": 1.0}):
-        cut = text.index(" went to the ") + len(" went to the")
-        before, rest = text[:cut], text[cut:]
-        place, after = rest[: rest.index(".")], rest[rest.index(".") :]
-        each = [np.exp(grammar.score(library.program, before + other + after).logp) for other in places]
-        left, (here,) = [endoftext, *encode(before)], encode(place)
-        sums["left"] -= np.log(grammar.predict(library.program, before).next_word[place])
-        sums["both"] -= np.log(each[places.index(place)] / sum(each))
+    for before, word, after, candidates in examples:
+        each = [np.exp(grammar.score(library.program, before + other + after).logp) for other in candidates]
+        left, (here,) = [endoftext, *encode(before)], encode(word)
+        sums["left"] -= np.log(grammar.predict(library.program, before).next_word[word])
+        sums["both"] -= np.log(each[candidates.index(word)] / sum(each))
         sums["gpt"] -= gpt(torch.tensor([left]))[0, -1].log_softmax(-1)[here].item()
         sums["bert"] -= bert(torch.tensor([[*left, mask, *encode(after)]]))[0, len(left)].log_softmax(-1)[here].item()
-    return {name: float(total / n) for name, total in sums.items()}
+    return {name: float(total / len(examples)) for name, total in sums.items()}
 
 
 # --- the reader's own text ------------------------------------------------------------------------------------------

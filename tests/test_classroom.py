@@ -287,17 +287,33 @@ def test_heuristics_with_a_model_of_one_answer(library, monkeypatch):
         assert right == pytest.approx(share("classification", label))
 
 
-def test_the_place_is_surprising_as_the_walks_say(library, untrained):
+def test_the_hidden_place_is_surprising_as_the_walks_say(library, untrained):
     """From the left, half of the walks lead home and half to 7 other places; the sentence after it tells which."""
     both_sided = GPT(replace(untrained.config, causal=False), torch.Generator().manual_seed(1))
-    nats = classroom.hidden_place(untrained, both_sided, library, 60)
-    texts = list(world.documents(60, random.Random("hidden place"), {"walks": 1.0}))
+    examples = classroom.hidden_examples("place", 60)
+    nats = classroom.hidden_word(untrained, both_sided, library, examples)
     homes = {animal.name: animal.home for animal in LEXICON.animals}
-    lines = [text.split("\n")[0].split() for text in texts]  # Tom the fox went to the forest. ...
-    home = np.mean([homes[line[2]] == line[6].rstrip(".") for line in lines])
+    home = np.mean([homes[before.split()[2]] == place.strip() for before, place, _, _ in examples])
     assert nats["left"] == pytest.approx(home * math.log(2) + (1 - home) * math.log(14))
     assert nats["both"] == pytest.approx((1 - home) * math.log(7), abs=1e-9)
     assert nats["gpt"] == pytest.approx(math.log(N_VOCAB), rel=0.3) == nats["bert"]  # they know nothing
+
+
+def test_the_hidden_article_is_certain_only_for_who_sees_the_next_word(library, untrained):
+    both_sided = GPT(replace(untrained.config, causal=False), torch.Generator().manual_seed(1))
+    examples = classroom.hidden_examples("article", 60)
+    for _, article, after, _ in examples:
+        assert (article == " an") == (after[1] in "aeiou")
+    p_an = np.mean([trait[0] in "aeiou" for trait in LEXICON.traits])
+    share = np.mean([article == " an" for _, article, _, _ in examples])
+    nats = classroom.hidden_word(untrained, both_sided, library, examples)
+    assert nats["left"] == pytest.approx(-share * math.log(p_an) - (1 - share) * math.log(1 - p_an))
+    assert nats["both"] == pytest.approx(0, abs=1e-9)
+
+
+def test_another_hidden_word_is_refused():
+    with pytest.raises(ValueError, match="expected one of .*'article', 'place'.*; got 'verb'"):
+        classroom.hidden_examples("verb", 1)
 
 
 def test_endings_are_compared_by_their_mean_surprise(library, monkeypatch):
