@@ -43,6 +43,7 @@ from minigpt.train import TrainConfig
 # to the floor, but the model then does not find out in time which words are of one mood (measured: seeds 0 and 2).
 N_VOCAB, N_CTX, TOKENS_PER_BATCH = 1024, 128, 512
 CLASSES = {"classification": 4, "entailment": 3, "similarity": 2, "multiple choice": 1}  # outputs of W_y
+CHANCE = {"classification": 1 / 4, "entailment": 1 / 3, "similarity": 1 / 2, "multiple choice": 1 / 2}  # by guessing
 
 # The GPT-1 of this book: the paper's form, a few hundred times smaller. In a model this narrow the published
 # initialisation of 0.02 is too timid (attention starts out almost blind): each matrix here starts with a standard
@@ -371,6 +372,12 @@ def test_batches(library: Library, task: str, n_test: int = 500) -> list:
     """The examples a fine-tuned model is asked about: the same for every model."""
     examples = world.labelled(task, n_test, random.Random(f"test {task}"))
     return tasks.TaskBatches(task, examples, library.tokenizer, N_CTX).in_order()
+
+
+def best_possible(task: str, n_test: int = 500) -> float:
+    """The share of right answers that a reader who knows the grammar would give, on the examples of `test_batches`."""
+    examples = world.labelled(task, n_test, random.Random(f"test {task}"))
+    return truth.bayes_accuracy(world.TASKS[task], examples).mean
 
 
 def transfer(pretrained: GPT, n_layers: int | None, seed: int) -> GPT:

@@ -6,6 +6,7 @@ How well the models do is measured in the chapters; here it is whether they do w
 import copy
 import math
 import random
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -563,3 +564,13 @@ def test_measured_rows_are_kept_once_and_older_code_is_dropped(tmp_path, monkeyp
     monkeypatch.setattr(classroom, "measuring_code", lambda: "another")
     classroom.keep_measured("some", [{"seed": 7, "quantity": "gap", "value": "0.4"}], key)
     assert [row["seed"] for row in classroom.measured("some")] == ["7"]
+
+
+@pytest.mark.parametrize("task", ["classification", "similarity"])
+def test_the_best_possible_answer_is_that_of_a_reader_who_knows_the_words_of_each_mood(task):
+    """Where each adjective belongs to one mood the answer is certain; elsewhere it is better than a guess."""
+    best, examples = classroom.best_possible(task, 40), world.labelled(task, 40, random.Random(f"test {task}"))
+    moods = Counter(adjective for mood in LEXICON.moods for adjective in mood.adjectives)
+    said = [[word.strip(".") for part in parts for word in part.split()] for parts, _ in examples]
+    sure = [all(moods[word] == 1 for word in words if word in moods) for words in said]
+    assert np.mean(sure) <= best < 1 and classroom.CHANCE[task] < best
