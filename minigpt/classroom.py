@@ -328,7 +328,7 @@ def hidden_word(gpt: GPT, bert: GPT, library: Library, examples: list) -> dict[s
 # --- the reader's own text ------------------------------------------------------------------------------------------
 
 
-def train_on_text(path, n_steps: int = 300, seed: int = 0) -> tuple[GPT, Tokenizer, float]:
+def train_on_text(path, n_steps: int = 1000, seed: int = 0) -> tuple[GPT, Tokenizer, float]:
     """Train the same small GPT-1 on a text file or folder of the reader's: (model, tokenizer, held-out nats per token).
 
     The last tenth of the text is held out. The floor of real text is unknown: that is why this book has a world.
