@@ -5,21 +5,20 @@ the likely mistake. Nothing here holds an answer in disguise: what is right is w
 """
 
 import math
-import numbers
 import random
 from collections import Counter
 from collections.abc import Callable
 from itertools import pairwise
 
 from minigpt import grammar, truth, world
-
-
-class _Problem(Exception):
-    """What is wrong with an answer, in a sentence for the reader."""
-
-
-class _NotAttempted(Exception):
-    """The answer is still `...`."""
+from minigpt.exercises.judging import (
+    NotAttempted,
+    Problem,
+    called,
+    compare,
+    judge,
+    short,
+)
 
 
 def surprise(answer: Callable[[float], float]) -> None:
@@ -35,9 +34,9 @@ def surprise(answer: Callable[[float], float]) -> None:
                 (1 / p, "1/p is how rarely it happens; the surprise is the logarithm of that"),
                 (1 - p, "1 - p is the probability that it does not happen; take a logarithm instead"),
             )
-            _compare(_called(answer, p), -math.log(p), mistakes, f"for p = {p:.3f}")
+            compare(called(answer, p), -math.log(p), mistakes, f"for p = {p:.3f}")
 
-    _judge(1, examine, "Rare things surprise more, and certain ones not at all.")
+    judge(1, examine, "Rare things surprise more, and certain ones not at all.")
 
 
 def entropy(answer: Callable[[list], float]) -> None:
@@ -57,11 +56,11 @@ def entropy(answer: Callable[[list], float]) -> None:
                 (math.log(n), "that is the entropy of equally likely outcomes; these are not equally likely"),
                 (math.exp(right), "that is the perplexity, exp of the entropy; leave the exp out"),
             )
-            _compare(_called(answer, p), right, mistakes, f"for {_short(p)}")
+            compare(called(answer, p), right, mistakes, f"for {short(p)}")
         advice = "an outcome of probability 0 never surprises anybody: leave it out, for log 0 does not exist"
-        _compare(_called(answer, [0.5, 0.0, 0.5], advice=advice), math.log(2), (), "for [0.5, 0.0, 0.5]", advice)
+        compare(called(answer, [0.5, 0.0, 0.5], advice=advice), math.log(2), (), "for [0.5, 0.0, 0.5]", advice)
 
-    _judge(2, examine, "Certain outcomes and impossible ones add nothing; what is in between does.")
+    judge(2, examine, "Certain outcomes and impossible ones add nothing; what is in between does.")
 
 
 def document_surprise(answer: Callable[[Callable, str], float]) -> None:
@@ -82,9 +81,9 @@ def document_surprise(answer: Callable[[Callable, str], float]) -> None:
                 (right / len(each), "you divided by the number of words: the surprise of a document is the sum"),
                 (math.exp(-right), "that is the probability; the surprise is minus its logarithm"),
             )
-            _compare(_called(answer, program, text), right, mistakes, f"for {text[:40]!r}...")
+            compare(called(answer, program, text), right, mistakes, f"for {text[:40]!r}...")
 
-    _judge(3, examine, "The surprises of the words add up to the surprise of the document.")
+    judge(3, examine, "The surprises of the words add up to the surprise of the document.")
 
 
 def kl_divergence(answer: Callable[[list, list], float]) -> None:
@@ -103,13 +102,13 @@ def kl_divergence(answer: Callable[[list, list], float]) -> None:
                 (right / math.log(2), "that is in bits: use the natural logarithm for nats"),
                 (sum(math.log(a / b) for a, b in zip(p, q)), "you forgot to weigh the terms by p"),
             )
-            _compare(_called(answer, p, q), right, mistakes, f"for p = {_short(p)} and q = {_short(q)}")
+            compare(called(answer, p, q), right, mistakes, f"for p = {short(p)} and q = {short(q)}")
         p, q = [0.0, 1.0], [0.25, 0.75]
         advice = "where p is 0 nothing happens, so nothing is added: leave those terms out"
-        _compare(_called(answer, p, q, advice=advice), -math.log(0.75), (), f"for p = {p} and q = {q}", advice)
-        _compare(_called(answer, q, q), 0.0, (), f"for p = q = {q}")
+        compare(called(answer, p, q, advice=advice), -math.log(0.75), (), f"for p = {p} and q = {q}", advice)
+        compare(called(answer, q, q), 0.0, (), f"for p = q = {q}")
 
-    _judge(4, examine, "It is 0 for q = p, and more for any other q.")
+    judge(4, examine, "It is 0 for q = p, and more for any other q.")
 
 
 def bits_per_byte(answer: Callable[[float, str], float]) -> None:
@@ -128,9 +127,9 @@ def bits_per_byte(answer: Callable[[float, str], float]) -> None:
                 (nats / math.log(2), "those are the bits of the whole text: divide by its bytes"),
                 (nats / math.log(2) / len(grammar.words(text)), "you divided by words: it should be bytes"),
             )
-            _compare(_called(answer, nats, text), right, mistakes, f"for {nats:.3f} nats and {text!r}")
+            compare(called(answer, nats, text), right, mistakes, f"for {nats:.3f} nats and {text!r}")
 
-    _judge(5, examine, "This number can be compared between any two models of the same text.")
+    judge(5, examine, "This number can be compared between any two models of the same text.")
 
 
 def most_frequent_pair(answer: Callable[[dict], tuple]) -> None:
@@ -143,9 +142,9 @@ def most_frequent_pair(answer: Callable[[dict], tuple]) -> None:
             while len(words) < 8:
                 word = tuple(bytes([97 + int(4 * rng.random())]) for _ in range(2 + int(4 * rng.random())))
                 words[word] = 1 + int(20 * rng.random() ** 3)
-            _check_pair(_called(answer, dict(words)), words)
+            _check_pair(called(answer, dict(words)), words)
 
-    _judge(6, examine, "Join it, and repeat as often as there are tokens to make: that is how a vocabulary is learned.")
+    judge(6, examine, "Join it, and repeat as often as there are tokens to make: that is how a vocabulary is learned.")
 
 
 def _check_pair(got, words: dict) -> None:
@@ -155,22 +154,22 @@ def _check_pair(got, words: dict) -> None:
             counts[pair] += count
             unweighted[pair] += 1
     if isinstance(got, tuple) and len(got) == 2 and isinstance(got[0], tuple):
-        raise _Problem("you returned more than the pair: return only the two neighbours, (left, right)")
+        raise Problem("you returned more than the pair: return only the two neighbours, (left, right)")
     if isinstance(got, bytes):
-        raise _Problem("you returned the joined token; return the two neighbours that are to be joined, (left, right)")
+        raise Problem("you returned the joined token; return the two neighbours that are to be joined, (left, right)")
     if not isinstance(got, tuple) or len(got) != 2:
-        raise _Problem(f"expected a pair of neighbours (left, right), got {got!r}")
+        raise Problem(f"expected a pair of neighbours (left, right), got {got!r}")
     most = max(counts.values())
     if counts[got] == most:
         return
     if got[::-1] in counts and counts[got[::-1]] == most:
-        raise _Problem("left and right are the wrong way round")
+        raise Problem("left and right are the wrong way round")
     why = f"{got} occurs {counts[got]} times, but another pair {most} times, in {words}"
     if unweighted[got] == max(unweighted.values()):
         why = f"a word that occurs 5 times has each of its pairs 5 times: use the counts of the words. {why}"
     elif counts[got] == 0:
         why = f"{got} are not neighbours in any word: pairs do not reach from one word into the next. {why}"
-    raise _Problem(why)
+    raise Problem(why)
 
 
 def add_one(answer: Callable[[dict, str, str, int], float]) -> None:
@@ -193,11 +192,11 @@ def add_one(answer: Callable[[dict, str, str, int], float]) -> None:
                     ((seen + 1) / (len(stream) - 1 + V), "c(h) counts the pairs that begin with h, not all the pairs"),
                     ((pairs[w, h] + 1) / (_after(pairs, w)[0] + V), "the pair to look up is (h, w), with h first"),
                 )
-                _compare(_called(answer, dict(pairs), h, w, V), (seen + 1) / (total + V), mistakes, f"for P({w} | {h})")
+                compare(called(answer, dict(pairs), h, w, V), (seen + 1) / (total + V), mistakes, f"for P({w} | {h})")
         advice = "a word that was never seen before anything has c(h) = 0, and then all V words are equally likely"
-        _compare(_called(answer, dict(pairs), "f", "a", V, advice=advice), 1 / V, (), "for P(a | f)", advice)
+        compare(called(answer, dict(pairs), "f", "a", V, advice=advice), 1 / V, (), "for P(a | f)", advice)
 
-    _judge(7, examine, "Nothing is impossible any more, and the probabilities after h still sum to 1.")
+    judge(7, examine, "Nothing is impossible any more, and the probabilities after h still sum to 1.")
 
 
 def _after(pairs: Counter, h: str) -> tuple[int, int]:
@@ -211,7 +210,7 @@ def whisper(answer: float) -> None:
 
     def examine():
         if answer is ...:
-            raise _NotAttempted
+            raise NotAttempted
         weights = list(world.STORYBOOK.values())
         right = truth.entropy(weights)
         mistakes = (
@@ -222,72 +221,12 @@ def whisper(answer: float) -> None:
             (math.exp(right), "that is a perplexity; take its logarithm"),
             (sum(-math.log(w) for w in weights) / len(weights), "weigh the surprise of each kind by its share"),
         )
-        _compare(answer, right, mistakes, "", tolerance=0.005)
+        compare(answer, right, mistakes, "", tolerance=0.005)
 
-    _judge(8, examine, "What you are told is exactly what you need no longer guess: the entropy of the kind.")
-
-
-# --- saying it ------------------------------------------------------------------------------------------------------
-
-
-def _judge(number: int, examine: Callable[[], None], praise: str) -> None:
-    """Print the one line of a check."""
-    try:
-        examine()
-        verdict = f"correct. {praise}"
-    except _NotAttempted:
-        verdict = "not attempted yet"
-    except _Problem as problem:
-        verdict = f"not yet. {problem.args[0][0].upper()}{problem.args[0][1:]}."
-    print(f"exercise {number}: {verdict}")
-
-
-def _called(answer: Callable, *arguments, advice: str = ""):
-    """What the reader's function answers; a function that stops with an error is told where."""
-    if answer is ...:
-        raise _NotAttempted
-    if not callable(answer):
-        raise _Problem(f"expected your function itself, without brackets after its name; got {answer!r}")
-    try:
-        got = answer(*arguments)
-    except Exception as error:  # noqa: BLE001  whatever the reader's code does, it gets an answer in words
-        shown = ", ".join(_short(a) if isinstance(a, list) else repr(a)[:60] for a in arguments if not callable(a))
-        hint = f": {advice}" if advice else ""
-        what = f"your function stopped with {type(error).__name__} ({error}) when it was given {shown}"
-        raise _Problem(what + hint) from None
-    if got is ...:
-        raise _NotAttempted
-    if got is None:
-        raise _Problem("your function returned nothing (None): does every way through it end with `return`?")
-    return got
-
-
-def _compare(got, right: float, mistakes: tuple, where: str, advice: str = "", tolerance: float = 1e-6) -> None:
-    """Pass if the number is right; else name the mistake that would give exactly this number."""
-    got = got.item() if hasattr(got, "item") else got
-    if isinstance(got, bool) or not isinstance(got, numbers.Real):
-        raise _Problem(f"expected a number, got {got!r} {where}".rstrip())
-    if _close(got, right, tolerance):
-        return
-    place = f"{where} " if where else ""
-    for value, sentence in mistakes:
-        if _close(got, value, tolerance) and not _close(value, right, tolerance):
-            raise _Problem(sentence + (f" ({place}you have {got:.4f})"))
-    hint = f": {advice}" if advice else ""
-    # The right number is told for an example, where it helps, and not where it is the whole answer.
-    should = f"{place}it should be {right:.4f}, and you have {got:.4f}" if where else f"{got:.4f} is not it"
-    raise _Problem(should + hint)
-
-
-def _close(a: float, b: float, tolerance: float) -> bool:
-    return abs(a - b) <= tolerance * max(1.0, abs(b)) if tolerance < 1e-3 else abs(a - b) <= tolerance
+    judge(8, examine, "What you are told is exactly what you need no longer guess: the entropy of the kind.")
 
 
 def _distribution(rng: random.Random, n: int) -> list[float]:
     """n probabilities, all above 0 and different."""
     shares = [0.05 + rng.random() for _ in range(n)]
     return [share / sum(shares) for share in shares]
-
-
-def _short(p: list) -> str:
-    return "[" + ", ".join(f"{x:.3f}" for x in p) + "]"
