@@ -103,7 +103,7 @@ def count_params(answer: Callable[[int, int, int, int], int]) -> None:
             right = model.count_params(model.GPTConfig(n_vocab=V, n_ctx=n_ctx, n_layers=n_layers, n_heads=1, d_model=d))
             mistakes = (
                 (right - n_layers * 9 * d, "the biases are missing: 4 d in attention, 4 d + d in the MLP"),
-                (right - n_layers * 4 * d, "the LayerNorms are missing: two in a block, each with a gain and a bias"),
+                (right - n_layers * 4 * d, "4 d are missing in a block: two LayerNorms with gain and bias, or the biases of attention"),
                 (right - n_layers * 13 * d, "biases and LayerNorms are missing: 13 d in every block"),
                 (right + V * d, "the output layer is the token embedding again: count it once"),
                 (right - n_ctx * d, "the positions are missing: n_ctx vectors of d numbers"),
@@ -158,7 +158,7 @@ def joint_loss(answer: Callable[[float, float, float], float]) -> None:
     """Exercise 6: the loss of fine-tuning, L3."""
 
     def examine():
-        for L2, L1, weight in ((0.7, 3.1, 0.5), (1.4, 0.6, 0.2), (0.3, 2.0, 0.0)):
+        for L2, L1, weight in ((1.4, 0.6, 0.2), (0.7, 3.1, 0.5), (0.3, 2.0, 0.0)):
             mistakes = (
                 (weight * L2 + L1, "lambda stands before the wrong loss: the task counts in full"),
                 (weight * (L1 + L2), "lambda belongs to L1 alone"),
