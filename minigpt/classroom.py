@@ -39,8 +39,8 @@ from minigpt.progress import progress
 from minigpt.tokens import Tokenizer
 from minigpt.train import TrainConfig
 
-# 1,024 tokens: common words are one token, rare ones two or three. With 1,408 every word would be one, and the loss as near
-# to the floor, but the model then does not find out in time which words are of one mood (measured: seeds 0 and 2).
+# 1,024 tokens: common words are one token, rare ones two or three. With 1,408 every word would be one, and the loss as
+# near to the floor, but the model then does not find out in time which words are of one mood (tried with two seeds).
 N_VOCAB, N_CTX, TOKENS_PER_BATCH = 1024, 128, 512
 CLASSES = {"classification": 4, "entailment": 3, "similarity": 2, "multiple choice": 1}  # outputs of W_y
 CHANCE = {"classification": 1 / 4, "entailment": 1 / 3, "similarity": 1 / 2, "multiple choice": 1 / 2}  # by guessing
@@ -226,7 +226,8 @@ def continuation_logps(gpt: GPT, tokenizer: Tokenizer, prefix: str, continuation
     targets = torch.full((len(ids), max(map(len, ids))), loss.IGNORED)
     for row, tokens_of_it in zip(targets, ids):
         row[: len(tokens_of_it)] = torch.tensor(tokens_of_it)
-    logits = gpt(torch.tensor([[tokenizer.endoftext, *tokenizer.encode(prefix)]]), cache)[:, -1:].expand(len(ids), -1, -1)
+    before = torch.tensor([[tokenizer.endoftext, *tokenizer.encode(prefix)]])
+    logits = gpt(before, cache)[:, -1:].expand(len(ids), -1, -1)  # (n, 1, V)
     for layer in cache:
         layer.k, layer.v = (kept.expand(len(ids), -1, -1, -1) for kept in (layer.k, layer.v))
     if targets.shape[1] > 1:
@@ -506,7 +507,8 @@ def keep_measured(name: str, rows: list[dict], key: tuple[str, ...]) -> None:
             old = measured(name)
         except (FileNotFoundError, ValueError):
             old = []
-        kept = {tuple(str(row[column]) for column in key): row for row in [*old, *({**row, "code": today} for row in rows)]}
+        new = [{**row, "code": today} for row in rows]
+        kept = {tuple(str(row[column]) for column in key): row for row in [*old, *new]}
         text = io.StringIO()
         writer = csv.DictWriter(text, list(kept[next(iter(kept))]), lineterminator="\n")
         writer.writeheader()

@@ -32,8 +32,8 @@ class GPTConfig:
     norm: str = "post"  # LayerNorm "post" (after adding, GPT-1) or "pre" (before the step, GPT-2)
     dropout: float = 0.0  # of embeddings, residual steps and attention weights; GPT-1: 0.1
     init_std: float = 0.02  # standard deviation of the first weights; both: 0.02. Small widths: 1 / sqrt(d_model)
-    init: str = "gpt1"  # "gpt1"; "gpt2": last matrices of each step / sqrt(2 n_layers); "width": W_2 / sqrt(d_ff/d_model)
-    position_init: str = "normal"  # positions start "normal" (both papers) or "sinusoid", half as large as tokens; learned
+    init: str = "gpt1"  # "gpt1"; "gpt2": residual steps / sqrt(2 n_layers); "width": W_2 / sqrt(d_ff / d_model)
+    position_init: str = "normal"  # positions start "normal" (both papers) or "sinusoid", half as loud as tokens
     causal: bool = True  # True: each position sees what came before (GPT). False: it sees all (BERT)
     tie_embeddings: bool = True  # True: the output layer is the token embedding again, as in both papers
     ln_eps: float = 1e-5  # added to the variance in LayerNorm; both released codes: 1e-5
@@ -185,7 +185,7 @@ class GPT(nn.Module):
         smaller = {  # end of a name -> by how much the standard deviation of these weights is smaller
             "gpt1": {},
             "gpt2": dict.fromkeys(("attn.W_o.weight", "mlp.W_2.weight"), math.sqrt(2 * self.config.n_layers)),
-            "width": {"mlp.W_2.weight": math.sqrt(self.config.d_inner / self.config.d_model)},  # it adds up d_ff numbers
+            "width": {"mlp.W_2.weight": math.sqrt(self.config.d_inner / self.config.d_model)},  # adds up d_ff
         }[self.config.init]
         for name, p in self.named_parameters():
             if p.ndim >= 2:

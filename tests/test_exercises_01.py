@@ -97,7 +97,7 @@ WRONG = [
     ("attention_head", lambda q, k, v: head(q, k, v, axis=0, mask=False), "there is no mask"),
     ("attention_head", lambda q, k, v: v, "it should be"),
     ("count_params", lambda *s: count(*s, block=lambda d: 12 * d * d + 4 * d), "biases are missing"),
-    ("count_params", lambda *s: count(*s, block=lambda d: 12 * d * d + 9 * d), "two LayerNorms with gain and bias"),
+    ("count_params", lambda *s: count(*s, block=lambda d: 12 * d * d + 9 * d), "the LayerNorms, or the biases"),
     ("count_params", lambda *s: count(*s, block=lambda d: 12 * d * d), "biases and LayerNorms"),
     ("count_params", lambda V, n, layers, d: count(V, n, layers, d) + V * d, "count it once"),
     ("count_params", lambda V, n, layers, d: count(V, 0, layers, d), "positions are missing"),

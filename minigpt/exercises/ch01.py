@@ -87,7 +87,7 @@ def attention_head(answer: Callable[[Tensor, Tensor, Tensor], Tensor]) -> None:
                 (scores.masked_fill(~mask, 0.0).softmax(-1) @ v,
                  "a masked score must be minus infinity, not 0: the softmax gives a 0 a weight too"),
                 (scores.softmax(0) @ v, "the softmax goes over the last axis; and there is no mask"),
-                (hidden.nan_to_num(neginf=-1e9).softmax(0) @ v, "the softmax goes over the last axis, what is looked at"),
+                (hidden.nan_to_num(neginf=-1e9).softmax(0) @ v, "the softmax goes over the last axis, the keys"),
             )  # fmt: skip
             right = attention.attention(q, k, v, mask)[0]
             _compare_tensors(called(answer, q.clone(), k.clone(), v.clone()), right, mistakes, f"for {T} positions")
@@ -103,7 +103,7 @@ def count_params(answer: Callable[[int, int, int, int], int]) -> None:
             right = model.count_params(model.GPTConfig(n_vocab=V, n_ctx=n_ctx, n_layers=n_layers, n_heads=1, d_model=d))
             mistakes = (
                 (right - n_layers * 9 * d, "the biases are missing: 4 d in attention, 4 d + d in the MLP"),
-                (right - n_layers * 4 * d, "4 d are missing in a block: two LayerNorms with gain and bias, or the biases of attention"),
+                (right - n_layers * 4 * d, "4 d are missing in a block: the LayerNorms, or the biases of attention"),
                 (right - n_layers * 13 * d, "biases and LayerNorms are missing: 13 d in every block"),
                 (right + V * d, "the output layer is the token embedding again: count it once"),
                 (right - n_ctx * d, "the positions are missing: n_ctx vectors of d numbers"),
@@ -225,11 +225,11 @@ def compatible(answer: Callable[[list, list], bool]) -> None:
             if not isinstance(got, bool):
                 raise Problem(f"expected True or False, got {got!r}")
             if got and not right:
-                raise Problem("you said yes to two tables that no joint distribution has. That each of them adds up to 1 "
-                              "is not enough: their odds ratios must be equal")  # fmt: skip
+                raise Problem("you said yes to two tables that no joint distribution has. That each of them adds up to "
+                              "1 is not enough: their odds ratios must be equal")  # fmt: skip
             if right and not got:
-                raise Problem("you said no to two tables that were computed from one joint distribution. The tables need "
-                              "not be equal entry by entry; compare the odds ratios, up to rounding")  # fmt: skip
+                raise Problem("you said no to two tables that were computed from one joint distribution. The tables "
+                              "need not be equal entry by entry; compare the odds ratios, up to rounding")  # fmt: skip
 
     judge(8, examine, "A masked model gives such tables, and nothing makes them agree.")
 
