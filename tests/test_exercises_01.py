@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from torch.nn import functional as F
@@ -31,6 +32,10 @@ def head(q, k, v, scale=None, fill=-math.inf, axis=-1, mask=True):
     return scores.softmax(axis) @ v
 
 
+def head_with(q, k, v, mask):
+    return (q @ k.T / math.sqrt(q.shape[1])).masked_fill(~mask, -math.inf).softmax(-1) @ v
+
+
 def masked_after(q, k, v):
     return ((q @ k.T / math.sqrt(q.shape[1])).softmax(-1) * tril(len(q))) @ v
 
@@ -54,23 +59,35 @@ def after_warmup(fall):
     return lambda s, p, w, n: rate(s, p, w, n) if s < w else p * fall((s - w) / (n - w))
 
 
+def of_odds(table):
+    return table[0][0] * table[1][1] / (table[0][1] * table[1][0])
+
+
 def odds(a_given_b, b_given_a):
     """A joint distribution exists if both tables have the same odds ratio."""
-    of_a = a_given_b[0][0] * a_given_b[1][1] / (a_given_b[0][1] * a_given_b[1][0])
-    of_b = b_given_a[0][0] * b_given_a[1][1] / (b_given_a[0][1] * b_given_a[1][0])
-    return math.isclose(of_a, of_b, rel_tol=1e-9)
+    return math.isclose(of_odds(a_given_b), of_odds(b_given_a), rel_tol=1e-9)
+
+
+def ask_around(a_given_b, b_given_a):
+    """The same without odds: solve for P(b) from each table in turn (Bayes), and see whether the joint is one."""
+    ratio = a_given_b[0][0] / b_given_a[0][0], a_given_b[0][1] / b_given_a[0][1]  # P(a = 0) / P(b) for each b
+    P_b = (1 / ratio[0] / (1 / ratio[0] + 1 / ratio[1]), 1 / ratio[1] / (1 / ratio[0] + 1 / ratio[1]))
+    joint = [[a_given_b[a][b] * P_b[b] for b in range(2)] for a in range(2)]
+    return all(abs(joint[a][b] / sum(joint[a]) - b_given_a[a][b]) < 1e-9 for a in range(2) for b in range(2))
 
 
 RIGHT = {
     "causal_mask": [tril, lambda T: torch.tril(torch.ones(T, T))],
     "lm_loss": [mean_loss, lambda z, y: F.cross_entropy(z.flatten(0, 1), y.flatten()).item()],
-    "attention_head": [head, lambda q, k, v: F.scaled_dot_product_attention(q[None], k[None], v[None], is_causal=True)[0]],
+    "attention_head": [head,
+                       lambda q, k, v: F.scaled_dot_product_attention(q[None], k[None], v[None], is_causal=True)[0]],
     "count_params": [count],
-    "similarity": [rows, lambda *given: rows(*given)[::-1], lambda *given: tuple(map(tuple, rows(*given)))],
+    "similarity": [rows, lambda *given: rows(*given)[::-1], lambda *given: tuple(map(tuple, rows(*given))),
+                   lambda *given: [torch.tensor(row) for row in rows(*given)], lambda *given: np.array(rows(*given))],
     "joint_loss": [lambda L2, L1, weight: L2 + weight * L1],
-    "learning_rate": [rate],
-    "compatible": [odds],
-}
+    "learning_rate": [rate, lambda *given: torch.tensor(rate(*given)), lambda *given: np.float64(rate(*given))],
+    "compatible": [odds, ask_around, lambda a, b: np.bool_(odds(a, b))],
+}  # fmt: skip
 
 WRONG = [
     ("causal_mask", lambda T: tril(T).T, "swapped: the row"),
@@ -79,6 +96,7 @@ WRONG = [
     ("causal_mask", lambda T: torch.ones(T, T).bool(), "that is BERT"),
     ("causal_mask", lambda T: torch.ones(T), "expected the shape"),
     ("causal_mask", lambda T: [[True] * T] * T, "expected a tensor"),
+    ("lm_loss", lambda z, y: mean_loss(z[:, :-1], y[:, 1:]), "shifted by one"),
     ("lm_loss", lambda z, y: -picked(z, y)[y != NO].sum(), "that is the sum; divide"),
     ("lm_loss", lambda z, y: -picked(z, y)[y != NO].sum() / y.numel(), "divided by all the positions"),
     ("lm_loss", lambda z, y: -picked(z, y).mean(), "the positions with -100 are counted"),
@@ -95,9 +113,13 @@ WRONG = [
     ("attention_head", masked_after, "masked after the softmax"),
     ("attention_head", lambda q, k, v: head(q, k, v, fill=0.0), "minus infinity, not 0"),
     ("attention_head", lambda q, k, v: head(q, k, v, axis=0, mask=False), "there is no mask"),
+    ("attention_head", lambda q, k, v: head(q, k, v, axis=0), "the softmax goes over the last axis"),
+    ("attention_head", lambda q, k, v: head_with(q, k, v, tril(len(q)).T), "the mask is swapped"),
+    ("attention_head", lambda q, k, v: head_with(q, k, v, tril(len(q)) & ~torch.eye(len(q)).bool()), "becomes nan"),
     ("attention_head", lambda q, k, v: v, "it should be"),
     ("count_params", lambda *s: count(*s, block=lambda d: 12 * d * d + 4 * d), "biases are missing"),
     ("count_params", lambda *s: count(*s, block=lambda d: 12 * d * d + 9 * d), "the LayerNorms, or the biases"),
+    ("count_params", lambda *s: count(*s, block=lambda d: 12 * d * d + 11 * d), "a gain and a bias, d numbers each"),
     ("count_params", lambda *s: count(*s, block=lambda d: 12 * d * d), "biases and LayerNorms"),
     ("count_params", lambda V, n, layers, d: count(V, n, layers, d) + V * d, "count it once"),
     ("count_params", lambda V, n, layers, d: count(V, 0, layers, d), "positions are missing"),
@@ -109,6 +131,9 @@ WRONG = [
     ("similarity", lambda *given: [rows(*given)[0]] * 2, "the same order"),
     ("similarity", lambda *given: [rows(*given)[0], rows(*given)[0][::-1]], "turn the whole row round"),
     ("similarity", lambda *given: [[t for t in row if t != given[3]] for row in rows(*given)], "delim between"),
+    ("similarity", lambda a, b, s, d, e: [[s, *a, *b, d, e], [s, *b, *a, d, e]], "not after them"),
+    ("similarity", lambda a, b, s, d, e: [[s, d, *a, *b, e], [s, d, *b, *a, e]], "not before them"),
+    ("similarity", lambda a, b, s, d, e: [[s, *a, d, *b, d, e], [s, *b, d, *a, d, e]], "one delim is enough"),
     ("similarity", lambda *given: [row[:-1] for row in rows(*given)], "extract at the end is missing"),
     ("similarity", lambda *given: [row[1:] for row in rows(*given)], "start at the beginning"),
     ("similarity", lambda *given: 3, "expected [["),
@@ -129,11 +154,12 @@ WRONG = [
     ("compatible", lambda a, b: True, "said yes"),
     ("compatible", lambda a, b: all(math.isclose(sum(row), 1) for row in b), "is not enough"),
     ("compatible", lambda a, b: a == b, "entry by entry"),
+    ("compatible", lambda a, b: of_odds(a) == of_odds(b), "up to rounding"),
     ("compatible", lambda a, b: "yes", "True or False"),
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("check", "answer"), [(check, answer) for check, answers in RIGHT.items() for answer in answers])
+@pytest.mark.parametrize(("check", "answer"), [(check, each) for check, answers in RIGHT.items() for each in answers])
 def test_right_answers_are_accepted(check, answer, capsys):
     getattr(ch01, check)(answer)
     assert ": correct. " in capsys.readouterr().out
@@ -151,6 +177,30 @@ def test_wrong_answers_are_refused_with_a_diagnosis(check, answer, diagnosis, ca
     getattr(ch01, check)(answer)
     printed = capsys.readouterr().out
     assert ": not yet. " in printed and diagnosis.lower() in printed.lower() and printed.count("\n") == 1
+
+
+def test_a_wrong_learning_rate_is_quoted_as_the_reader_made_it(capsys):
+    ch01.learning_rate(lambda step, peak, warmup, total: 7.25)
+    assert "you have 7.2500" in capsys.readouterr().out
+
+
+STRANGE = [np.zeros(3), torch.zeros(2, 2), torch.zeros(4, 4, dtype=torch.complex64), torch.tensor([True, False]),
+           "x", {}, [1, 2], [[]], (), 1j, math.nan, math.inf]  # fmt: skip
+
+
+@pytest.mark.parametrize("check", RIGHT)
+@pytest.mark.parametrize("strange", STRANGE, ids=lambda value: " ".join(repr(value).split()))
+def test_strange_answers_are_refused_in_one_line(check, strange, capsys):
+    getattr(ch01, check)(lambda *arguments: strange)
+    printed = capsys.readouterr().out
+    assert ": not yet. " in printed and printed.count("\n") == 1
+
+
+@pytest.mark.parametrize("check", RIGHT)
+def test_an_error_in_the_answer_is_explained(check, capsys):
+    getattr(ch01, check)(lambda *arguments: 1 / 0)
+    printed = capsys.readouterr().out
+    assert "not yet. Your function stopped with ZeroDivisionError" in printed and printed.count("\n") == 1
 
 
 def test_every_exercise_is_tried_here_and_numbered_in_order(capsys):

@@ -47,9 +47,7 @@ def called(answer: Callable, *arguments, advice: str = ""):
 
 def compare(got, right: float, mistakes: tuple, where: str, advice: str = "", tolerance: float = 1e-6) -> None:
     """Pass if the number is right; else name the mistake that would give exactly this number."""
-    shape = tuple(getattr(got, "shape", ()))
-    if hasattr(got, "item") and all(n == 1 for n in shape):
-        got = got.item()
+    got = scalar(got)
     if isinstance(got, bool) or not isinstance(got, numbers.Real):
         raise Problem(f"expected a number, got {short(got)} {where}".rstrip())
     if close(got, right, tolerance):
@@ -62,6 +60,12 @@ def compare(got, right: float, mistakes: tuple, where: str, advice: str = "", to
     # The right number is told for an example, where it helps, and not where it is the whole answer.
     should = f"{place}it should be {_number(right)}, and you have {_number(got)}" if where else f"{got:.4f} is not it"
     raise Problem(should + hint)
+
+
+def scalar(got):
+    """The one number (or truth value) in an array or tensor of one; anything else as it is."""
+    one = hasattr(got, "item") and all(n == 1 for n in getattr(got, "shape", ()))
+    return got.item() if one else got
 
 
 def close(a: float, b: float, tolerance: float) -> bool:
