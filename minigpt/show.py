@@ -847,7 +847,8 @@ def surprise(words: list, series: dict, *, width: float = 9.2, title: str = "") 
     """Draw a text as running text, with the surprise of every word as a bar above it.
 
     series: name -> one value for each word, in nats; one or two names, drawn side by side. "" is the end of the
-    document, a line's end breaks the line here too. Values of 0.05 and more are written above their bars.
+    document, a line's end breaks the line here too. Values of 0.05 and more are written above their bars. The title
+    and, for two series, the legend have lines of their own at the top.
 
     Errors: ValueError for a series that is not as long as the words, or for more than two.
     """
@@ -860,10 +861,15 @@ def surprise(words: list, series: dict, *, width: float = 9.2, title: str = "") 
     for (line, _, _), highest in zip(places, np.max(list(rows.values()), axis=0)):
         heights[line] = max(heights[line], highest * scale)
     bases = -np.cumsum(heights + 0.55)
-    figure = Figure(figsize=(width + 0.3, 0.65 - bases[-1]))
-    axes = figure.add_axes((0, 0, 1, 1), frameon=False, xlim=(-0.15, width + 0.15), ylim=(bases[-1] - 0.35, 0.3))
+    titles = textwrap.wrap(title.replace("$", r"\$"), int(8.5 * width))
+    legend = list(rows) if len(rows) > 1 else []
+    head = 0.28 * len(titles) + 0.32 * bool(legend) - 0.3  # the numbers over the highest bars end just below -0.3
+    figure = Figure(figsize=(width + 0.3, head + 0.35 - bases[-1]))
+    axes = figure.add_axes((0, 0, 1, 1), frameon=False, xlim=(-0.15, width + 0.15), ylim=(bases[-1] - 0.35, head))
     axes.set_axis_off()
-    axes.text(0, 0.2, title, weight="bold", size=13, va="top")
+    for i, text in enumerate(titles):
+        axes.text(0, head - 0.08 - 0.28 * i, text, weight="bold", size=13, va="top")
+    _draw_legend(axes, legend, head - 0.28 * len(titles) - 0.2)
     for i, (word, (line, left, wide)) in enumerate(zip(words, places)):
         base = bases[line]
         axes.plot([left, left + wide], [base, base], color="#999999", linewidth=1)
@@ -874,10 +880,16 @@ def surprise(words: list, series: dict, *, width: float = 9.2, title: str = "") 
             if values[i] >= 0.05:
                 top = base + values[i] * scale + 0.02
                 axes.text(x + step / 2, top, f"{values[i]:.1f}", ha="center", va="bottom", size=9)
-    for j, name in enumerate(rows if len(rows) > 1 else []):
-        axes.add_patch(Rectangle((2.2 * j + 5.0, 0.04), 0.25, 0.16, **_bar_style(j)))
-        axes.text(2.2 * j + 5.33, 0.12, name, va="center", size=11)
     return figure
+
+
+def _draw_legend(axes, names: list, y: float) -> None:
+    """The names of the kinds of bar, from the left, around the height y; the axes are in inches."""
+    x = 0.0
+    for j, name in enumerate(names):
+        axes.add_artist(Rectangle((x, y - 0.08), 0.25, 0.16, **_bar_style(j)))
+        axes.text(x + 0.33, y, name, va="center", size=11)
+        x += 0.33 + _width(name) + 0.2
 
 
 def _bar_style(i: int) -> dict:

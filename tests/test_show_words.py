@@ -4,6 +4,7 @@ import math
 from itertools import pairwise
 
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from minigpt import show
 
@@ -73,6 +74,22 @@ def test_words_stand_in_reading_order_and_never_overlap():
         assert b.x0 >= a.x1 - 1e-9 or b.y0 < a.y0 - 0.3, "to the right of the word before, or on the next line"
     assert max(box.x1 for box in boxes) <= 5.0
     assert "one" in written(figure) and "two" in written(figure)
+
+
+@pytest.mark.parametrize("names", [["the truth", "our model"], ["a much longer name than usual", "4-gram"]])
+@pytest.mark.parametrize("title", ["", "Word by word", "A title wider than the figure, word by word, for $5 and $6"])
+def test_title_and_legend_never_lie_over_anything(names, title):
+    values = [3.0] * len(STORY)
+    figure = show.surprise(STORY, dict.fromkeys(names, values), title=title, width=5.0)
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    axes = figure.axes[0]
+    drawn = [*axes.texts, *axes.artists, *axes.patches]
+    boxes = [thing.get_window_extent(renderer) for thing in drawn if getattr(thing, "_text", "x")]
+    heading = [i for i, thing in enumerate(axes.texts) if thing.get_weight() == "bold" or thing.get_text() in names]
+    assert len(heading) >= 2 + bool(title)
+    for i in heading:
+        assert boxes[i].x0 >= 0 and boxes[i].x1 <= figure.bbox.width and boxes[i].y1 <= figure.bbox.height
+        assert not any(boxes[i].overlaps(box) for j, box in enumerate(boxes) if j != i)
 
 
 @pytest.mark.parametrize("series", [{}, {"a": [1.0]}, {"a": [1.0, 2.0], "b": [1.0, 2.0], "c": [1.0, 2.0]}])
