@@ -76,6 +76,13 @@ def caption_html(alt: str) -> str:
     return f'<p style="max-width: 46em"><em>{html.escape(alt)}</em></p>'
 
 
+def page(text: str, width: int = 96) -> None:
+    """Print a page of text, its long lines cut between words; an indented line goes on with the line above it."""
+    for line in text.split("\n"):
+        sys.stdout.write(textwrap.fill(line, width, subsequent_indent="    ") + "\n")
+    sys.stdout.write("\n")
+
+
 def source(thing, docstring: bool = True) -> None:
     """Show the code of a function, class or module of this package: what is read here is what runs.
 
@@ -324,7 +331,8 @@ def loss_curve(
 
     curves: name -> (steps, losses). floor: the exact entropy, a dashed line. references: name -> loss, such as the
     unigram and bigram entropies, dotted lines. smooth: draw the mean of the last so many values, and the values
-    themselves faintly behind it; a curve of fewer than twice as many points is drawn as it is. top: where the loss axis ends. log_x leaves out step 0.
+    themselves faintly behind it; a curve of fewer than twice as many points is drawn as it is. top: where the loss
+    axis ends. log_x leaves out step 0.
 
     Errors: ValueError for a curve whose steps and losses differ in length, or that has nothing to draw.
     """

@@ -96,3 +96,11 @@ def test_title_and_legend_never_lie_over_anything(names, title):
 def test_surprise_refuses_what_it_cannot_draw(series):
     with pytest.raises(ValueError, match="expected one or two series of 2"):
         show.surprise(["a", " b"], series)
+
+
+def test_a_page_is_cut_between_words_and_nothing_is_lost(capsys):
+    text = "one two three four five six\n" + "x" * 30 + "\n\nend"
+    show.page(text, width=12)
+    printed = capsys.readouterr().out
+    assert printed.startswith("one two\n    three\n    four\n    five six\n") and printed.endswith("\n\nend\n\n")
+    assert "".join(printed.split()) == "".join(text.split())
