@@ -382,7 +382,8 @@ def open_command(options):
     """The command that starts JupyterLab."""
     command = [venv_python(VENV), "-m", "jupyterlab"]
     if os.path.exists(os.path.join(ROOT, FIRST_CHAPTER)):
-        command.append(FIRST_CHAPTER)
+        # The file for the browser that JupyterLab opens, the address for who opens the one it prints.
+        command += [FIRST_CHAPTER, "--LabApp.default_url=/lab/tree/" + os.path.basename(FIRST_CHAPTER)]
     if options.no_browser:
         command.append("--no-browser")
     if options.port is not None:

@@ -252,6 +252,7 @@ def test_jupyterlab_is_started_as_asked():
     command = start.open_command(start.parse_options(["--no-browser", "--port", "8899", "--", "--debug"]))
     assert command[:3] == [start.venv_python(start.VENV), "-m", "jupyterlab"]
     assert "--no-browser" in command and "--port=8899" in command and command[-1] == "--debug"
+    assert command[3] == start.FIRST_CHAPTER and "--LabApp.default_url=/lab/tree/01_gpt1.ipynb" in command
     is_root = hasattr(os, "geteuid") and os.geteuid() == 0
     assert ("--allow-root" in command) == is_root
 
