@@ -17,6 +17,7 @@ from minigpt import classroom
 from minigpt.classroom import FineTuning
 
 FIELDS = ("task", "n_labels", "start", "aux_weight", "n_layers", "lr", "seed", "accuracy")
+KEY = FIELDS[:7]
 SEEDS = [0, 1, 2, 3, 4]
 TASKS = list(classroom.CLASSES)
 ABLATION = {"classification": 32, "entailment": 128, "similarity": 512, "multiple choice": 256}  # labels
@@ -42,7 +43,7 @@ def main(seeds: list[int]) -> None:
     """Measure what is not measured yet."""
     library = classroom.storybook()
     try:
-        done = {tuple(row[f] for f in FIELDS[:7]) for row in classroom.measured("gpt1_finetune")}
+        done = {tuple(row[f] for f in KEY) for row in classroom.measured("gpt1_finetune")}
     except (FileNotFoundError, ValueError):
         done = set()
     tests = {task: classroom.test_batches(library, task) for task in TASKS}
@@ -53,7 +54,7 @@ def main(seeds: list[int]) -> None:
             if key in done:
                 continue
             score = classroom.accuracy(classroom.fine_tune(models[seed], library, how, seed), tests[how.task])
-            classroom.keep_measured("gpt1_finetune", [dict(zip(FIELDS, (*key, f"{score:.3f}")))], FIELDS[:7])
+            classroom.keep_measured("gpt1_finetune", [dict(zip(FIELDS, (*key, f"{score:.3f}")))], KEY)
             print(*key, f"{score:.3f}", flush=True)
 
 

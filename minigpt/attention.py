@@ -24,6 +24,22 @@ def causal_mask(T: int, device: torch.device | None = None) -> Tensor:
     return torch.ones(T, T, dtype=torch.bool, device=device).tril()
 
 
+def banded_mask(T: int, band: int, device: torch.device | None = None) -> Tensor:
+    """Position t may see itself and the band - 1 positions just before it: locally banded, still causal.
+
+    Shapes: result (T, T) bool, rows and columns as in `causal_mask`.
+    Errors: ValueError if band is below 1.
+    Source: GPT-3, section 2.1: every second layer of GPT-3 is "locally banded sparse", after Child et al. 2019.
+    Differs: GPT-3 does not print its band width.
+
+    >>> banded_mask(4, band=2).int().tolist()
+    [[1, 0, 0, 0], [1, 1, 0, 0], [0, 1, 1, 0], [0, 0, 1, 1]]
+    """
+    if band < 1:
+        raise ValueError(f"band must be at least 1, or a position could not even see itself; it is {band}")
+    return causal_mask(T, device).triu(1 - band)
+
+
 def attention(
     q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None, dropout: float = 0.0
 ) -> tuple[Tensor, Tensor]:
@@ -82,17 +98,18 @@ class MultiHeadAttention(nn.Module):
         head_i = attention(x W_q,i, x W_k,i, x W_v,i),   out = concat(head_1 ... head_H) W_o,   d_head = d_model / H
 
     Shapes: x and out (B, T, d_model). W_qkv holds W_q, W_k and W_v of all heads, in this order.
+    With a band, each position sees only that many positions, itself included, and none that come later.
     Errors: ValueError if n_heads does not divide d_model.
-    Source: Vaswani et al. 2017, section 3.2.2; GPT-1, section 4.1: 12 heads in 768 numbers.
+    Source: Vaswani et al. 2017, section 3.2.2; GPT-1, section 4.1: 12 heads in 768 numbers; band: GPT-3, section 2.1.
     Differs: biases are added, as in OpenAI's released code; the weights are torch's usual ones until a model
     draws its own.
     """
 
-    def __init__(self, d_model: int, n_heads: int, dropout: float = 0.0, causal: bool = True):
+    def __init__(self, d_model: int, n_heads: int, dropout: float = 0.0, causal: bool = True, band: int | None = None):
         super().__init__()
         if n_heads < 1 or d_model % n_heads:
             raise ValueError(f"d_model must be a multiple of n_heads, but d_model = {d_model} and n_heads = {n_heads}")
-        self.n_heads, self.dropout, self.causal = n_heads, dropout, causal
+        self.n_heads, self.dropout, self.causal, self.band = n_heads, dropout, causal, band
         self.W_qkv = nn.Linear(d_model, 3 * d_model)
         self.W_o = nn.Linear(d_model, d_model)
 
@@ -119,7 +136,11 @@ class MultiHeadAttention(nn.Module):
 
     def _mask(self, T: int, T_k: int, visible: Tensor | None, device: torch.device) -> Tensor | None:
         """Who may see whom: (T, T_k), or (B, 1, T or 1, T_k) with padding, or None for everybody."""
-        mask = causal_mask(T_k, device)[T_k - T :] if self.causal and T > 1 else None  # the newest may see all
+        mask = None
+        if self.band is not None and T_k > self.band:
+            mask = banded_mask(T_k, self.band, device)[T_k - T :]
+        elif self.causal and T > 1:  # the newest position alone may see all
+            mask = causal_mask(T_k, device)[T_k - T :]
         if visible is not None:
             seen = visible[:, None, None, :]  # (B, 1, 1, T_k)
             mask = seen if mask is None else mask & seen

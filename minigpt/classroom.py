@@ -85,13 +85,18 @@ def storybook(n_documents: int = 36_000, n_held_out: int = 500, mix=world.STORYB
 
     Takes a few seconds; the same on every machine.
     """
-    documents = list(world.documents(n_documents, random.Random(seed), mix))
-    held_out = list(world.documents(n_held_out, random.Random(f"held out {seed}"), mix))
-    tokenizer = tokens.train(documents[:8000], N_VOCAB)
-    program = world.program(mix)
-    recipe = {
-        "n_documents": n_documents, "n_held_out": n_held_out, "mix": dict(mix), "seed": seed,
-        "tokenizer": tokenizer.fingerprint, "world": checkpoint.code_fingerprint(grammar, lexicon, world),
+    recipe = {"mix": dict(mix), "world": checkpoint.code_fingerprint(grammar, lexicon, world)}
+    return write(world.program(mix), recipe, n_documents, n_held_out, seed)
+
+
+def write(program, recipe: dict, n_documents: int, n_held_out: int, seed: int, n_vocab: int = N_VOCAB) -> Library:
+    """Write a corpus with any program of `grammar`; `recipe` says which program it is, for the cache."""
+    rng, rng_held_out = random.Random(seed), random.Random(f"held out {seed}")
+    documents = [grammar.sample(program, rng)[0] for _ in range(n_documents)]
+    held_out = [grammar.sample(program, rng_held_out)[0] for _ in range(n_held_out)]
+    tokenizer = tokens.train(documents[:8000], n_vocab)
+    recipe = recipe | {
+        "n_documents": n_documents, "n_held_out": n_held_out, "seed": seed, "tokenizer": tokenizer.fingerprint,
     }  # fmt: skip
     return Library(
         tokenizer,
@@ -136,25 +141,32 @@ def pretrain(
     loss_fn=train.next_token_loss,
     label: str = "pre-training",
     n_watched: int = 10,
+    tokens_per_batch: int | None = None,
 ) -> Pretrained:
     """Train a model on a library, or load it if this very model was trained before (same code, data and settings).
 
     Shows a progress bar with the time left and the distance to the floor.
     """
-    batches = corpus.DocumentBatches(library.corpus, library.tokenizer, config.n_ctx, TOKENS_PER_BATCH, seed)
+    tokens_per_batch = tokens_per_batch or TOKENS_PER_BATCH
+    batches = corpus.DocumentBatches(library.corpus, library.tokenizer, config.n_ctx, tokens_per_batch, seed)
     n_steps = n_steps or len(batches)
     training = replace(training, n_steps=n_steps, warmup_steps=min(60, n_steps // 10))
     key = {
         "library": library.recipe, "model": asdict(config), "training": asdict(training), "seed": seed,
-        "tokens_per_batch": TOKENS_PER_BATCH,
+        "tokens_per_batch": tokens_per_batch,
         "watched": n_watched, "code": checkpoint.code_fingerprint(attention, corpus, loss, model, train, loss_fn),
     }  # fmt: skip
     gpt = GPT(config, torch.Generator().manual_seed(seed))
 
+    trained_now = []
+
     def build():
+        trained_now.append(True)
         return _train_and_watch(gpt, library, batches, training, seed, loss_fn, label, n_watched)
 
     stored = checkpoint.cached(label.replace(" ", "-"), key, build)
+    if not trained_now:  # an empty bar, so that a notebook looks the same whether the model was trained or loaded
+        list(progress((), 1, label=label))
     snapshots = {}
     for name, tensor in stored.tensors.items():
         if name.startswith("snapshot/"):
@@ -172,7 +184,8 @@ def _train_and_watch(gpt, library, batches, training, seed, loss_fn, label, n_wa
     reading = corpus.evaluation_batches(library.held_out_corpus, library.tokenizer, gpt.config.n_ctx, 4096)
     tensors, seen, losses, held_out = {}, [], [], []
     records = train.train(gpt, batches, training, loss_fn, torch.Generator().manual_seed(seed))
-    for record in progress(records, training.n_steps, floor=library.floor.mean if gpt.config.causal else None, label=label):
+    floor = library.floor.mean if gpt.config.causal else None
+    for record in progress(records, training.n_steps, floor=floor, label=label):
         seen.append(record.n_tokens)
         losses.append(record.loss)
         if record.step in watched_steps:
@@ -463,29 +476,34 @@ def over_seeds(values: Iterable[float]) -> truth.Estimate:
 MEASURED = Path(__file__).parent.parent / "data" / "measured"
 
 
-def measuring_code() -> str:
-    """What a measured result depends on: the code that makes corpus, model and training, and the settings here."""
+def measuring_code(also: tuple = ()) -> str:
+    """What a measured result depends on: the code that makes corpus, model and training, and the settings here.
+
+    `also`: modules and functions on top of these, from which this one result was made.
+    """
     settings = (N_VOCAB, N_CTX, TOKENS_PER_BATCH, asdict(GPT1), asdict(PRETRAINING))
-    return hashlib.sha256(f"{_code_at_start()} {settings}".encode()).hexdigest()[:16]
+    more = f" {_code_at_start(*also)}" if also else ""
+    return hashlib.sha256(f"{_code_at_start()} {settings}{more}".encode()).hexdigest()[:16]
 
 
 @functools.cache
-def _code_at_start() -> str:
+def _code_at_start(*sources) -> str:
     """Read once: a file that is edited during a long measurement must not change what the measurement says it was."""
-    return checkpoint.code_fingerprint(
+    return checkpoint.code_fingerprint(*sources) if sources else checkpoint.code_fingerprint(
         attention, corpus, grammar, lexicon, loss, model, tasks, tokens, train, world,
-        storybook, pretrain, _train_and_watch, transfer, fine_tune, task_objective, FineTuning,
+        storybook, write, pretrain, _train_and_watch, transfer, fine_tune, task_objective, FineTuning,
     )  # fmt: skip
 
 
-def measured(name: str) -> list[dict]:
+def measured(name: str, also: tuple = ()) -> list[dict]:
     """The rows of data/measured/<name>.csv: many runs, made once by benchmarks/<name>.py, too long for a lesson.
 
+    `also` as in `measuring_code`: what this table depends on besides the book's usual corpus and training.
     Errors: ValueError if they were measured by other code than today's; the message says how to measure again.
     """
     path = MEASURED / f"{name}.csv"
     rows = list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8"))))
-    today = measuring_code()
+    today = measuring_code(also)
     stale = sorted({row["code"] for row in rows} - {today})
     if not rows or stale:
         raise ValueError(
@@ -495,16 +513,16 @@ def measured(name: str) -> list[dict]:
     return rows
 
 
-def keep_measured(name: str, rows: list[dict], key: tuple[str, ...]) -> None:
+def keep_measured(name: str, rows: list[dict], key: tuple[str, ...], also: tuple = ()) -> None:
     """Put rows into data/measured/<name>.csv: sorted by `key`, each key once, without rows of older code.
 
     Each row gets the column `code`. Several processes may do so at once.
     """
-    path, today = MEASURED / f"{name}.csv", measuring_code()
+    path, today = MEASURED / f"{name}.csv", measuring_code(also)
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(path.with_suffix(".lock")):
         try:
-            old = measured(name)
+            old = measured(name, also)
         except (FileNotFoundError, ValueError):
             old = []
         new = [{**row, "code": today} for row in rows]

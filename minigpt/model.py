@@ -34,20 +34,22 @@ class GPTConfig:
     init_std: float = 0.02  # standard deviation of the first weights; both: 0.02. Small widths: 1 / sqrt(d_model)
     init: str = "gpt1"  # "gpt1"; "gpt2": residual steps / sqrt(2 n_layers); "width": W_2 / sqrt(d_ff / d_model)
     position_init: str = "normal"  # positions start "normal" (both papers) or "sinusoid", half as loud as tokens
+    band: int | None = None  # positions that the 2nd, 4th, ... block sees; None: all. GPT-3: a band, width not printed
     causal: bool = True  # True: each position sees what came before (GPT). False: it sees all (BERT)
     tie_embeddings: bool = True  # True: the output layer is the token embedding again, as in both papers
     ln_eps: float = 1e-5  # added to the variance in LayerNorm; both released codes: 1e-5
 
     def __post_init__(self):
-        for name in ("n_vocab", "n_ctx", "n_layers", "n_heads", "d_model", "d_ff"):
+        for name in ("n_vocab", "n_ctx", "n_layers", "n_heads", "d_model", "d_ff", "band"):
             value = getattr(self, name)
             whole = isinstance(value, int) and not isinstance(value, bool) and value >= 1
-            self._need(whole or (name == "d_ff" and value is None), name, "a whole number of at least 1")
+            self._need(whole or (name in ("d_ff", "band") and value is None), name, "a whole number of at least 1")
         self._need(self.d_model % self.n_heads == 0, "d_model", f"a multiple of n_heads = {self.n_heads}")
         for name, choices in (("norm", ("post", "pre")), ("init", ("gpt1", "gpt2", "width")),
                               ("position_init", ("normal", "sinusoid")), ("causal", (True, False)),
                               ("tie_embeddings", (True, False))):  # fmt: skip
             self._need(getattr(self, name) in choices, name, " or ".join(map(repr, choices)))
+        self._need(self.band is None or self.causal, "band", "None in a model that is not causal")
         self._need(_is_number(self.dropout) and 0 <= self.dropout < 1, "dropout", "a number from 0 to below 1")
         self._need(_is_number(self.init_std) and 0 < self.init_std < math.inf, "init_std", "a number above 0")
         self._need(_is_number(self.ln_eps) and 0 < self.ln_eps < 1, "ln_eps", "a small number above 0")
@@ -91,10 +93,10 @@ class Block(nn.Module):
     Source: GPT-1, section 3.1, equation 2 and figure 1 (left); GPT-2, section 2.3. Differs: nothing.
     """
 
-    def __init__(self, config: GPTConfig):
+    def __init__(self, config: GPTConfig, band: int | None = None):
         super().__init__()
         self.pre = config.norm == "pre"
-        self.attn = MultiHeadAttention(config.d_model, config.n_heads, config.dropout, config.causal)
+        self.attn = MultiHeadAttention(config.d_model, config.n_heads, config.dropout, config.causal, band)
         self.ln_1 = nn.LayerNorm(config.d_model, eps=config.ln_eps)
         self.mlp = MLP(config.d_model, config.d_inner)
         self.ln_2 = nn.LayerNorm(config.d_model, eps=config.ln_eps)
@@ -128,7 +130,7 @@ class GPT(nn.Module):
         with torch.device("meta"):  # shapes only: torch's own initial weights are never drawn
             self.W_e = nn.Embedding.from_pretrained(torch.empty(config.n_vocab, config.d_model), freeze=False)
             self.W_p = nn.Embedding.from_pretrained(torch.empty(config.n_ctx, config.d_model), freeze=False)
-            self.blocks = nn.ModuleList(Block(config) for _ in range(config.n_layers))
+            self.blocks = nn.ModuleList(Block(config, config.band if i % 2 else None) for i in range(config.n_layers))
             self.ln_f = nn.LayerNorm(config.d_model, eps=config.ln_eps) if config.norm == "pre" else nn.Identity()
             self.W_out = None if config.tie_embeddings else nn.Linear(config.d_model, config.n_vocab, bias=False)
         self.drop = nn.Dropout(config.dropout)

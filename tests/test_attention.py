@@ -169,3 +169,38 @@ def test_dropout_acts_in_training_only_and_keeps_the_mean():
 def test_heads_must_divide_the_width(n_heads):
     with pytest.raises(ValueError, match=f"d_model = 12 and n_heads = {n_heads}"):
         MultiHeadAttention(12, n_heads)
+
+
+# --- locally banded attention (GPT-3, section 2.1) ---
+
+
+@pytest.mark.parametrize(("T", "band"), [(1, 1), (5, 1), (5, 2), (6, 4), (4, 9)])
+def test_a_band_lets_each_position_see_itself_and_the_few_before_it(T, band):
+    mask = room.banded_mask(T, band)
+    by_hand = [[max(0, t - band + 1) <= s <= t for s in range(T)] for t in range(T)]
+    assert mask.tolist() == by_hand
+
+
+def test_a_band_of_nothing_is_refused():
+    with pytest.raises(ValueError, match="band must be at least 1"):
+        room.banded_mask(4, 0)
+
+
+def test_banded_attention_is_attention_to_the_last_few_positions():
+    torch.manual_seed(0)
+    layer = MultiHeadAttention(8, 2, band=3)
+    x = torch.randn(2, 7, 8)
+    whole = layer(x)
+    for t in range(7):  # a layer without a band that is shown only what the band holds says the same
+        alone = MultiHeadAttention(8, 2)
+        alone.load_state_dict(layer.state_dict())
+        torch.testing.assert_close(whole[:, t], alone(x[:, max(0, t - 2) : t + 1])[:, -1])
+
+
+@pytest.mark.parametrize("pieces", [(1,) * 9, (4, 5), (6, 1, 2), (1, 8)])
+def test_a_band_read_piece_by_piece_with_a_cache_is_the_same(pieces):
+    torch.manual_seed(1)
+    layer = MultiHeadAttention(8, 2, band=3)
+    x, cache = torch.randn(1, 9, 8), KeyValueCache()
+    read = torch.cat([layer(piece, cache) for piece in x.split(list(pieces), dim=1)], dim=1)
+    torch.testing.assert_close(read, layer(x))

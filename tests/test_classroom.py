@@ -561,7 +561,7 @@ def test_measured_rows_are_kept_once_and_older_code_is_dropped(tmp_path, monkeyp
     classroom.keep_measured("some", [{"seed": 0, "quantity": "gap", "value": "0.2"}], key)
     classroom.keep_measured("some", [{"seed": 1, "quantity": "gap", "value": "0.3"}], key)
     assert [(row["seed"], row["value"]) for row in classroom.measured("some")] == [("0", "0.2"), ("1", "0.3")]
-    monkeypatch.setattr(classroom, "measuring_code", lambda: "another")
+    monkeypatch.setattr(classroom, "measuring_code", lambda also=(): "another")
     classroom.keep_measured("some", [{"seed": 7, "quantity": "gap", "value": "0.4"}], key)
     assert [row["seed"] for row in classroom.measured("some")] == ["7"]
 

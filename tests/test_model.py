@@ -507,3 +507,42 @@ def test_every_parameter_has_a_gradient():
         model = build(config)
         lm_loss(model(draw_ids(4, N_CTX)), draw_ids(4, N_CTX, seed=1)).backward()
         assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in model.parameters())
+
+
+# --- alternating dense and locally banded layers (GPT-3, section 2.1) ---
+
+
+def banded(band, n_layers=4):
+    config = GPTConfig(n_vocab=17, n_ctx=12, n_layers=n_layers, n_heads=2, d_model=8, norm="pre", band=band)
+    return GPT(config, torch.Generator().manual_seed(3))
+
+
+def test_every_second_block_is_banded_and_the_others_are_dense():
+    model, ids = banded(band=3), torch.arange(12)[None]
+    for i, weights in enumerate(model.attention_maps(ids)):
+        seen = (weights[0, 0] > 0).tolist()
+        expected = room_mask(12, 3) if i % 2 else causal_mask(12).tolist()
+        assert seen == expected
+
+
+def room_mask(T, band):
+    return [[t - band < s <= t for s in range(T)] for t in range(T)]
+
+
+def test_a_band_as_long_as_the_text_changes_nothing():
+    ids = torch.arange(12)[None]
+    assert torch.equal(banded(band=12)(ids), banded(band=None)(ids))
+    assert not torch.equal(banded(band=2)(ids), banded(band=None)(ids))
+
+
+def test_a_banded_model_reads_piece_by_piece_as_it_reads_at_once():
+    model, ids = banded(band=3), torch.arange(12)[None]
+    cache = model.new_cache()
+    read = torch.cat([model(ids[:, t : t + 1], cache) for t in range(12)], dim=1)
+    torch.testing.assert_close(read, model(ids))
+
+
+@pytest.mark.parametrize("wrong", [{"band": 0}, {"band": 2.0}, {"band": True}, {"band": 3, "causal": False}])
+def test_a_band_that_makes_no_sense_is_refused(wrong):
+    with pytest.raises(ValueError, match="GPTConfig.band must be"):
+        GPTConfig(n_vocab=17, n_ctx=12, n_layers=2, n_heads=2, d_model=8, **wrong)
