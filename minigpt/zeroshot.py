@@ -364,15 +364,15 @@ def _commonest_choice(question):
 # --- the seed of each ability ---------------------------------------------------------------------------------------
 
 WORDINGS = {
-    "translation lines, English = French": r"(?:^|\n)an? [^=\n]+ = une? ",
-    "translation lines, French = English": r"(?:^|\n)une? [^=\n]+ = an? ",
+    "translation lines, English = French": r"^an? [^=\n]+ = une? ",
+    "translation lines, French = English": r"^une? [^=\n]+ = an? ",
     "Where does it live? ...": r"Where does it live\? \w",
     "What does it eat? ...": r"What does it eat\? \w",
     "It has ...": r" It has \w",
-    "Question: Who ... Answer: ...": r"\nQuestion: Who [^\n]*\nAnswer: ",
-    "Question: What ... Answer: ...": r"\nQuestion: What [^\n]*\nAnswer: ",
-    "Question: Which ... Answer: ...": r"\nQuestion: Which [^\n]*\nAnswer: ",
-    "TL;DR: ...": r"\nTL;DR: ",
+    "Question: Who ... Answer: ...": r"^Question: Who [^\n]*\nAnswer: ",
+    "Question: What ... Answer: ...": r"^Question: What [^\n]*\nAnswer: ",
+    "Question: Which ... Answer: ...": r"^Question: Which [^\n]*\nAnswer: ",
+    "TL;DR: ...": r"^TL;DR: ",
 }
 
 
@@ -381,8 +381,8 @@ def demonstrations(documents: Iterable[str]) -> dict[str, int]:
 
     Source: GPT-2, table 1, which shows such places of WebText. Differs: counted, not picked.
     """
-    text = "\0".join(documents)
-    counts = {name: len(re.findall(pattern.replace("^", "\\A|\0"), text)) for name, pattern in WORDINGS.items()}
+    text = "\n".join(documents)
+    counts = {name: len(re.findall(pattern, text, re.MULTILINE)) for name, pattern in WORDINGS.items()}
     new = [(x, c) for x in LEXICON.animals for c in LEXICON.colours if world.held_out(LEXICON, x, c)]
     counts["pairs held out, in either language"] = sum(text.count(phrase) for pair in new for phrase in _pair(*pair))
     return counts
