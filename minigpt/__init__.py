@@ -20,6 +20,7 @@ EAST WING: ids and tensors, in float32. It never sees a string or the grammar.
 
 ROOF: pixels. It is handed its data and imports no room.
     show        figures with captions; a function's source
+    charts      the figures of the chapters on GPT-2 and GPT-3
     progress    the bar under a training run
     widgets     explorers
 
