@@ -101,7 +101,7 @@ def small_multiples(
     n_rows = math.ceil(len(panels) / n_columns)
     figure = Figure(figsize=(min(10.8, 1.0 + 3.2 * n_columns), 1.5 + 2.6 * n_rows), layout="constrained")
     figure.get_layout_engine().set(w_pad=0.08, h_pad=0.08)
-    grid = figure.subplots(n_rows, n_columns, squeeze=False, sharex=True, sharey=True).flat
+    grid = list(figure.subplots(n_rows, n_columns, squeeze=False, sharex=True, sharey=True).flat)
     handles = {}
     everything = {}
     for axes, (heading, series) in zip(grid, panels.items()):
@@ -119,16 +119,16 @@ def small_multiples(
             )  # fmt: skip
         if heading in chances:
             handles["chance"] = axes.axhline(chances[heading], color="#000000", linestyle=":", linewidth=1.6)
-    for axes in list(grid)[len(panels) :]:
+    for axes in grid[len(panels) :]:
         axes.set_axis_off()
-    shown = figure.axes[: len(panels)]
+    shown = grid[: len(panels)]
     _scale(shown[0], everything, None, log_x, False, 6)
     shown[0].set_ylim(*y_limits) if y_limits else shown[0].margins(y=0.08)
     for axes in shown[-n_columns:]:  # with an empty place in the last row, the axis above it is the lowest
         axes.tick_params(labelbottom=True)
-    figure.supxlabel(x_label, size=12)
+        axes.set_xlabel(x_label)
     figure.supylabel(y_label, size=12)
-    figure.suptitle(title, weight="bold", size=13) if title else None
+    figure.suptitle(title, weight="bold", size=13, x=0.01, ha="left") if title else None
     order = [*names, *(name for name in (ceiling_label, "chance") if name in handles)]
     figure.legend([handles[name] for name in order], order, loc="outside lower center",
                   ncols=min(4, len(order)), frameon=False, handlelength=3.2)  # fmt: skip
@@ -165,10 +165,11 @@ def _draw(axes, rows: tuple, i: int, n: int, bands: bool, name: str):
         return axes.plot(x, y, label=name, **look)[0]
     # side by side, so that intervals do not hide each other
     aside = ScaledTranslation((i - (n - 1) / 2) * min(3.5, 14 / n) / 72, 0, axes.figure.dpi_scale_trans)
-    errors = np.maximum(0, [y - low, high - y])
-    return axes.errorbar(
-        x, y, yerr=errors, capsize=3, elinewidth=1.4, label=name, transform=axes.transData + aside, **look
-    )
+    look["transform"] = axes.transData + aside
+    line = axes.errorbar(x, y, yerr=np.maximum(0, [y - low, high - y]), capsize=3, elinewidth=1.4, label=name, **look)
+    seen = np.isfinite(y)
+    axes.update_datalim(np.column_stack([np.tile(x[seen], 3), np.concatenate([y[seen], low[seen], high[seen]])]))
+    return line
 
 
 def _scale(axes, drawn: dict, ceiling, log_x: bool, log_y: bool, most: int = 9) -> None:
@@ -185,7 +186,7 @@ def _scale(axes, drawn: dict, ceiling, log_x: bool, log_y: bool, most: int = 9) 
             raise ValueError("log_x has nothing to draw beyond 0")
         if x[0] == 0:
             axes.set_xscale("symlog", base=2, linthresh=positive[0], linscale=1)
-            axes.set_xlim(-0.12 * positive[0], x[-1] * 1.1)
+            axes.set_xlim(-0.3 * positive[0], x[-1] * 1.3)
         else:
             axes.set_xscale("log")
             side = max(x[-1] / x[0], 1.5) ** 0.03
@@ -271,6 +272,7 @@ def frontier_plot(
         axes.set_ylim(min(bottom_to_top[0], (a * x**b).min() / 1.02), bottom_to_top[1])
     if floor is not None:
         axes.axhline(floor, color="#555555", linestyle=":", linewidth=1.6, label=f"floor {floor:.2f}")
+        axes.set_ylim(min(axes.get_ylim()[0], floor / 1.03), axes.get_ylim()[1])
     _plain_log(axes.yaxis, axes.get_ylim())
     _plain_log(axes.xaxis, axes.get_xlim())
     figure.legend(loc="outside right upper", frameon=False, handlelength=3.2)
@@ -365,7 +367,7 @@ def shares(rows: dict, *, title: str = "", x_label: str = "share of the whole (%
         for i, part in enumerate(parts):
             axes.barh(place, percent[i], 0.62, left[i], linewidth=1.4, label=part if place == 0 else None,
                       **show._bar_style(i))  # fmt: skip
-            if percent[i] >= 4.5:
+            if percent[i] >= (2.5 if percent[i] < 9.5 else 5):
                 axes.text(left[i] + percent[i] / 2, place, f"{percent[i]:.0f}", ha="center", va="center", size=11,
                           bbox={"facecolor": "white", "linewidth": 0, "pad": 1.0})  # fmt: skip
     axes.set_yticks(range(len(rows)), list(rows))
@@ -404,7 +406,7 @@ def mask_picture(masks: dict, *, title: str = "") -> Figure:
         axes.set_xticks(ticks)
         axes.set_yticks(ticks)
         axes.spines[:].set_visible(True)
-    figure.suptitle(title, weight="bold", size=13) if title else None
+    figure.suptitle(title, weight="bold", size=13, x=0.01, ha="left") if title else None
     return figure
 
 
@@ -420,20 +422,75 @@ def attention_text(tokens: list, weights, *, width: float = 9.2, title: str = ""
     weights = np.asarray(weights, float)
     if weights.shape != (len(tokens),):
         raise ValueError(f"expected {len(tokens)} weights, one for each token, but got shape {weights.shape}")
-    places = show._laid_out(tokens, width, 0.32)
-    n_lines, step, tall = places[-1][0] + 1, 1.2, 0.62
-    head = 0.45 if title else 0.1
-    figure = Figure(figsize=(width + 0.3, head + step * n_lines + 0.05))
-    axes = figure.add_axes((0, 0, 1, 1), frameon=False, xlim=(-0.15, width + 0.15), ylim=(-step * n_lines - 0.05, head))
+    places = show._laid_out(tokens, width, 0.34)
+    tall = 0.7 / max(0.2, weights.max())
+    heights = np.zeros(places[-1][0] + 1)  # of the highest bar in each line, in inches
+    for weight, (line, _, _) in zip(weights, places):
+        heights[line] = max(heights[line], weight * tall)
+    bases = -np.cumsum(heights + 0.6)
+    head = 0.3 if title else 0.0
+    figure = Figure(figsize=(width + 0.3, head - bases[-1] + 0.35))
+    axes = figure.add_axes((0, 0, 1, 1), frameon=False, xlim=(-0.15, width + 0.15), ylim=(bases[-1] - 0.35, head))
     axes.set_axis_off()
-    axes.text(0, head - 0.1, title, weight="bold", size=13, va="top")
-    for i, (token, weight, (line, left, wide)) in enumerate(zip(tokens, weights, places)):
-        base = -step * line - 0.87
+    axes.text(0, head - 0.08, title, weight="bold", size=13, va="top")
+    for token, weight, (line, left, wide) in zip(tokens, weights, places):
+        base = bases[line]
         axes.plot([left, left + wide], [base, base], color="#999999", linewidth=1)
         axes.text(left + wide / 2, base - 0.06, show._spoken(token), ha="center", va="top", size=11)
         axes.add_patch(Rectangle((left + 0.02, base), wide - 0.04, weight * tall, **show._bar_style(0)))
         if weight >= 0.05:
             axes.text(left + wide / 2, base + weight * tall + 0.02, f"{weight:.2f}", ha="center", va="bottom", size=10)
-        if i == len(tokens) - 1:
-            axes.add_patch(Rectangle((left - 0.02, base - 0.3), wide + 0.04, 0.28, fill=False, edgecolor=INK, lw=1.6))
+    axes.add_patch(Rectangle((left - 0.02, base - 0.3), wide + 0.04, 0.28, fill=False, edgecolor=INK, linewidth=1.6))
     return figure
+
+
+@show._styled
+def data_parallel(n_workers: int, n_micro: int, windows: int, n_ctx: int, *, title: str = "") -> Figure:
+    """Draw how one large batch is read: some workers side by side, each reading micro-batches one after another.
+
+    n_workers: copies of the model. n_micro: micro-batches that each reads before the step, adding up its gradients.
+    windows: windows in a micro-batch. n_ctx: tokens in a window. At most 4 workers and 4 micro-batches are drawn.
+
+    Errors: ValueError for a number below 1.
+    Source: GPT-3, section 2.3, which names a batch of 3.2 million tokens and model parallelism, but no layout.
+    Differs: own drawing of the usual scheme.
+    """
+    numbers = {"n_workers": n_workers, "n_micro": n_micro, "windows": windows, "n_ctx": n_ctx}
+    if min(numbers.values()) < 1:
+        raise ValueError(f"expected whole numbers of at least 1, but got {numbers}")
+    rows = list(range(1, n_workers + 1)) if n_workers <= 4 else [1, 2, None, n_workers]
+    steps = list(range(1, n_micro + 1)) if n_micro <= 4 else [1, 2, None, n_micro]
+    head = 0.95 if title else 0.6
+    height, row = head + 0.62 * len(rows) + 0.15, 0.62
+    figure = Figure(figsize=(10.6, height))
+    axes = figure.add_axes((0, 0, 1, 1), xlim=(0, 10.6), ylim=(-height, 0))
+    axes.axis("off")
+    axes.text(0.15, -0.25, title, size=13, weight="bold", va="center")
+    total = n_workers * n_micro * windows * n_ctx
+    words = (
+        f"{n_workers:,} {_many('worker', n_workers)} × {n_micro:,} {_many('micro-batch', n_micro)} × "
+        f"{windows:,} {_many('window', windows)} × {n_ctx:,} tokens = {total:,} tokens a step"
+    )
+    axes.text(0.15, -head + 0.25, words, va="center")
+    middle = -head - row * (len(rows) - 1) / 2 - 0.3
+    for place, worker in enumerate(rows):
+        y = -head - 0.3 - row * place
+        if worker is None:
+            axes.text(1.2, y, "...", ha="center", va="center", size=14)
+            continue
+        x = show._box(axes, 0.15, y, f"worker {worker}, same weights", *show.ROLES["start"], 2.2)
+        for step in steps:
+            show._arrow(axes, (x, y), (x + 0.22, y))
+            role = show.ROLES["text"] if step is not None else ("white", "white")
+            x = show._box(axes, x + 0.22, y, f"batch {step}" if step is not None else "...", *role, 0.9)
+        show._arrow(axes, (x, y), (x + 0.22, y))
+        x = show._box(axes, x + 0.22, y, "sum", *show.ROLES["delim"], 0.6)
+        show._arrow(axes, (x, y), (8.05, middle + 0.1 * np.sign(y - middle)))
+    x = show._box(axes, 8.05, middle, "mean", *show.ROLES["extract"], 0.75)
+    show._arrow(axes, (x, middle), (x + 0.25, middle))
+    show._box(axes, x + 0.25, middle, "one step", *show.ROLES["answer"], 1.1)
+    return figure
+
+
+def _many(word: str, n: int) -> str:
+    return word if n == 1 else word + ("es" if word.endswith("h") else "s")
