@@ -1,0 +1,151 @@
+"""scaling: against built models, the papers' tables, enumeration, and scipy."""
+
+import doctest
+
+import numpy as np
+import pytest
+import torch
+
+from minigpt import scaling
+from minigpt.attention import banded_mask, causal_mask
+from minigpt.model import GPT, GPTConfig
+
+stats = pytest.importorskip("scipy.stats")
+
+
+def test_doctests():
+    assert doctest.testmod(scaling).failed == 0
+
+
+# --- parameters ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("norm", ["pre", "post"])
+@pytest.mark.parametrize(("n_layers", "d_model", "n_vocab", "n_ctx", "d_ff"), [(2, 12, 50, 9, None), (3, 8, 7, 20, 5)])
+def test_the_count_is_that_of_a_model_that_was_built(n_layers, d_model, n_vocab, n_ctx, d_ff, norm):
+    config = GPTConfig(n_vocab, n_ctx, n_layers, 4, d_model, d_ff=d_ff, norm=norm)
+    gpt = GPT(config, torch.Generator().manual_seed(0))
+    count = scaling.count_params(n_layers, d_model, n_vocab, n_ctx, d_ff=d_ff, norm=norm)
+    assert count == gpt.n_params()
+    inside = sum(p.numel() for name, p in gpt.named_parameters() if not name.startswith(("W_e", "W_p")))
+    assert scaling.count_params(n_layers, d_model, n_vocab, n_ctx, d_ff=d_ff, norm=norm, embeddings=False) == inside
+
+
+@pytest.mark.parametrize(
+    ("n_layers", "d_model", "count"),
+    [(12, 768, 124_439_808), (24, 1024, 354_823_168), (36, 1280, 774_030_080), (48, 1600, 1_557_611_200)],
+)
+def test_gpt2s_four_sizes_as_released(n_layers, d_model, count):
+    assert scaling.count_params(n_layers, d_model, 50_257, 1024) == count
+
+
+def test_gpt1_as_released():
+    assert scaling.count_params(12, 768, 40_478, 512, norm="post") == 116_534_784
+
+
+GPT3 = [  # layers, d_model, the full count in millions, batch in tokens, windows, table D.1's flops
+    (12, 768, 125.2, 0.5e6, 244, 2.25e20), (24, 1024, 355.9, 0.5e6, 244, 6.41e20),
+    (24, 1536, 760.3, 0.5e6, 244, 1.37e21), (24, 2048, 1315.7, 1e6, 488, 2.38e21),
+    (32, 2560, 2651.6, 1e6, 488, 4.77e21), (32, 4096, 6658.4, 2e6, 977, 1.20e22),
+    (40, 5140, 12952.9, 2e6, 977, None), (40, 5120, 12853.4, 2e6, 977, 2.31e22),
+    (96, 12288, 174604.3, 3.2e6, 1562, 3.14e23),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("n_layers", "d_model", "millions", "batch", "windows", "flops"), GPT3)
+def test_gpt3s_eight_sizes(n_layers, d_model, millions, batch, windows, flops):
+    count = scaling.count_params(n_layers, d_model, 50_257, 2048)
+    assert round(count / 1e6, 1) == millions
+    assert round(scaling.windows_per_batch(batch, 2048)) == windows
+    if flops:
+        assert scaling.flops_6nd(count, 300e9) == pytest.approx(flops, rel=0.005)
+
+
+def test_a_petaflop_day():
+    assert pytest.approx(24 * 60 * 60 * 1e15) == scaling.PF_DAY
+    assert scaling.pf_days(3.14e23) == pytest.approx(3640, rel=0.005)
+
+
+# --- compute ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("n_ctx", [1, 2, 7, 12])
+@pytest.mark.parametrize("band", [None, 1, 2, 5, 12, 99])
+def test_pairs_are_the_ones_of_the_mask(n_ctx, band):
+    mask = causal_mask(n_ctx) if band is None else banded_mask(n_ctx, band)
+    assert scaling.attention_pairs(n_ctx, band) == int(mask.sum())
+
+
+@pytest.mark.parametrize(("windows", "each", "workers"), [(8, 2, 2), (9, 2, 2), (1, 8, 8), (100, 3, 7)])
+def test_micro_batches_cover_the_batch_and_one_fewer_would_not(windows, each, workers):
+    n = scaling.micro_batches(windows * 16, 16, each, workers)
+    assert (n - 1) * each * workers < windows <= n * each * workers
+
+
+# --- frontier and fit ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_frontier_is_what_no_point_dominates(seed):
+    rng = np.random.default_rng(seed)
+    compute, loss = rng.integers(1, 12, 40), rng.integers(1, 12, 40)  # many ties
+    points = set(zip(compute.tolist(), loss.tolist()))
+    best = {
+        (c, y) for c, y in points if not any(d <= c and z <= y and (d, z) != (c, y) for d, z in points)
+    }  # by definition
+    x, y = scaling.frontier(compute, loss)
+    assert list(zip(x, y)) == sorted(best)
+
+
+def test_a_law_without_noise_is_found_exactly():
+    x = np.geomspace(1e-6, 1e4, 9)
+    law = scaling.fit_power_law(x, 2.57 * x**-0.048)
+    assert (law.a, law.b, law.n) == (pytest.approx(2.57), pytest.approx(-0.048), 9)
+    assert law.b_high - law.b_low < 1e-9 and law.spread < 1e-9
+    assert law(3640) == pytest.approx(1.73, abs=0.005) and law.factor(2) == pytest.approx(0.967, abs=5e-4)
+    assert np.allclose(law(x), 2.57 * x**-0.048)
+
+
+@pytest.mark.parametrize("n", [3, 4, 5, 12, 61])
+def test_the_fit_and_its_interval_are_scipys(n):
+    rng = np.random.default_rng(n)
+    x = rng.uniform(1, 100, n)
+    y = 3 * x**-0.2 * np.exp(rng.normal(0, 0.1, n))
+    law, other = scaling.fit_power_law(x, y), stats.linregress(np.log(x), np.log(y))
+    half = stats.t.ppf(0.975, n - 2) * other.stderr
+    assert (law.b, np.log(law.a)) == (pytest.approx(other.slope), pytest.approx(other.intercept))
+    assert (law.b_low, law.b_high) == (pytest.approx(other.slope - half), pytest.approx(other.slope + half))
+    residuals = np.log(y) - other.intercept - other.slope * np.log(x)
+    assert law.spread == pytest.approx(np.sqrt((residuals**2).sum() / (n - 2)))
+
+
+@pytest.mark.parametrize("dof", [1, 2, 3, 4, 5, 6, 17, 30, 200])
+def test_students_t(dof):
+    assert scaling._t95(dof) == pytest.approx(stats.t.ppf(0.975, dof), rel=1e-9)
+
+
+def test_two_points_have_a_line_but_no_interval():
+    law = scaling.fit_power_law([1, 4], [8, 2])
+    assert (law.a, law.b) == (pytest.approx(8), pytest.approx(-1)) and np.isnan([law.b_low, law.b_high]).all()
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: scaling.count_params(0, 8, 9, 9), "n_layers must be"),
+        (lambda: scaling.count_params(1, 8.5, 9, 9), "d_model must be"),
+        (lambda: scaling.count_params(1, 8, 9, 9, norm="none"), "'pre' or 'post'"),
+        (lambda: scaling.flops_6nd(-1, 5), "at least 0"),
+        (lambda: scaling.attention_pairs(4, 0), "band must be"),
+        (lambda: scaling.windows_per_batch(0, 4), "more than 0 tokens"),
+        (lambda: scaling.micro_batches(8, 4, 0), "windows_each must be"),
+        (lambda: scaling.frontier([1, 2], [1.0]), "same length"),
+        (lambda: scaling.frontier([1, 2], [1.0, np.nan]), "nan"),
+        (lambda: scaling.fit_power_law([1, 1], [1, 2]), "two different x"),
+        (lambda: scaling.fit_power_law([0, 1], [1, 2]), "above 0"),
+        (lambda: scaling.fit_power_law([], []), "at least one point"),
+    ],
+)
+def test_bad_input_is_named(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
