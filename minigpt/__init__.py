@@ -6,6 +6,7 @@ WEST WING: strings and exact probabilities, in float64. It never imports torch.
     tokens      floor 0   byte-pair encoding: train, encode, decode
     papers      floor 0   the numbers that the papers print, with their sources
     scaling     floor 0   parameters and compute counted; frontiers and power laws
+    prompts     floor 0   examples as text before a question; free answers scored as text
     world       floor 1   the story world: stories, facts, translations, labelled examples; their exact grammar
     corpus      floor 1   any text as token ids, and in batches
     truth       floor 2   what no model can beat: the entropy floor, counting models, the best classifier
