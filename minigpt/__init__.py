@@ -28,6 +28,7 @@ ROOF: pixels. It is handed its data and imports no room.
 
 CLASSROOM: where both wings and the roof meet. It may import every room; no room imports what is here.
     classroom   what several chapters share: the storybook, the book's GPT-1, fine-tuning, measured results
+    examiner    asks a model questions with K examples, and trains nothing
     exercises   a folder, one module a chapter: tries the reader's answers; it alone prints
 
 Imports run strictly downward inside a wing, and the wings never meet: the machine and the truth it is measured
