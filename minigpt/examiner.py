@@ -87,13 +87,14 @@ def score_choices(
         raise ValueError(f"expected at least two choices; got {list(choices)}")
     lengths = np.array([_check_boundary(tokenizer, prompt, choice) for choice in choices])
     _check_window(gpt, tokenizer, prompt, max(lengths), "the longest choice")
-    scores = classroom.continuation_logps(gpt, tokenizer, prompt, list(choices)).double().numpy()
-    if how == "per token":
-        return scores / lengths
-    if how == "unconditional":
-        for choice in choices:
-            _check_boundary(tokenizer, answer_context, choice)
-        return scores - classroom.continuation_logps(gpt, tokenizer, answer_context, list(choices)).double().numpy()
+    with _asking(gpt):
+        scores = classroom.continuation_logps(gpt, tokenizer, prompt, list(choices)).double().numpy()
+        if how == "per token":
+            return scores / lengths
+        if how == "unconditional":
+            for choice in choices:
+                _check_boundary(tokenizer, answer_context, choice)
+            scores -= classroom.continuation_logps(gpt, tokenizer, answer_context, list(choices)).double().numpy()
     return scores
 
 
@@ -221,12 +222,12 @@ def complete(
 
 def _stop_ids(tokenizer: Tokenizer, stop: str) -> set[int]:
     """End-of-text, and every token with the stop text in it."""
-    holds = {i for i in range(tokenizer.n_vocab) if stop.encode("utf-8") in tokenizer.decode_bytes(i)}
-    return holds | {tokenizer.endoftext}
+    return {i for piece, i in tokenizer.ranks.items() if stop.encode("utf-8") in piece} | {tokenizer.endoftext}
 
 
 @contextmanager
 def _asking(gpt: GPT) -> Iterator[None]:
+    """Dropout off, and afterwards as it was."""
     was_training = gpt.training
     gpt.eval()
     try:
@@ -248,7 +249,7 @@ class Result:
     high: float
     n: int  # questions
     k: float  # examples in a prompt, the mean over the questions
-    k_least: int  # in the fullest prompt
+    k_least: int  # the fewest examples in a prompt
     n_clipped: int  # questions that got fewer examples than wanted, because the window was full
     scores: tuple[float, ...]  # one for each question
     answers: tuple[str, ...]  # what the model chose or wrote
@@ -272,6 +273,7 @@ def evaluate(
     answer_context: str = "Answer:",
     score: Callable[[str, str], float] = prompts.exact_match,
     n_new: int = 24,
+    stop: str = "\n",
     **search,
 ) -> Result:
     """Ask a model every question with K examples before it, drawn anew for each, and count its right answers.
@@ -290,7 +292,6 @@ def evaluate(
     _check_evaluation(examples, k, how)
     pool = examples if pool is None else pool
     scores, answers, shots, clipped = [], [], [], 0
-    stop = "\n" if "\n" in separator or not separator else separator
     with no_learning(gpt):
         for example in examples:
             needed = max(len(tokenizer.encode(c)) for c in example.choices) if how in CHOOSING else n_new
