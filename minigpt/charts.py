@@ -4,6 +4,7 @@ The roof: as in show, numbers and strings come in, a matplotlib Figure goes out,
 """
 
 import math
+import textwrap
 
 import numpy as np
 from matplotlib.colors import to_rgba
@@ -343,7 +344,7 @@ def _name_points(figure: Figure, axes, x, y, labels: list) -> None:
         taken.append(box)
 
 
-# --- shares and masks --------------------------------------------------------------------------------------------
+# --- shares, masks, prompts --------------------------------------------------------------------------------------------
 
 
 @show._styled
@@ -494,3 +495,63 @@ def data_parallel(n_workers: int, n_micro: int, windows: int, n_ctx: int, *, tit
 
 def _many(word: str, n: int) -> str:
     return word if n == 1 else word + ("es" if word.endswith("h") else "s")
+
+
+@show._styled
+def prompt_answers(
+    prompt: str,
+    answers: list,
+    right: str | None = None,
+    *,
+    title: str = "",
+    n: int = 8,
+    n_lines: int | None = None,
+    width: int = 88,
+) -> Figure:
+    """Draw a prompt as it is read, and beneath it how a model divides its belief among the answers.
+
+    answers: (answer, probability), of which the n most probable are drawn. right: the right answer, which is marked,
+    and always drawn. n_lines: lines of prompt there is room for; of a longer prompt the last are shown.
+
+    Errors: ValueError for no answers, or a right answer that is not among them.
+    """
+    names = [name for name, _ in answers]
+    if not answers or right is not None and right not in names:
+        raise ValueError(f"expected at least one answer, and {right!r} among them; but got {names}")
+    ordered = sorted(answers, key=lambda pair: -pair[1])[:n]
+    if right is not None and right not in dict(ordered):
+        ordered[-1] = (right, dict(answers)[right])
+    lines = prompt_lines(prompt + " ___", width)
+    n_lines = len(lines) if n_lines is None else n_lines
+    if len(lines) > n_lines:
+        lines = ["...", *lines[-(n_lines - 1) :]] if n_lines > 1 else lines[-1:]
+    top, low = 0.5 if title else 0.15, 0.75 + 0.34 * len(ordered)
+    text_height = 0.235 * n_lines + 0.2
+    height = top + text_height + 0.15 + low
+    figure = Figure(figsize=(9.2, height))
+    figure.text(0.02, 1 - 0.15 / height, title, weight="bold", size=13, va="top") if title else None
+    paper = figure.add_axes((0.02, (low + 0.15) / height, 0.96, text_height / height), xlim=(0, 1), ylim=(0, 1))
+    paper.set(xticks=[], yticks=[], facecolor="#f7f7f7")
+    paper.spines[:].set_visible(True)
+    for i, line in enumerate(lines):
+        place = 1 - (0.12 + 0.235 * i) / text_height
+        paper.text(0.012, place, line.replace("$", r"\$"), va="top", size=11, family="DejaVu Sans Mono")
+    axes = figure.add_axes(
+        (0.24, 0.6 / height, 0.72, 0.34 * len(ordered) / height), xlim=(0, 1.25), xlabel="probability"
+    )
+    for place, (name, share) in enumerate(ordered):
+        show._bar(axes, place, share, 1 if name == right else 0, "  ◀ right" if name == right else "")
+    axes.set_yticks(
+        range(len(ordered)), [textwrap.shorten(show._spoken(name), 22, placeholder="...") for name, _ in ordered]
+    )
+    axes.tick_params(axis="y", length=0)
+    axes.set_ylim(len(ordered) - 0.5, -0.5)
+    axes.set_xticks(np.linspace(0, 1, 6))
+    return figure
+
+
+def prompt_lines(prompt: str, width: int = 88) -> list[str]:
+    """A prompt in lines that fit, cut between words; a line that goes on is indented."""
+    return [
+        piece for line in prompt.split("\n") for piece in textwrap.wrap(line, width, subsequent_indent="    ") or [""]
+    ]

@@ -1,6 +1,6 @@
-"""Explorers: a picture with controls, for one idea each. Every one has a static twin in show.
+"""Explorers: a picture with controls, for one idea each. Every one has a static twin in show or charts.
 
-The roof: it is handed numbers and drawing functions, and imports no room but show. What is saved of an explorer is a
+The roof: it is handed numbers and drawing functions, and imports no room but those two. What is saved of an explorer is a
 picture and a constant text, so a reader without a running kernel sees something, and nbval compares the same text.
 """
 
@@ -12,7 +12,7 @@ import ipywidgets
 import numpy as np
 from matplotlib.figure import Figure
 
-from minigpt import show
+from minigpt import charts, show
 
 
 class Explorer(ipywidgets.VBox):
@@ -141,6 +141,45 @@ def sampling_explorer(
     }
     words = "move temperature and top-k to see which next tokens can be drawn, and how often"
     return Explorer(draw, controls, description or words)
+
+
+def prompt_explorer(
+    answer: Callable[[int], tuple[str, list]], shots: list, right: str | None = None, description: str = ""
+) -> Explorer:
+    """Choose K, and see the prompt and the answers. Twin: charts.prompt_answers(*answer(k), right).
+
+    answer(k) gives the prompt with k examples and the model's answers as (answer, probability); it is called when k is
+    chosen, once for each k. shots: the values of K that can be chosen. right: the right answer, which is marked.
+
+    Errors: ValueError for no shots, or negative ones; those of charts.prompt_answers.
+    """
+    shots = list(shots)
+    if not shots or min(shots) < 0:
+        raise ValueError(f"expected values of K of at least 0, one or more, but got {shots}")
+    known = {}
+
+    def asked(k: int) -> tuple[str, list]:
+        if k not in known:
+            known[k] = answer(k)
+        return known[k]
+
+    longest = min(14, len(charts.prompt_lines(asked(max(shots))[0] + " ___")))
+
+    def draw(k: int) -> tuple[Figure, str]:
+        prompt, answers = asked(k)
+        examples = f"{k} example{'' if k == 1 else 's'}"
+        figure = charts.prompt_answers(prompt, answers, right, title=f"K = {k}: {examples}", n_lines=longest)
+        best, share = max(answers, key=lambda pair: pair[1])
+        words = f"With {examples} before the question the likeliest answer is {best.strip()}, with {share:.2f}"
+        if right is None:
+            return figure, words + "."
+        if best == right:
+            return figure, words + ", and that is right."
+        return figure, f"{words}; the right one, {right.strip()}, has {dict(answers)[right]:.2f}."
+
+    slider = ipywidgets.SelectionSlider(options=shots, value=shots[0], **_words("examples in the prompt, K"))
+    words = f"choose one of {len(shots)} numbers of examples to see the prompt and how the model answers it"
+    return Explorer(draw, {"k": slider}, description or words)
 
 
 def _words(description: str) -> dict:

@@ -25,6 +25,8 @@ MIXTURE = {"Common Crawl": 60, "WebText2": 22, "Books1": 8, "Books2": 8, "Wikipe
 TOKENS = ["Examples:", " fox", " forest", ";", " crab", " sea", ";", " hen", " farm", ";"] * 2 + [" crab"]
 WEIGHTS = np.where(np.arange(21) == 5, 0.61, 0.0195)
 TRIANGLE = np.tri(24, dtype=bool)
+PROMPT = "where do they live?\nthe fox lives in the forest\n\nthe owl lives in the"
+ANSWERS = [(" forest", 0.71), (" sea", 0.2), (" mill", 0.09)]
 COMPUTE = np.geomspace(1e-10, 1e-8, 30)
 
 
@@ -86,6 +88,8 @@ FIGURES = {
     ),
     "large mask": lambda: charts.mask_picture({"dense": np.tri(128)}),
     "attention": lambda: charts.attention_text(TOKENS, WEIGHTS, title="A head that copies"),
+    "prompt": lambda: charts.prompt_answers(PROMPT, ANSWERS, " mill", title="K = 3: 3 examples"),
+    "long prompt": lambda: charts.prompt_answers("Examples: " + PROMPT.replace("\n", " ") * 9, ANSWERS, n_lines=6),
     "workers": lambda: charts.data_parallel(3, 2, 4, 128, title="One step"),
     "many workers": lambda: charts.data_parallel(64, 6, 4, 2048),
 }
@@ -152,7 +156,7 @@ def test_all_words_are_on_the_page_large_enough_and_do_not_overlap(figure):
 def test_axes_are_named(figure):
     figure = figure()
     drawn_axes = [axes for axes in figure.axes if axes.axison]
-    named = words(figure) & {"examples, K", "parameters", "training steps", "compute", "printed", "x",
+    named = words(figure) & {"examples, K", "parameters", "training steps", "compute", "printed", "x", "probability",
                              "training compute (PF-days)", "share of the whole (%)"}  # fmt: skip
     assert not drawn_axes or named or any("may look at position" in word for word in words(figure))
 
@@ -308,6 +312,22 @@ def test_the_batch_is_the_product():
     )
 
 
+def test_a_prompt_is_shown_as_it_is_read_with_its_answers_sorted_and_the_right_one_marked():
+    figure = charts.prompt_answers(PROMPT, ANSWERS[::-1], " mill")
+    paper, axes = figure.axes
+    read = [text.get_text() for text in paper.texts]
+    assert read == ["where do they live?", "the fox lives in the forest", "", "the owl lives in the ___"]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["forest", "sea", "mill"]
+    assert [bar.get_width() for bar in axes.patches] == [0.71, 0.2, 0.09]
+    assert [text.get_text() for text in axes.texts] == ["0.710", "0.200", "0.090  ◀ right"]
+
+
+def test_a_long_prompt_shows_its_end_and_the_right_answer_is_always_drawn():
+    figure = charts.prompt_answers("one\ntwo\nthree\nfour $5", ANSWERS, " mill", n=2, n_lines=3)
+    assert [text.get_text() for text in figure.axes[0].texts] == ["...", "three", r"four \$5 ___"]
+    assert [label.get_text() for label in figure.axes[1].get_yticklabels()] == ["forest", "mill"]
+
+
 @pytest.mark.parametrize("figure", ["shares", "attention"])
 def test_bars_can_be_told_from_white(figure):
     for bar in FIGURES[figure]().axes[0].patches:
@@ -345,6 +365,8 @@ L = {"x_label": "x", "y_label": "y"}
         (lambda: charts.shares({"a": {"x": 0}}), "'a': expected amounts"),
         (lambda: charts.mask_picture({"a": np.ones((2, 3))}), "square mask"),
         (lambda: charts.attention_text(["a"], [0.5, 0.5]), "expected 1 weights"),
+        (lambda: charts.prompt_answers("x", []), "at least one answer"),
+        (lambda: charts.prompt_answers("x", ANSWERS, " pond"), "' pond' among them"),
         (lambda: charts.data_parallel(2, 0, 1, 8), "'n_micro': 0"),
     ],
 )
@@ -355,5 +377,6 @@ def test_bad_input_is_named(call, message):
 
 def test_every_public_chart_says_its_errors():
     for name, thing in vars(charts).items():
-        if callable(thing) and getattr(thing, "__module__", "") == "minigpt.charts" and not name.startswith("_"):
+        ours = getattr(thing, "__module__", "") == "minigpt.charts" and not name.startswith("_")
+        if ours and name != "prompt_lines":
             assert re.search(r"Errors: ", thing.__doc__), name

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from minigpt import show, widgets
+from minigpt import charts, show, widgets
 from minigpt.widgets import (
     Explorer,
     attention_explorer,
+    prompt_explorer,
     sampling_explorer,
     slider_explorer,
 )
@@ -114,6 +115,9 @@ def test_sliders_are_whole_only_if_all_their_numbers_are():
         (lambda: attention_explorer([], ["a"]), "expected maps"),
         (lambda: attention_explorer([np.ones((2, 3, 3)), np.ones((1, 3, 3))], list("abc")), "expected maps"),
         (lambda: attention_explorer([np.ones((2, 3, 3))], list("ab")), "2 tokens"),
+        (lambda: prompt_explorer(lambda k: ("x", [(" a", 1.0)]), []), "one or more"),
+        (lambda: prompt_explorer(lambda k: ("x", [(" a", 1.0)]), [-1, 2]), "at least 0"),
+        (lambda: prompt_explorer(lambda k: ("x", [(" a", 1.0)]), [0], right=" b"), "' b' among them"),
         (lambda: sampling_explorer(["a"], lambda temperature, top_k: np.ones(2) / 2), "1 tokens, but 2 probabilities"),
     ],
 )
@@ -167,13 +171,43 @@ def test_the_sampling_explorer_shows_what_is_sampled_from():
     assert "temperature 1.2," in explorer.alt
 
 
+ASKED = []
+
+
+def answer(k: int) -> tuple[str, list]:
+    """A model that believes in the sea until it has seen three examples."""
+    ASKED.append(k)
+    lines = [f"the fox number {i} lives in the forest" for i in range(k)]
+    return "\n".join([*lines, "the owl lives in the"]), [(" sea", 1 / (k + 1)), (" forest", k / (k + 1))]
+
+
+def test_the_prompt_explorer_shows_prompt_and_answers_for_the_k_that_was_chosen():
+    ASKED.clear()
+    explorer = prompt_explorer(answer, [0, 1, 3], " forest")
+    assert shown(explorer)[0] == (
+        "With 0 examples before the question the likeliest answer is sea, with 1.00; the right one, forest, has 0.00."
+    )
+    explorer.controls["k"].value = 3
+    alt, picture = shown(explorer)
+    assert alt == "With 3 examples before the question the likeliest answer is forest, with 0.75, and that is right."
+    assert picture == show.png(charts.prompt_answers(*answer(3), " forest", title="K = 3: 3 examples", n_lines=4))
+    explorer.controls["k"].value = 0
+    assert ASKED == [3, 0, 3] and explorer.controls["k"].options == (0, 1, 3)  # each K once, and the twin
+
+
+def test_the_prompt_explorer_needs_no_right_answer():
+    explorer = prompt_explorer(answer, [1, 2], description="Zero, one and few examples before a question.")
+    assert explorer.alt == "With 1 example before the question the likeliest answer is sea, with 0.50."
+    assert repr(explorer) == "Explorer: Zero, one and few examples before a question."
+
+
 def test_every_explorer_can_be_described_in_the_chapters_own_words():
     explorer = attention_explorer(MAPS, TOKENS, description="The heads of a small GPT that reads a sentence.")
     assert repr(explorer) == "Explorer: The heads of a small GPT that reads a sentence."
 
 
 def test_every_public_explorer_names_its_twin():
-    for function in (slider_explorer, attention_explorer, sampling_explorer):
-        twins = re.findall(r"show\.(\w+)", function.__doc__.split("\n")[0])
-        assert twins and all(hasattr(show, twin) for twin in twins)
+    for function in (slider_explorer, attention_explorer, sampling_explorer, prompt_explorer):
+        twins = re.findall(r"(show|charts)\.(\w+)", function.__doc__.split("\n")[0])
+        assert twins and all(hasattr({"show": show, "charts": charts}[room], twin) for room, twin in twins)
     assert issubclass(widgets.Explorer, ipywidgets.VBox)
