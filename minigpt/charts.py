@@ -221,8 +221,10 @@ def _plain_log(axis, limits: tuple) -> None:
     low, high = sorted(limits)
     axis.set_minor_formatter(NullFormatter())
     if high / low < 30:
-        wanted = [m * 10.0**e for e in range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-                  for m in ((1, 1.5, 2, 3, 4, 5, 7) if high / low > 2.5 else np.arange(1, 10, 0.25 if high / low > 1.4 else 0.1))]  # fmt: skip
+        fine = np.arange(1, 10, 0.25 if high / low > 1.4 else 0.1)
+        steps = (1, 1.5, 2, 3, 4, 5, 7) if high / low > 2.5 else fine
+        decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+        wanted = [step * 10.0**decade for decade in decades for step in steps]
         axis.set_ticks([value for value in wanted if low <= value <= high])
         axis.set_minor_locator(NullLocator())
         axis.set_major_formatter(FuncFormatter(lambda value, _: _short(round(value, 10))))
@@ -344,7 +346,7 @@ def _name_points(figure: Figure, axes, x, y, labels: list) -> None:
         taken.append(box)
 
 
-# --- shares, masks, prompts --------------------------------------------------------------------------------------------
+# --- shares, masks, prompts ----------------------------------------------------------------------------------------
 
 
 @show._styled

@@ -171,8 +171,8 @@ def beam_search(
         )
     if len(prompt_ids) + n_new - 1 > gpt.config.n_ctx:
         raise ValueError(
-            f"the window holds n_ctx = {gpt.config.n_ctx} tokens: after a prompt of {len(prompt_ids)} there is room for "
-            f"{max(0, gpt.config.n_ctx + 1 - len(prompt_ids))} more, but n_new is {n_new}"
+            f"the window holds n_ctx = {gpt.config.n_ctx} tokens: after a prompt of {len(prompt_ids)} there is room "
+            f"for {max(0, gpt.config.n_ctx + 1 - len(prompt_ids))} more, but n_new is {n_new}"
         )
     penalty = [((5 + n) / 6) ** length_penalty for n in range(n_new + 1)]
     cache, stops, done = gpt.new_cache(), set(stop_ids), []

@@ -1,7 +1,7 @@
 """Explorers: a picture with controls, for one idea each. Every one has a static twin in show or charts.
 
-The roof: it is handed numbers and drawing functions, and imports no room but those two. What is saved of an explorer is a
-picture and a constant text, so a reader without a running kernel sees something, and nbval compares the same text.
+The roof: it is handed numbers and drawing functions, and imports no room but those two. What is saved of an explorer is
+a picture and a constant text, so a reader without a running kernel sees something, and nbval compares the same text.
 """
 
 import base64
