@@ -1,0 +1,34 @@
+"""What does attention in bands cost? A GPT-2 of width 64 whose second block sees only so many tokens back.
+
+    python benchmarks/gpt3_banded.py              all seeds (ten minutes on one core)
+    python benchmarks/gpt3_banded.py 0 2          only these seeds: several can run side by side
+
+Writes data/measured/gpt3_banded.csv, a row for each seed and band (0: dense): the loss above the floor, as a share of
+it, and the pairs that both blocks together compare in a full window. Chapter 03 reads the file.
+"""
+
+import os
+import sys
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+from minigpt import classroom, scaling, studies, zeroshot
+
+SEEDS = [0, 1, 2]
+KEY = ("seed", "band")
+
+
+def main(seeds: list[int]) -> None:
+    """Measure one seed after another."""
+    library = classroom.storybook()
+    for seed in seeds:
+        for band in studies.BANDS:
+            gap = studies.loss_above_floor(studies.banded(library, band, seed), library)
+            pairs = scaling.attention_pairs(classroom.N_CTX) + scaling.attention_pairs(classroom.N_CTX, band)
+            rows = [{"seed": seed, "band": band or 0, "gap": f"{gap:.4f}", "pairs": pairs}]
+            classroom.keep_measured("gpt3_banded", rows, KEY, also=(studies, zeroshot))
+            print(seed, band, round(gap, 4), flush=True)
+
+
+if __name__ == "__main__":
+    main([int(seed) for seed in sys.argv[1:]] or SEEDS)

@@ -1,0 +1,36 @@
+"""How does the loss fall with compute? Reads the storybook once with seven widths of GPT-2, three seeds.
+
+    python benchmarks/gpt3_compute.py              all seeds (a quarter of an hour on one core)
+    python benchmarks/gpt3_compute.py 0 2          only these seeds: several can run side by side
+
+Writes data/measured/gpt3_compute.csv, a row for each seed, width and moment of watching: tokens read, held-out loss.
+Chapter 03 reads the file.
+"""
+
+import os
+import sys
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+from minigpt import classroom, studies, zeroshot
+
+SEEDS = [0, 1, 2]
+KEY = ("seed", "d_model", "step")
+
+
+def main(seeds: list[int]) -> None:
+    """Measure one seed after another."""
+    library = classroom.storybook()
+    for seed in seeds:
+        rows = []
+        for d_model in studies.WIDTHS:
+            run = studies.read_once(library, d_model, seed)
+            for step, loss in zip(run.watched.tolist(), run.held_out.tolist()):
+                tokens = int(run.tokens[step - 1])
+                rows.append(dict(zip(KEY, (seed, d_model, step)), tokens=tokens, loss=f"{loss:.5f}"))
+        classroom.keep_measured("gpt3_compute", rows, KEY, also=(studies, zeroshot))
+        print(seed, [(row["d_model"], row["loss"]) for row in rows][9::10], flush=True)
+
+
+if __name__ == "__main__":
+    main([int(seed) for seed in sys.argv[1:]] or SEEDS)
