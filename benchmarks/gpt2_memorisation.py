@@ -1,0 +1,44 @@
+"""What does a model learn by heart? Forty test documents planted in the training text 1, 4, 16 or 64 times.
+
+    python benchmarks/gpt2_memorisation.py              all seeds (five minutes on one core)
+    python benchmarks/gpt2_memorisation.py 0 2          only these seeds: several can run side by side
+
+Writes data/measured/gpt2_memorisation.csv, a row for each seed and number of times (0: not planted): the model's nats
+per token, the exact ones, the mean share of 8-grams that also stand in the training text, and the number of documents
+that the model finds less surprising than the best possible reader who has not seen them. Chapter 02 reads the file.
+"""
+
+import os
+import sys
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import numpy as np
+
+from minigpt import classroom, memory, overlap, zeroshot
+
+SEEDS = [0, 1, 2]
+KEY = ("seed", "times")
+
+
+def main(seeds: list[int]) -> None:
+    """Measure one seed after another."""
+    for seed in seeds:
+        library, times = memory.planted(seed)
+        model = memory.read(library, seed).model
+        nats, exact, n_tokens = classroom.held_out_nats(model, library), library.held_out_nats, library.held_out_tokens
+        seen = overlap.known(library.documents)
+        shares = np.array([overlap.share(text, seen) for text in library.held_out])
+        rows = []
+        for n in (0, *memory.TIMES):
+            here = times == n
+            total = n_tokens[here].sum()
+            rows.append(dict(zip(KEY, (seed, n)), documents=int(here.sum()), tokens=int(total),
+                             nats=f"{nats[here].sum():.3f}", exact=f"{exact[here].sum():.3f}",
+                             overlap=f"{shares[here].mean():.4f}", below=int((nats < exact)[here].sum())))  # fmt: skip
+        classroom.keep_measured("gpt2_memorisation", rows, KEY, also=(memory, overlap, zeroshot))
+        print(*rows, sep="\n", flush=True)
+
+
+if __name__ == "__main__":
+    main([int(seed) for seed in sys.argv[1:]] or SEEDS)
