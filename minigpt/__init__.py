@@ -7,10 +7,13 @@ WEST WING: strings and exact probabilities, in float64. It never imports torch.
     papers      floor 0   the numbers that the papers print, with their sources
     scaling     floor 0   parameters and compute counted; frontiers and power laws
     prompts     floor 0   examples as text before a question; free answers scored as text
+    overlap     floor 0   n-grams of a test text that stand in the training text, a Bloom filter
     world       floor 1   the story world: stories, facts, translations, labelled examples; their exact grammar
     corpus      floor 1   any text as token ids, and in batches
+    gpt2_tokens floor 1   the published GPT-2 vocabulary, from its two files
     truth       floor 2   what no model can beat: the entropy floor, counting models, the best classifier
     tasks       floor 2   GPT-1's input transforms: labelled examples as ids, and in batches
+    families    floor 2   tasks to be learned from the context, each with its Bayes learner
 
 EAST WING: ids and tensors, in float32. It never sees a string or the grammar.
     attention   floor 0   scaled dot product, masks, heads, the key-value cache
@@ -19,6 +22,7 @@ EAST WING: ids and tensors, in float32. It never sees a string or the grammar.
     sample      floor 1   greedy, temperature, top-k, top-p; the probability of a response
     train       floor 2   AdamW, warm-up and decay, one plain loop, evaluation
     checkpoint  floor 2   safetensors and JSON, a cache by content
+    published   floor 2   GPT-2 checkpoints under their published names: load, save, find, fetch
 
 ROOF: pixels. It is handed its data and imports no room.
     show        figures with captions; a function's source
@@ -29,6 +33,12 @@ ROOF: pixels. It is handed its data and imports no room.
 CLASSROOM: where both wings and the roof meet. It may import every room; no room imports what is here.
     classroom   what several chapters share: the storybook, the book's GPT-1, fine-tuning, measured results
     examiner    asks a model questions with K examples, and trains nothing
+    zeroshot    chapter 02: tasks in words, with ceilings and shortcuts
+    changes     chapter 02: from GPT-1 to GPT-2, one change at a time
+    decoding    chapter 02: sampling beside the true distribution
+    memory      chapter 02: planted documents, and who knows them by heart
+    incontext   chapter 03: models that read lists of examples, the head that copies, two limits
+    studies     chapter 03: compute, bands, mixtures, directions, a planted association
     exercises   a folder, one module a chapter: tries the reader's answers; it alone prints
 
 Imports run strictly downward inside a wing, and the wings never meet: the machine and the truth it is measured
