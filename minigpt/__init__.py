@@ -38,7 +38,8 @@ CLASSROOM: where both wings and the roof meet. It may import every room; no room
     decoding    chapter 02: sampling beside the true distribution
     memory      chapter 02: planted documents, and who knows them by heart
     incontext   chapter 03: models that read lists of examples, the head that copies, two limits
-    studies     chapter 03: compute, bands, mixtures, directions, a planted association
+    studies     chapter 03: compute, bands, mixtures, a planted association
+    directions  chapter 03: two languages in any balance, translated both ways
     exercises   a folder, one module a chapter: tries the reader's answers; it alone prints
 
 Imports run strictly downward inside a wing, and the wings never meet: the machine and the truth it is measured

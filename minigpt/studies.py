@@ -1,4 +1,4 @@
-"""The smaller experiments of chapter 03: compute, banded attention, mixtures, translation directions, planted bias.
+"""The smaller experiments of chapter 03: compute, banded attention, mixtures, planted bias.
 
 Each is a few functions that make a corpus, train the book's GPT-2 on it and ask one thing. Both wings meet here, so
 this is a room of the classroom floor.
@@ -97,111 +97,6 @@ def mixed(clean_weight: float, seed: int) -> tuple[Library, corpus.Mixture]:
 def corpus_tokenizer(*sources: list[str]):
     """One vocabulary for all sources, so that losses can be compared."""
     return classroom.tokens.train([text for source in sources for text in source[:4000]], classroom.N_VOCAB)
-
-
-# --- which direction is easier to translate? --------------------------------------------------------------------------
-
-# Shares of the documents that are lists of pairs, English alone and French alone
-BALANCES = {
-    "mostly English": (0.07, 0.925, 0.005), "half and half": (0.07, 0.465, 0.465), "mostly French": (0.07, 0.005, 0.925),
-}  # fmt: skip
-N_DIRECTION = 50_000
-
-
-def bilingual(shares: tuple[float, float, float]):
-    """The grammar of short lists of sentences: in one language, or each with its translation, either way equally often.
-
-    One pair of animal and colour in six (`world.held_out`) never occurs, in either language.
-    """
-    pairs = [(x, c) for x in LEXICON.animals for c in LEXICON.colours if not world.held_out(LEXICON, x, c)]
-
-    def tell(d):
-        kind = d.hidden(("pairs", "English", "French"), shares)
-        first = d.hidden(("English", "French")) if kind == "pairs" else kind
-        for number in range(3):
-            said = _say(d, pairs, first, "\n" if number else "")
-            if kind == "pairs":
-                d.write(" = " + sentence(*said, "French" if first == "English" else "English"))
-        return kind
-
-    return tell
-
-
-def sentence(animal, colour, verb, thing, language: str) -> str:
-    """ "a brown seal hid a book" or "un phoque brun a caché un livre"."""
-    if language == "English":
-        return f"{world.a(colour.name)} {animal.name} {verb[0]} {world.a(thing.name)}"
-    article = "un" if thing.gender == "m" else "une"
-    return f"{world.french_phrase(animal, colour)} a {verb[1]} {article} {thing.french}"
-
-
-def _say(d, pairs, language, start):
-    if language == "English":
-        animal, colour = d.pick(pairs, form=lambda p: f"{start}{world.a(p[1].name)} {p[0].name}")
-        verb = d.pick(LEXICON.verbs, form=lambda v: f" {v[0]}")
-        return animal, colour, verb, d.pick(LEXICON.objects, form=lambda o: f" {world.a(o.name)}")
-    animal, colour = d.pick(pairs, form=lambda p: start + world.french_phrase(*p))
-    verb = d.pick(LEXICON.verbs, form=lambda v: f" a {v[1]}")
-    article = {"m": "un", "f": "une"}
-    return animal, colour, verb, d.pick(LEXICON.objects, form=lambda o: f" {article[o.gender]} {o.french}")
-
-
-def bilingual_library(balance: str) -> Library:
-    """The corpus of one balance of languages."""
-    recipe = {"bilingual": list(BALANCES[balance])}
-    return classroom.write(bilingual(BALANCES[balance]), recipe, N_DIRECTION, 300, 1)
-
-
-def word_shares(documents: list[str]) -> dict[str, float]:
-    """The share of each language among the words of bilingual documents."""
-    n = {"English": 0, "French": 0}
-    for side in (side for text in documents for line in text.split("\n") for side in line.split(" = ")):
-        n["French" if side.startswith(("un ", "une ")) else "English"] += len(side.split())
-    return {language: count / sum(n.values()) for language, count in n.items()}
-
-
-def translations(into: str, n: int = 150) -> list[tuple[str, str]]:
-    """(prompt, answer) of sentences about pairs of animal and colour that occur in no document."""
-    rng = random.Random(f"into {into}")
-    new = [(x, c) for x in LEXICON.animals for c in LEXICON.colours if world.held_out(LEXICON, x, c)]
-    found, of = [], "French" if into == "English" else "English"
-    for _ in range(n):
-        animal, colour = new[int(rng.random() * len(new))]
-        verb = LEXICON.verbs[int(rng.random() * len(LEXICON.verbs))]
-        thing = LEXICON.objects[int(rng.random() * len(LEXICON.objects))]
-        told = (animal, colour, verb, thing)
-        found.append((f"{sentence(*told, of)} =", f" {sentence(*told, into)}"))
-    return found
-
-
-def translate(gpt: GPT, library: Library, into: str) -> dict[str, float]:
-    """How a model translates sentences into one language: greedy, the first line.
-
-    "whole": the share that is right; "words": the share of words in their places; "fluent": the share that is a
-    sentence of the language, whether right or wrong; "nats": the surprise at the right answer.
-    """
-    asked, found = translations(into), []
-    said = zeroshot.write_answers(gpt, library.tokenizer, [prompt for prompt, _ in asked], 30)
-    for answer, (prompt, wanted) in zip(said, asked):
-        words, right = answer.split(), wanted.split()
-        in_place = sum(a == b for a, b in zip(words, right)) / len(right)
-        nats = -classroom.continuation_logps(gpt, library.tokenizer, prompt, [wanted]).item()
-        found.append((answer == wanted, in_place, is_sentence(answer.strip(), into), nats))
-    return dict(zip(("whole", "words", "fluent", "nats"), np.mean(found, axis=0).tolist()))
-
-
-def is_sentence(text: str, language: str) -> bool:
-    """Whether a text is a sentence of the language, about any animal and colour."""
-    pairs = [(x, c) for x in LEXICON.animals for c in LEXICON.colours]
-    return grammar.score(lambda d: _say(d, pairs, language, ""), text).logp > -math.inf
-
-
-def bilingual_model(library: Library, seed: int) -> Pretrained:
-    """A GPT-2 of width 64 that has read a bilingual corpus twice."""
-    batches = corpus.DocumentBatches(
-        library.corpus, library.tokenizer, classroom.N_CTX, classroom.TOKENS_PER_BATCH, seed
-    )
-    return classroom.pretrain(library, zeroshot.gpt2(64), seed, 2 * len(batches), training=zeroshot.training(64))
 
 
 # --- a planted association --------------------------------------------------------------------------------------------

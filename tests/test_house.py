@@ -18,7 +18,7 @@ EAST = {"attention": 0, "loss": 0, "model": 1, "sample": 1, "train": 2, "checkpo
 ROOF = {"show", "progress", "widgets", "charts"}
 # Chapters, tests and benchmarks start in the classroom; it may import every room, no room imports it.
 CLASSROOM = {
-    "classroom", "examiner", "zeroshot", "changes", "decoding", "memory", "incontext", "studies",
+    "classroom", "examiner", "zeroshot", "changes", "decoding", "memory", "incontext", "studies", "directions",
 }  # fmt: skip
 LATER = {"vision", "reward", "ppo"}  # planned; each gets a floor when it is built
 

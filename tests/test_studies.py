@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from minigpt import grammar, studies, world
-from minigpt.lexicon import LEXICON
 
 
 def test_every_width_has_a_model_and_others_are_refused():
@@ -32,59 +31,6 @@ def test_noise_exchanges_as_many_words_as_it_says_and_nothing_else():
     expected = studies.NOISE * total
     assert abs(changed - expected) < 5 * math.sqrt(expected) + 0.02 * expected  # now and then a word is drawn again
     assert studies.noisy(texts[0], rng, 0.0) == texts[0]
-
-
-@pytest.mark.parametrize("balance", studies.BALANCES)
-def test_bilingual_documents(balance):
-    rng = random.Random(2)
-    shares = studies.BALANCES[balance]
-    drawn = [grammar.sample(studies.bilingual(shares), rng) for _ in range(1500)]
-    for kind, share in zip(("pairs", "English", "French"), shares):
-        n = sum(k == kind for _, k in drawn)
-        assert abs(n - 1500 * share) < 5 * math.sqrt(1500 * share) + 1
-    new = {
-        studies.sentence(x, c, LEXICON.verbs[0], LEXICON.objects[0], language).split(
-            " a " if language == "French" else f" {LEXICON.verbs[0][0]}"
-        )[0]
-        for x in LEXICON.animals
-        for c in LEXICON.colours
-        if world.held_out(LEXICON, x, c)
-        for language in ("English", "French")
-    }
-    for text, kind in drawn:
-        for line in text.split("\n"):
-            sides = line.split(" = ")
-            assert len(sides) == (2 if kind == "pairs" else 1)
-            for side in sides:
-                assert not any(side.startswith(f"{phrase} ") for phrase in new)
-
-
-def test_the_shares_of_words_by_hand():
-    documents = ["a red fox saw a hat = un renard rouge a vu un chapeau", "a blue owl hid a key\na red cow won a cup"]
-    assert studies.word_shares(documents) == {"English": 18 / 25, "French": 7 / 25}
-
-
-def test_mostly_means_about_nine_in_ten():
-    rng = random.Random(3)
-    for balance, language in (("mostly English", "English"), ("mostly French", "French")):
-        documents = [grammar.sample(studies.bilingual(studies.BALANCES[balance]), rng)[0] for _ in range(2000)]
-        assert 0.91 < studies.word_shares(documents)[language] < 0.96
-
-
-def test_sentences_of_both_languages_and_what_is_none():
-    for into in ("English", "French"):
-        for prompt, answer in studies.translations(into, 20):
-            assert studies.is_sentence(answer.strip(), into)
-            assert studies.is_sentence(prompt.removesuffix(" ="), "French" if into == "English" else "English")
-    assert not studies.is_sentence("a red fox saw", "English")
-    assert not studies.is_sentence("un abeille noire a vu un chapeau", "French")  # une abeille
-
-
-def test_questions_are_about_pairs_that_no_document_has():
-    shown = {grammar.sample(studies.bilingual((0, 1, 0)), random.Random(i))[0].split("\n")[0] for i in range(300)}
-    asked = {answer.strip() for _, answer in studies.translations("English", 300)}
-    phrases = {" ".join(text.split()[:3]) for text in shown}
-    assert not phrases & {" ".join(text.split()[:3]) for text in asked}
 
 
 def test_planted_probabilities_are_those_of_the_grammar():

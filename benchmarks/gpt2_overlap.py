@@ -1,0 +1,43 @@
+"""Is it memory? The book's GPT-2 on held-out documents by how much of them stands in the training text, five seeds.
+
+    python benchmarks/gpt2_overlap.py              all seeds (a minute, if the models are in the cache)
+    python benchmarks/gpt2_overlap.py 0 2          only these seeds: several can run side by side
+
+Writes data/measured/gpt2_overlap.csv, a row for each seed and group of documents (the least share of their 8-grams that
+was met in training): documents, tokens, the model's nats and the exact ones. Chapter 02 reads the file.
+"""
+
+import os
+import sys
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import numpy as np
+
+from minigpt import classroom, overlap, zeroshot
+
+SEEDS = [0, 1, 2, 3, 4]
+KEY = ("seed", "at_least")
+BOUNDS = (0.0, 0.5, 0.75)  # each group begins at one of these and ends at the next
+
+
+def main(seeds: list[int]) -> None:
+    """Measure one seed after another."""
+    library = classroom.storybook()
+    seen = overlap.known(library.documents)
+    shares = np.array([overlap.share(text, seen) for text in library.held_out])
+    group = np.searchsorted(BOUNDS, shares, side="right") - 1
+    for seed in seeds:
+        nats = classroom.held_out_nats(zeroshot.pretrain(library, seed=seed).model, library)
+        rows = []
+        for i, bound in enumerate(BOUNDS):
+            here = group == i
+            rows.append(dict(zip(KEY, (seed, f"{bound:g}")), documents=int(here.sum()),
+                             tokens=int(library.held_out_tokens[here].sum()), nats=f"{nats[here].sum():.3f}",
+                             exact=f"{library.held_out_nats[here].sum():.3f}"))  # fmt: skip
+        classroom.keep_measured("gpt2_overlap", rows, KEY, also=(overlap, zeroshot))
+        print(*rows, sep="\n", flush=True)
+
+
+if __name__ == "__main__":
+    main([int(seed) for seed in sys.argv[1:]] or SEEDS)
