@@ -473,6 +473,17 @@ def over_seeds(values: Iterable[float]) -> truth.Estimate:
     return truth.Estimate(float(values.mean()), float(T95[len(values)] * values.std(ddof=1) / np.sqrt(len(values))))
 
 
+def intervals(
+    quantities: Iterable[Iterable[float]], low: float = -np.inf, high: float = np.inf
+) -> tuple[list[float], list[float], list[float]]:
+    """(means, lower ends, upper ends) of several quantities, each measured with a few seeds: what a chart draws.
+
+    low, high: what the quantity cannot leave, such as 0 and 1 for a share; the ends are cut there. Errors: as over_seeds.
+    """
+    found = [over_seeds(values) for values in quantities]
+    return [e.mean for e in found], [max(low, e.low) for e in found], [min(high, e.high) for e in found]
+
+
 MEASURED = Path(__file__).parent.parent / "data" / "measured"
 
 

@@ -22,8 +22,8 @@ NEW = ANIMALS[::3]  # never in a sentence with its translation
 MET = tuple(animal for animal in ANIMALS if animal not in NEW)
 # Shares of the documents that are word lists, translated sentences, English alone and French alone
 BALANCES = {
-    "mostly English": (0.05, 0.02, 0.926, 0.004), "half and half": (0.05, 0.02, 0.465, 0.465),
-    "mostly French": (0.05, 0.02, 0.004, 0.926),
+    "mostly English": (0.05, 0.06, 0.889, 0.001), "half and half": (0.05, 0.06, 0.445, 0.445),
+    "mostly French": (0.05, 0.06, 0.001, 0.889),
 }  # fmt: skip
 TYPICAL = (0.0, 0.9)
 N_DOCUMENTS, N_QUESTIONS = 40_000, 150

@@ -497,6 +497,14 @@ def test_intervals_over_seeds_against_scipy(n):
             classroom.over_seeds([0.5] * wrong)
 
 
+def test_intervals_of_several_quantities_are_cut_where_shares_end():
+    means, lows, highs = classroom.intervals([[0.9, 1.0], [0.2, 0.4, 0.6]], 0, 1)
+    assert means == pytest.approx([0.95, 0.4])
+    assert highs[0] == 1 and lows[0] == classroom.over_seeds([0.9, 1.0]).low
+    assert (lows[1], highs[1]) == (0, classroom.over_seeds([0.2, 0.4, 0.6]).high)
+    assert classroom.intervals([[5.0, 7.0]])[2][0] > 7
+
+
 HEAD = "task,n_labels,start,aux_weight,n_layers,lr,seed,accuracy,code\n"
 
 
