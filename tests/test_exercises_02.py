@@ -4,8 +4,8 @@ import math
 import re
 
 import numpy as np
-import pytest
 
+from exercising import good_checks
 from minigpt.exercises import ch02
 
 
@@ -122,32 +122,4 @@ WRONG = {
 }
 
 
-def said(name, answer, capsys):
-    getattr(ch02, name)(answer)
-    lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 1
-    return lines[0]
-
-
-@pytest.mark.parametrize(("name", "answer"), [(name, answer) for name, each in RIGHT.items() for answer in each])
-def test_right_answers_are_correct(name, answer, capsys):
-    assert "correct." in said(name, answer, capsys)
-
-
-@pytest.mark.parametrize(("name", "answer", "hint"), [(n, a, h) for n, each in WRONG.items() for a, h in each])
-def test_wrong_answers_are_told_what_is_wrong(name, answer, hint, capsys):
-    line = said(name, answer, capsys)
-    assert "not yet." in line
-    assert hint.lower() in line.lower()
-
-
-@pytest.mark.parametrize("name", RIGHT)
-def test_an_empty_answer_is_not_a_mistake(name, capsys):
-    assert said(name, lambda *arguments: ..., capsys).endswith("not attempted yet")
-    assert said(name, ..., capsys).endswith("not attempted yet")
-
-
-@pytest.mark.parametrize("name", RIGHT)
-@pytest.mark.parametrize("answer", [lambda *a: None, lambda *a: 1 / 0, lambda *a: "x", lambda *a: {}, 3])
-def test_no_answer_however_strange_stops_a_check(name, answer, capsys):
-    assert "not yet." in said(name, answer, capsys)
+globals().update(good_checks(ch02, RIGHT, WRONG))
