@@ -484,6 +484,24 @@ def intervals(
     return [e.mean for e in found], [max(low, e.low) for e in found], [min(high, e.high) for e in found]
 
 
+def claim(says: str, source: str, effect: Iterable[float], unit: str, held: Iterable[bool], how: str = "") -> tuple:
+    """A row of `show.claims_table`: an effect with its interval over the seeds, and in how many cases the claim holds.
+
+    effect: one number a seed, in `unit`. held: whether the claim holds, for each case; `how` says what a case is. The
+    verdict is True if it holds in all, False if in none, else in words. Errors: as over_seeds; no cases are a ValueError.
+
+    >>> claim("it helps", "Table 1", [0.25, 0.75], "points", [True, False], "seeds")
+    ('it helps', 'Table 1', '0.50 ± 3.18 points; 1 of 2 seeds', 'partly: 1 of 2')
+    """
+    mean, held = over_seeds(effect), list(held)
+    n, of = int(np.sum(held)), len(held)
+    if not of:
+        raise ValueError(f"expected at least one case of {says!r}; got none")
+    centre = round(mean.mean, 2) + 0.0  # never "-0.00"
+    found = f"{centre:.2f} ± {mean.half_width:.2f} {unit}; {n} of {of} {how}".rstrip()
+    return says, source, found, n == of if n in (0, of) else f"partly: {n} of {of}"
+
+
 MEASURED = Path(__file__).parent.parent / "data" / "measured"
 
 

@@ -497,6 +497,15 @@ def test_intervals_over_seeds_against_scipy(n):
             classroom.over_seeds([0.5] * wrong)
 
 
+def test_claims_are_judged_by_their_cases():
+    row = classroom.claim("it helps", "Table 1", [0.25, 0.75], "points", [True, False], "seeds")
+    assert row == ("it helps", "Table 1", "0.50 ± 3.18 points; 1 of 2 seeds", "partly: 1 of 2")
+    assert classroom.claim("a", "b", [1.0, 2.0, 3.0], "nats", [True] * 3)[2:] == ("2.00 ± 2.48 nats; 3 of 3", True)
+    assert classroom.claim("a", "b", [-1.0, -1.0], "nats", np.array([False, False]))[3] is False
+    with pytest.raises(ValueError, match="at least one case"):
+        classroom.claim("a", "b", [1.0, 2.0], "nats", [])
+
+
 def test_intervals_of_several_quantities_are_cut_where_shares_end():
     means, lows, highs = classroom.intervals([[0.9, 1.0], [0.2, 0.4, 0.6]], 0, 1)
     assert means == pytest.approx([0.95, 0.4])
