@@ -7,8 +7,10 @@ WEST WING: strings and exact probabilities, in float64. It never imports torch.
     papers      floor 0   the numbers that the papers print, with their sources
     scaling     floor 0   parameters and compute counted; frontiers and power laws
     prompts     floor 0   examples as text before a question; free answers scored as text
+    optimum     floor 0   answers that can all be listed, and the best policy among them
     overlap     floor 0   n-grams of a test text that stand in the training text, a Bloom filter
     world       floor 1   the story world: stories, facts, translations, labelled examples; their exact grammar
+    assistant   floor 1   chapter 04: tales, requests for tales, what an answer is worth, labelers
     corpus      floor 1   any text as token ids, and in batches
     gpt2_tokens floor 1   the published GPT-2 vocabulary, from its two files
     truth       floor 2   what no model can beat: the entropy floor, counting models, the best classifier
@@ -21,8 +23,10 @@ EAST WING: ids and tensors, in float32. It never sees a string or the grammar.
     model       floor 1   GPT, after GPT-1 (post-LN) and GPT-2 (pre-LN); the heads for tasks
     sample      floor 1   greedy, temperature, top-k, top-p; the probability of a response
     train       floor 2   AdamW, warm-up and decay, one plain loop, evaluation
+    reward      floor 2   the reward model, the ranking loss over all pairs of a prompt
     checkpoint  floor 2   safetensors and JSON, a cache by content
     published   floor 2   GPT-2 checkpoints under their published names: load, save, find, fetch
+    ppo         floor 3   rewards with KL, advantages, clipped losses, PPO-ptx; one function an equation
 
 ROOF: pixels. It is handed its data and imports no room.
     show        figures with captions; a function's source
@@ -40,6 +44,8 @@ CLASSROOM: where both wings and the roof meet. It may import every room; no room
     incontext   chapter 03: models that read lists of examples, the head that copies, two limits
     studies     chapter 03: compute, bands, mixtures, a planted association
     directions  chapter 03: two languages in any balance, translated both ways
+    smallworld  chapter 04: PPO where every answer can be listed
+    alignment   chapter 04: demonstrations, rankings, a reward model, PPO on tales
     exercises   a folder, one module a chapter: tries the reader's answers; it alone prints
 
 Imports run strictly downward inside a wing, and the wings never meet: the machine and the truth it is measured

@@ -1,0 +1,168 @@
+"""Chapter 04: a world of so few answers that they can all be listed, and a GPT to write in it.
+
+Classroom. `optimum` knows what the best policy is; `ppo` moves a network; here the network is asked for the probability
+of every answer there is, so that the two can be laid side by side.
+"""
+
+import copy
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from minigpt import optimum
+from minigpt.loss import IGNORED, token_logps
+from minigpt.model import GPT, GPTConfig
+from minigpt.optimum import Answers
+from minigpt.ppo import ActorCritic, PPOConfig
+from minigpt.reward import RewardModel
+
+TREE = Answers(n_words=4, longest=4)  # 341 answers
+NETWORK = GPTConfig(n_vocab=5, n_ctx=6, n_layers=2, n_heads=4, d_model=32, norm="pre", init_std=0.1, init="width")
+# One pass of eight minibatches over 512 answers, as InstructGPT; the decay to 0 is what takes PPO all the way.
+PPO = PPOConfig(
+    n_iterations=150, end_id=4, longest=4, batch_size=512, n_minibatches=8, lr=1e-3, value_lr=1e-3, decay=True,
+    kl_coef=0.3, betas=(0.9, 0.999),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class SmallWorld:
+    """Prompts, and what each of the listed answers to each of them is worth."""
+
+    tree: Answers
+    rewards: np.ndarray  # (prompts, N)
+
+    @property
+    def prompts(self) -> Tensor:
+        """Each prompt is two tokens: the end token, then one word. Shapes: (prompts, 2)."""
+        return torch.tensor([[self.tree.end, word] for word in range(len(self.rewards))])
+
+    @cached_property
+    def listed(self) -> Tensor:
+        """All answers in the order of the tree. Shapes: (N, longest), -100 on the right."""
+        rows = [[*row, *[IGNORED] * (self.tree.longest - len(row))] for row in self.tree.rows]
+        return torch.tensor(rows)
+
+    @cached_property
+    def _number_of(self) -> dict[tuple[int, ...], int]:
+        return {row: i for i, row in enumerate(self.tree.rows)}
+
+    def which(self, answers: Tensor) -> np.ndarray:
+        """The number of each answer in the list. Shapes: (B, N) -> (B,)."""
+        return np.array([self._number_of[tuple(t for t in row if t != IGNORED)] for row in answers.tolist()])
+
+    def reward_fn(self, prompts: Tensor, answers: Tensor) -> Tensor:
+        """The reward of each answer, for `ppo.ppo`. Shapes: (B, 2), (B, N) -> (B,)."""
+        return torch.tensor(self.rewards[prompts[:, 1].numpy(), self.which(answers)], dtype=torch.float32)
+
+    @torch.no_grad()
+    def token_logps(self, policy: GPT, prompt: int) -> np.ndarray:
+        """log P(token | prompt, prefix) for every prefix of the tree. Shapes: result (prefixes, n_words + 1), float64."""
+        policy.eval()
+        parts = []
+        for length in range(self.tree.longest):
+            prefixes = torch.tensor([p for p in self.tree.prefixes if len(p) == length], dtype=torch.int64)
+            asked = torch.tensor([self.tree.end, prompt]).expand(len(prefixes), -1)
+            logits = policy(torch.cat([asked, prefixes.view(len(prefixes), length)], dim=1))[:, -1]
+            parts.append(logits.double().log_softmax(dim=-1))
+        return torch.cat(parts).numpy()
+
+    def logps(self, policy: GPT) -> np.ndarray:
+        """log P(answer | prompt) of every answer. Shapes: result (prompts, N)."""
+        return np.array([self.tree.logps(self.token_logps(policy, k)) for k in range(len(self.rewards))])
+
+
+@dataclass(frozen=True)
+class Distance:
+    """How far a policy is from the best one, as means over the prompts."""
+
+    gap: float  # J(pi*) - J(pi)
+    kl_to_best: float  # KL(pi || pi*), nats; the gap is beta times this
+    reward: float  # E[r] of the policy
+    kl: float  # KL(pi || pi_SFT), nats
+    best_reward: float  # E[r] of pi*
+    best_kl: float  # KL(pi* || pi_SFT), nats
+
+
+def distance(world: SmallWorld, policy: GPT, reference: GPT, beta: float) -> Distance:
+    """Lay a policy beside the best one: all sums over all answers, nothing sampled."""
+    rows = []
+    for logp, sft, reward in zip(world.logps(policy), world.logps(reference), world.rewards):
+        star, value = optimum.tilt(sft, reward, beta)
+        rows.append((
+            value - optimum.objective(logp, sft, reward, beta), optimum.kl(logp, star), np.exp(logp) @ reward,
+            optimum.kl(logp, sft), np.exp(star) @ reward, optimum.kl(star, sft),
+        ))  # fmt: skip
+    return Distance(*(float(mean) for mean in np.mean(rows, axis=0)))
+
+
+def small_world(seed: int, n_prompts: int = 3) -> tuple[SmallWorld, GPT]:
+    """A world where words are worth something, and a random network that stands for the SFT model.
+
+    The reward of an answer is the sum of what its words are worth, drawn anew for each prompt (the end token too), and a
+    little of its own for each answer.
+    """
+    rng = np.random.default_rng(seed)
+    worth = rng.normal(size=(n_prompts, TREE.n_words + 1))
+    rewards = np.array([[worth[k, list(row)].sum() for row in TREE.rows] for k in range(n_prompts)])
+    rewards += 0.1 * rng.normal(size=rewards.shape)
+    return SmallWorld(TREE, rewards), GPT(NETWORK, torch.Generator().manual_seed(seed))
+
+
+def agent_of(reference: GPT) -> ActorCritic:
+    """A policy that starts as the reference, and a value function of the same form that starts at 0 everywhere."""
+    return ActorCritic(copy.deepcopy(reference), RewardModel(copy.deepcopy(reference)))
+
+
+# --- the alignment tax ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Documents:
+    """Pre-training text: rows of the same listed answers, with known probabilities, after a prompt of their own."""
+
+    world: SmallWorld
+    logp: np.ndarray  # (N,) log P of each document
+    prompt: int = 2  # documents begin with the end token and this word; no request does
+    batch_size: int = 256
+    seed: int = 0
+
+    def __getitem__(self, i: int) -> tuple[Tensor, Tensor]:
+        """Batch number i, for `ppo.ppo`. Shapes: inputs and targets (batch_size, longest + 1)."""
+        drawn = np.random.default_rng([self.seed, i]).choice(len(self.logp), self.batch_size, p=np.exp(self.logp))
+        return self.rows(torch.from_numpy(drawn))
+
+    def rows(self, chosen: Tensor) -> tuple[Tensor, Tensor]:
+        """Some documents as inputs and targets."""
+        words = self.world.listed[chosen]
+        begin = torch.tensor([[self.world.tree.end, self.prompt]]).expand(len(words), -1)
+        inputs = torch.cat([begin, words[:, :-1].clamp(min=0)], dim=1)
+        return inputs, torch.cat([torch.full((len(words), 1), IGNORED), words], dim=1)
+
+    def tax(self, policy: GPT) -> float:
+        """What the policy has forgotten: KL(documents || policy), nats per document. Exact."""
+        return optimum.kl(self.logp, self.world.tree.logps(self.world.token_logps(policy, self.prompt)))
+
+
+def document_world(seed: int) -> tuple[SmallWorld, Documents, GPT]:
+    """Two prompts with rewards, documents behind a third, and a network that was trained on the documents until it
+    knows their probabilities."""
+    world, network = small_world(seed, n_prompts=2)
+    rng = np.random.default_rng([seed, 1])
+    table = rng.normal(size=(len(TREE.prefixes), TREE.n_words + 1))
+    table -= np.log(np.exp(table).sum(axis=1, keepdims=True))
+    documents = Documents(world, TREE.logps(table), seed=seed)
+    inputs, targets = documents.rows(torch.arange(len(TREE.rows)))
+    weights = torch.tensor(np.exp(documents.logp), dtype=torch.float32)
+    optimizer = torch.optim.Adam(network.parameters(), lr=3e-3)
+    n_steps = 500
+    for step in range(n_steps):
+        optimizer.param_groups[0]["lr"] = 3e-3 * (1 - step / n_steps)
+        optimizer.zero_grad()
+        logps = token_logps(network(inputs), targets).sum(dim=1)
+        (-(weights * logps).sum()).backward()
+        optimizer.step()
+    return world, documents, network.eval()

@@ -1,0 +1,164 @@
+"""The optimum by two roads, identities that hold to the last digits, and brute force."""
+
+import doctest
+import math
+from itertools import product
+
+import numpy as np
+import pytest
+from scipy import special, stats
+
+from minigpt import optimum
+from minigpt.optimum import Answers
+
+TREE = Answers(4, 4)
+
+
+def world(seed, tree=TREE):
+    """(token log-probabilities of pi_SFT, log P of each answer, a reward for each)."""
+    rng = np.random.default_rng(seed)
+    token_logps = special.log_softmax(rng.normal(size=(len(tree.prefixes), tree.n_words + 1)), axis=1)
+    return token_logps, tree.logps(token_logps), rng.normal(size=len(tree.rows))
+
+
+def policy(seed, tree=TREE):
+    return world(seed + 1000, tree)[:2]
+
+
+def test_doctests():
+    assert doctest.testmod(optimum).failed == 0
+
+
+def test_the_answers_are_all_there():
+    assert len(TREE.prefixes) == 85 and len(TREE.rows) == len(set(TREE.rows)) == 341
+    for row in TREE.rows:
+        assert (row[-1] == TREE.end) != (len(row) == 4 and TREE.end not in row)
+        assert TREE.end not in row[:-1]
+    _, logp, _ = world(0)
+    assert np.exp(logp).sum() == pytest.approx(1, abs=1e-12)
+    by_hand = {row: 0.0 for row in TREE.rows}
+    token_logps = world(0)[0]
+    for row in TREE.rows:
+        for t, token in enumerate(row):
+            by_hand[row] += token_logps[TREE.prefixes.index(row[:t]), token]
+    assert logp == pytest.approx(list(by_hand.values()), abs=1e-12)
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("beta", [0.1, 0.3, 1.0, 5.0])
+def test_two_roads_to_the_optimum(seed, beta):
+    token_logps, logp_sft, reward = world(seed)
+    logp_star, value = optimum.tilt(logp_sft, reward, beta)
+    token_star, root = optimum.soft_backup(TREE, token_logps, reward, beta)
+    assert TREE.logps(token_star) == pytest.approx(logp_star, abs=1e-12)
+    assert root == pytest.approx(value, abs=1e-12)
+    assert np.exp(token_star).sum(axis=1) == pytest.approx(np.ones(85), abs=1e-12)
+    assert optimum.objective(logp_star, logp_sft, reward, beta) == pytest.approx(value, abs=1e-12)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_what_any_policy_lacks_is_beta_times_its_distance_from_the_optimum(seed):
+    _, logp_sft, reward = world(seed)
+    _, logp = policy(seed)
+    for beta in (0.2, 1.0):
+        logp_star, value = optimum.tilt(logp_sft, reward, beta)
+        found = optimum.objective(logp, logp_sft, reward, beta)
+        assert found == pytest.approx(value - beta * optimum.kl(logp, logp_star), abs=1e-12)
+        assert found < value
+    assert optimum.kl(logp, logp_sft) == pytest.approx(stats.entropy(np.exp(logp), np.exp(logp_sft)), abs=1e-12)
+
+
+def test_the_gradient_is_that_of_the_objective():
+    _, logp_sft, reward = world(0)
+    token_logps, _ = policy(0)
+    gradient = optimum.policy_gradient(TREE, token_logps, logp_sft, reward, 0.3)
+    rng = np.random.default_rng(1)
+    for _ in range(5):
+        way = rng.normal(size=token_logps.shape)
+        ends = []
+        for step in (1e-5, -1e-5):
+            logp = TREE.logps(special.log_softmax(token_logps + step * way, axis=1))
+            ends.append(optimum.objective(logp, logp_sft, reward, 0.3))
+        assert (gradient * way).sum() == pytest.approx((ends[0] - ends[1]) / 2e-5, abs=1e-8)
+    star, _ = optimum.soft_backup(TREE, world(0)[0], reward, 0.3)
+    assert np.abs(optimum.policy_gradient(TREE, star, logp_sft, reward, 0.3)).max() < 1e-12
+
+
+def test_nobody_is_above_the_frontier():
+    _, logp_sft, reward = world(2)
+    distances, rewards = optimum.frontier(logp_sft, reward, np.geomspace(0.05, 20, 200)[::-1])
+    assert np.all(np.diff(distances) > 0) and np.all(np.diff(rewards) > 0)
+    for seed in range(20):
+        for share in (0.1, 0.5):
+            q = (1 - share) * np.exp(logp_sft) + share * np.exp(policy(seed)[1])
+            at = optimum.kl(np.log(q), logp_sft)
+            assert q @ reward < np.interp(at, distances, rewards) + 1e-6
+
+
+@pytest.mark.parametrize("ties", [False, True])
+def test_best_of_n_by_listing_all_draws(ties):
+    rng = np.random.default_rng(0)
+    p = rng.dirichlet(np.ones(6))
+    reward = np.array([0.0, 1, 1, 2, 2, 2]) if ties else rng.normal(size=6)
+    for n in (1, 2, 3):
+        kept = np.zeros(6)
+        for draws in product(range(6), repeat=n):
+            best = [i for i in draws if reward[i] == max(reward[j] for j in draws)]
+            for i in best:  # one of the drawn ones, each draw equally often
+                kept[i] += np.prod(p[list(draws)]) / len(best)
+        assert np.exp(optimum.best_of_n(np.log(p), reward, n)) == pytest.approx(kept, abs=1e-12)
+    distance = optimum.kl(optimum.best_of_n(np.log(p), reward, 4), np.log(p))
+    assert 0 < distance <= math.log(4) - 3 / 4 + 1e-12
+
+
+def test_win_rates_by_hand_and_turned_round():
+    _, a, reward = world(0)
+    _, b = policy(0)
+    for judge in ("truth", "noisy"):
+        there, back = optimum.win_rate(a, b, reward, judge), optimum.win_rate(b, a, reward, judge)
+        assert there + back == pytest.approx(1, abs=1e-12)
+        assert optimum.win_rate(a, a, reward, judge) == pytest.approx(0.5, abs=1e-12)
+    p, r = np.log([0.5, 0.5]), np.array([0.0, 1.0])
+    assert optimum.win_rate(np.log([1e-300, 1.0]), p, r) == pytest.approx(0.75)
+    assert optimum.win_rate(np.log([1e-300, 1.0]), p, r, "noisy") == pytest.approx((0.5 + special.expit(1)) / 2)
+
+
+@pytest.mark.parametrize(("wins", "n"), [(0, 10), (7, 10), (253, 400), (400, 400)])
+def test_wilson_against_scipy(wins, n):
+    theirs = stats.binomtest(wins, n).proportion_ci(method="wilson")
+    assert optimum.wilson(wins, n) == pytest.approx((theirs.low, theirs.high), abs=1e-6)
+
+
+def test_means_under_the_optimum_from_samples_of_sft():
+    _, logp_sft, reward = world(3)
+    rng = np.random.default_rng(0)
+    drawn = rng.choice(len(logp_sft), size=20_000, p=np.exp(logp_sft))
+    logp_star, _ = optimum.tilt(logp_sft, reward, 0.5)
+    mean, effective = optimum.tilted_mean(reward[drawn], reward[drawn], 0.5)
+    assert mean == pytest.approx(np.exp(logp_star) @ reward, abs=4 * reward.std() / math.sqrt(effective))
+    assert 100 < effective < 20_000
+    assert optimum.tilted_mean(np.zeros(5), np.arange(5.0), 1.0) == pytest.approx((2.0, 5.0))
+
+
+def test_the_floor_of_a_reward_model():
+    assert optimum.bradley_terry_floor([0.0, 0.0, 0.0]) == pytest.approx(math.log(2))
+    assert optimum.bradley_terry_floor([0.0, 1000.0]) == pytest.approx(0.0, abs=1e-12)
+    u = np.array([0.0, 1.0, -0.5])
+    p = special.expit(u[[0, 0, 1]] - u[[1, 2, 2]])
+    assert optimum.bradley_terry_floor(u) == pytest.approx(np.mean([stats.entropy([x, 1 - x]) for x in p]))
+
+
+@pytest.mark.parametrize("call", [
+    lambda: optimum.tilt(np.zeros(3), np.zeros(3), 0.0),
+    lambda: optimum.tilt(np.zeros(3), np.zeros(2), 1.0),
+    lambda: optimum.tilt(np.zeros(2), np.array([0.0, np.nan]), 1.0),
+    lambda: optimum.best_of_n(np.zeros(2), np.zeros(2), 0),
+    lambda: optimum.win_rate(np.zeros(2), np.zeros(2), np.zeros(2), "my taste"),
+    lambda: optimum.wilson(11, 10),
+    lambda: optimum.bradley_terry_floor([1.0]),
+    lambda: Answers(0, 3),
+    lambda: TREE.logps(np.zeros((3, 3))),
+])  # fmt: skip
+def test_bad_input_is_named(call):
+    with pytest.raises(ValueError, match="expected"):
+        call()

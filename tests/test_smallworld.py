@@ -1,0 +1,65 @@
+"""The small world: its lists against brute force, and what PPO forgets where nobody looks."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from minigpt import optimum, ppo, smallworld
+from minigpt.ppo import PPOState
+from minigpt.smallworld import TREE
+
+
+def generator(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def test_answers_find_their_number_and_their_reward():
+    world, _ = smallworld.small_world(0)
+    assert world.which(world.listed).tolist() == list(range(341))
+    assert world.which(torch.tensor([[4, -100, -100, -100]]))[0] == TREE.rows.index((4,))
+    prompts = world.prompts[1:2].expand(341, -1)
+    assert world.reward_fn(prompts, world.listed).numpy() == pytest.approx(world.rewards[1], abs=1e-6)
+
+
+def test_the_distance_is_zero_at_the_optimum_only():
+    world, reference = smallworld.small_world(0)
+    start = smallworld.distance(world, reference, reference, 0.3)
+    assert start.kl == pytest.approx(0, abs=1e-9) and start.gap == pytest.approx(0.3 * start.kl_to_best, abs=1e-9)
+    assert start.gap > 0.5 and start.best_reward > start.reward
+    values = [optimum.tilt(sft, r, 0.3)[1] for sft, r in zip(world.logps(reference), world.rewards)]
+    assert np.mean(values) - start.reward == pytest.approx(start.gap, abs=1e-9)
+
+
+def test_documents_are_drawn_as_often_as_they_are_likely():
+    world, _ = smallworld.small_world(0, n_prompts=2)
+    logp = np.log(np.random.default_rng(0).dirichlet(np.ones(341)))
+    documents = smallworld.Documents(world, logp, batch_size=20_000)
+    inputs, targets = documents[3]
+    assert torch.equal(inputs[:, :2], torch.tensor([[4, 2]]).expand(20_000, -1)) and (targets[:, 0] == -100).all()
+    counts = np.bincount(world.which(targets[:, 1:]), minlength=341)
+    assert counts / 20_000 == pytest.approx(np.exp(logp), abs=0.01)
+    assert torch.equal(documents[3][0], inputs) and not torch.equal(documents[4][0], inputs)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(3))
+def test_the_tax_and_what_pre_training_text_does_against_it(seed):
+    """KL to the reference is small where the policy is asked; elsewhere it forgets, unless it goes on reading."""
+    world, documents, reference = smallworld.document_world(seed)
+    assert documents.tax(reference) < 0.002
+    tax, reward = {}, {}
+    for gamma in (0.0, 1.0):
+        agent = smallworld.agent_of(reference)
+        config = dataclasses.replace(smallworld.PPO, n_iterations=80, kl_coef=1.0, ptx_coef=gamma)
+        list(
+            ppo.ppo(
+                agent, reference, world.reward_fn, world.prompts, config, generator(seed), PPOState(),
+                ptx_batches=documents,
+            )
+        )  # fmt: skip
+        end = smallworld.distance(world, agent.policy, reference, 1.0)
+        tax[gamma], reward[gamma], best = documents.tax(agent.policy), end.reward, end.best_reward
+    assert tax[0.0] > 0.3 and tax[1.0] < 0.02
+    assert reward[1.0] > reward[0.0] - 0.03 * best
