@@ -46,6 +46,13 @@ ALL = [
     "gpt3_table_h1",
     "gpt3_training",
     "gpt3_translation",
+    "instructgpt_data",
+    "instructgpt_metadata_fig30",
+    "instructgpt_results",
+    "instructgpt_table14",
+    "instructgpt_training",
+    "instructgpt_usecases",
+    "instructgpt_winrate_fig1",
     "timeline",
     "webtext",
 ]
@@ -351,6 +358,7 @@ def test_errata_have_distinct_ids_and_something_to_say():
         "BERT",
         "GPT-2",
         "GPT-3",
+        "InstructGPT",
     }
     assert all(row["often_said"] and row["book_says"] and len(row["book_says"]) < 200 for row in rows)
 
@@ -506,3 +514,30 @@ def test_word_for_word_facts_that_the_chapters_lean_on():
     )
     detection = {row["model"]: row for row in papers.load("gpt3_detection")}
     assert detection["GPT-3 175B"]["ci_low"] < 50 < detection["GPT-3 175B"]["ci_high"]  # no better than guessing
+
+
+def test_instructgpt_counts_and_shares():
+    for row in papers.load("instructgpt_data"):
+        assert row["labeler"] + row["customer"] == row["total"]
+    assert sum(row["pct"] for row in papers.load("instructgpt_usecases")) == pytest.approx(99.9)
+    found = by("instructgpt_results", "fact")
+    small = found["compute, SFT 175B"]["value"] + found["compute, PPO-ptx 175B"]["value"]
+    assert round(100 * small / found["compute, pre-training of GPT-3"]["value"], 1) == 1.8
+    for row in papers.load("instructgpt_winrate_fig1"):
+        assert abs(row["approx_reading_a"] - row["approx_reading_b"]) <= 0.04 + 1e-9
+        if (row["model"], row["size"]) == ("SFT", "175B"):
+            assert row["approx_reading_a"] == 0.5  # the model that all are compared with
+
+
+def test_instructgpt_cautions_follow_from_table_14():
+    (row,) = [
+        row
+        for row in papers.load("instructgpt_table14")
+        if row["dataset"] == "RealToxicity" and row["prompt"] == "respectful"
+    ]
+    assert round(100 * (1 - row["PPO_6B"] / row["GPT_6B"])) == 24
+    (plain,) = [
+        row for row in papers.load("instructgpt_table14") if row["dataset"] == "RealToxicity" and row["prompt"] == "basic"
+    ]
+    assert plain["PTX_175B"] > plain["GPT_175B"]  # no gain without the instruction
+    assert len(papers.load("instructgpt_table14")) == 28
