@@ -45,6 +45,7 @@ CLASSROOM: where both wings and the roof meet. It may import every room; no room
     studies     chapter 03: compute, bands, mixtures, a planted association
     directions  chapter 03: two languages in any balance, translated both ways
     smallworld  chapter 04: PPO where every answer can be listed
+    museum      chapter 04: mistakes that people made in PPO, one at a time
     alignment   chapter 04: demonstrations, rankings, a reward model, PPO on tales
     exercises   a folder, one module a chapter: tries the reader's answers; it alone prints
 

@@ -35,7 +35,7 @@ LARGE = replace(
 PRETRAINING = TrainConfig(n_steps=1, lr=4e-3, final_lr_fraction=0.03, betas=(0.9, 0.98))
 BATCH = 16  # demonstrations in a batch; InstructGPT: 32, and 8 for the largest model
 DROPOUT, N_DEMONSTRATIONS = 0.2, 600  # InstructGPT: 0.2 and about 13,000
-NOISE = 0.68  # of the labelers: two of them then agree on about 73 % of all pairs, as in the paper
+NOISE = 0.65  # of the labelers: two of them then agree on about 73 % of all pairs, as in the paper
 TIE = 0.15  # labelers give the same rank to answers that seem as close as this
 ANSWERS = (4, 5, 6, 7, 8, 9)  # K: how many answers to one prompt are ranked, drawn anew for each prompt
 AUX_WEIGHT = 0.3  # of the language-model loss while the reward model learns: GPT-1's auxiliary objective

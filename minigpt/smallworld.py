@@ -5,7 +5,7 @@ of every answer there is, so that the two can be laid side by side.
 """
 
 import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -99,7 +99,7 @@ def distance(world: SmallWorld, policy: GPT, reference: GPT, beta: float) -> Dis
     return Distance(*(float(mean) for mean in np.mean(rows, axis=0)))
 
 
-def small_world(seed: int, n_prompts: int = 3) -> tuple[SmallWorld, GPT]:
+def small_world(seed: int, n_prompts: int = 3, dropout: float = 0.0) -> tuple[SmallWorld, GPT]:
     """A world where words are worth something, and a random network that stands for the SFT model.
 
     The reward of an answer is the sum of what its words are worth, drawn anew for each prompt (the end token too), and a
@@ -109,12 +109,78 @@ def small_world(seed: int, n_prompts: int = 3) -> tuple[SmallWorld, GPT]:
     worth = rng.normal(size=(n_prompts, TREE.n_words + 1))
     rewards = np.array([[worth[k, list(row)].sum() for row in TREE.rows] for k in range(n_prompts)])
     rewards += 0.1 * rng.normal(size=rewards.shape)
-    return SmallWorld(TREE, rewards), GPT(NETWORK, torch.Generator().manual_seed(seed))
+    return SmallWorld(TREE, rewards), GPT(replace(NETWORK, dropout=dropout), torch.Generator().manual_seed(seed))
 
 
 def agent_of(reference: GPT) -> ActorCritic:
     """A policy that starts as the reference, and a value function of the same form that starts at 0 everywhere."""
     return ActorCritic(copy.deepcopy(reference), RewardModel(copy.deepcopy(reference)))
+
+
+# --- a reward model that is nearly right -----------------------------------------------------------------------------------
+
+
+def praise(tree: Answers = TREE) -> np.ndarray:
+    """A true utility with a trap: the first word pleases once, twice, and then no more. Shapes: result (N,).
+
+    0, 1, 1.4, 0.3, -2 for its number in the answer; the second word is worth 0.3 each time, the third -0.4.
+    """
+    words = counts(tree)
+    return np.array([0.0, 1.0, 1.4, 0.3, -2.0])[words[:, 0].astype(int)] + 0.3 * words[:, 1] - 0.4 * words[:, 2]
+
+
+def counts(tree: Answers = TREE) -> np.ndarray:
+    """How often each word, and the end, is in each answer. Shapes: (N, n_words + 1)."""
+    return np.array([[row.count(word) for word in range(tree.n_words + 1)] for row in tree.rows], dtype=np.float64)
+
+
+def pair_counts(tree: Answers = TREE) -> np.ndarray:
+    """The same, and how often each two words stand side by side. Shapes: (N, (n_words + 1) (n_words + 2))."""
+    tokens = range(tree.n_words + 1)
+    pairs = [[sum(two == (a, b) for two in zip(row, row[1:])) for a in tokens for b in tokens] for row in tree.rows]
+    return np.concatenate([counts(tree), np.array(pairs, dtype=np.float64)], axis=1)
+
+
+@dataclass(frozen=True)
+class Pursuit:
+    """What happens when a fitted reward model is followed further and further."""
+
+    agreement: float  # share of pairs of SFT answers that the reward model orders as the utility does
+    kl: np.ndarray  # KL(pi || pi_SFT) for each beta, nats
+    proxy: np.ndarray  # mean score of the reward model, above that of the SFT model
+    gold: np.ndarray  # mean true utility, above that of the SFT model
+    best: np.ndarray  # the same for whoever follows the utility itself, at its own kl
+    best_kl: np.ndarray
+
+
+def pursue(features: np.ndarray, n_rankings: int, betas, seed: int = 0, n_answers: int = 4) -> Pursuit:
+    """Fit a reward model to rankings of SFT answers, and take the best policy for it at each beta. Nothing is trained.
+
+    features: what the reward model can see of each answer, (N, D). Source: Gao et al. 2022, whose gold is a large
+    reward model; here it is known.
+    """
+    rng = np.random.default_rng(seed)
+    table = rng.normal(scale=0.15, size=(len(TREE.prefixes), TREE.n_words + 1))
+    sft = TREE.logps(table - np.log(np.exp(table).sum(axis=1, keepdims=True)))
+    rng = np.random.default_rng([seed, n_rankings])
+    gold, first, second = praise(), *np.triu_indices(n_answers, 1)
+    drawn = rng.choice(len(sft), size=(n_rankings, n_answers), p=np.exp(sft))
+    seems = gold[drawn] + rng.gumbel(size=drawn.shape)
+    ahead = seems[:, first] > seems[:, second]
+    winners = np.where(ahead, drawn[:, first], drawn[:, second]).ravel()
+    losers = np.where(ahead, drawn[:, second], drawn[:, first]).ravel()
+    proxy = features @ optimum.fit_bradley_terry(features, winners, losers)
+    a, b = rng.choice(len(sft), size=(2, 4000), p=np.exp(sft))
+    told = gold[a] != gold[b]
+    same = np.mean(((proxy[a] > proxy[b]) == (gold[a] > gold[b]))[told])
+    policies = [optimum.tilt(sft, proxy, beta)[0] for beta in betas]
+    best_kl, best = optimum.frontier(sft, gold, betas)
+    start = np.exp(sft)
+    return Pursuit(
+        float(same), np.array([optimum.kl(logp, sft) for logp in policies]),
+        np.array([np.exp(logp) @ proxy for logp in policies]) - start @ proxy,
+        np.array([np.exp(logp) @ gold for logp in policies]) - start @ gold, best - start @ gold, best_kl,
+    )  # fmt: skip
 
 
 # --- the alignment tax ---------------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ from itertools import product
 
 import numpy as np
 import pytest
+from scipy import optimize as scipy_optimize
 from scipy import special, stats
 
 from minigpt import optimum
@@ -148,7 +149,27 @@ def test_the_floor_of_a_reward_model():
     assert optimum.bradley_terry_floor(u) == pytest.approx(np.mean([stats.entropy([x, 1 - x]) for x in p]))
 
 
+def test_a_fitted_reward_model_is_where_scipy_puts_it():
+    rng = np.random.default_rng(0)
+    features, winners, losers = rng.normal(size=(40, 3)), rng.integers(0, 40, 200), rng.integers(0, 40, 200)
+    w = optimum.fit_bradley_terry(features, winners, losers, ridge=0.5)
+
+    def loss(v):
+        return np.logaddexp(0, -(features[winners] - features[losers]) @ v).sum() + 0.25 * v @ v
+
+    assert w == pytest.approx(scipy_optimize.minimize(loss, np.zeros(3), tol=1e-10).x, abs=1e-5)
+
+
+def test_one_pair_is_worth_one_and_many_pairs_of_one_ranking_less_than_they_are():
+    rng = np.random.default_rng(1)
+    assert optimum.worth_of_pairs(2, rng) == pytest.approx(1, abs=0.3)
+    four, nine = optimum.worth_of_pairs(4, rng), optimum.worth_of_pairs(9, rng)
+    assert 2 < four < 6 * 0.9 and four < nine < 36 * 0.6
+
+
 @pytest.mark.parametrize("call", [
+    lambda: optimum.fit_bradley_terry(np.zeros((2, 1)), [], []),
+    lambda: optimum.worth_of_pairs(1, np.random.default_rng(0)),
     lambda: optimum.tilt(np.zeros(3), np.zeros(3), 0.0),
     lambda: optimum.tilt(np.zeros(3), np.zeros(2), 1.0),
     lambda: optimum.tilt(np.zeros(2), np.array([0.0, np.nan]), 1.0),

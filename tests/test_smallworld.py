@@ -43,6 +43,25 @@ def test_documents_are_drawn_as_often_as_they_are_likely():
     assert torch.equal(documents[3][0], inputs) and not torch.equal(documents[4][0], inputs)
 
 
+def test_counts_and_praise_by_hand():
+    i = TREE.rows.index((0, 0, 1, 4))
+    assert smallworld.counts()[i].tolist() == [2, 1, 0, 0, 1] and smallworld.praise()[i] == pytest.approx(1.7)
+    pairs = smallworld.pair_counts()[i, 5:].reshape(5, 5)
+    assert pairs.sum() == 3 and pairs[0, 0] == pairs[0, 1] == pairs[1, 4] == 1
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_following_a_reward_model_that_cannot_see_the_trap(seed):
+    betas = np.geomspace(10, 0.05, 30)
+    blind = smallworld.pursue(smallworld.counts(), 3000, betas, seed)
+    assert blind.agreement > 0.8 and np.all(np.diff(blind.proxy) > 0)
+    peak = blind.gold.argmax()
+    assert 0 < peak < 29 and blind.gold[-1] < 0 < blind.gold[peak]
+    assert np.all(blind.gold <= np.interp(blind.kl, blind.best_kl, blind.best) + 0.02)
+    seeing = smallworld.pursue(smallworld.pair_counts(), 3000, betas, seed)
+    assert seeing.gold[-1] > blind.gold[peak] and seeing.gold[-1] > 1.5
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_the_tax_and_what_pre_training_text_does_against_it(seed):
