@@ -30,7 +30,7 @@ EAST WING: ids and tensors, in float32. It never sees a string or the grammar.
 
 ROOF: pixels. It is handed its data and imports no room.
     show        figures with captions; a function's source
-    charts      the figures of the chapters on GPT-2 and GPT-3
+    charts      the figures of the later chapters
     progress    the bar under a training run
     widgets     explorers
 
@@ -46,6 +46,7 @@ CLASSROOM: where both wings and the roof meet. It may import every room; no room
     directions  chapter 03: two languages in any balance, translated both ways
     smallworld  chapter 04: PPO where every answer can be listed
     museum      chapter 04: mistakes that people made in PPO, one at a time
+    labeling    chapter 04: the reader ranks answers, and a reward model learns from it
     alignment   chapter 04: demonstrations, rankings, a reward model, PPO on tales
     exercises   a folder, one module a chapter: tries the reader's answers; it alone prints
 

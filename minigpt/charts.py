@@ -1,4 +1,4 @@
-"""The figures of the chapters on GPT-2 and GPT-3: curves with intervals, panels, frontiers, shares, masks.
+"""The figures of the later chapters: curves with intervals, panels, frontiers, shares, masks, prompts, answers.
 
 The roof: as in show, numbers and strings come in, a matplotlib Figure goes out, and nothing depends on colour alone.
 """
@@ -497,6 +497,43 @@ def data_parallel(n_workers: int, n_micro: int, windows: int, n_ctx: int, *, tit
 
 def _many(word: str, n: int) -> str:
     return word if n == 1 else word + ("es" if word.endswith("h") else "s")
+
+
+@show._styled
+def answer_strip(tokens: list, logratios, rewards, *, width: float = 9.2, title: str = "") -> Figure:
+    """Draw an answer token by token: how much likelier each became since the reference, and what it earned.
+
+    logratios: log pi - log pi_SFT of each token, nats; the box is orange and has a plus if the token became likelier,
+    blue and a minus if less likely, white if it is as before. rewards: R_t of each token, written beneath.
+
+    Errors: ValueError if there are not as many numbers as tokens.
+    """
+    logratios, rewards = np.asarray(logratios, float), np.asarray(rewards, float)
+    if logratios.shape != (len(tokens),) or rewards.shape != (len(tokens),) or not len(tokens):
+        raise ValueError(f"expected {len(tokens)} numbers each, but got {logratios.shape} and {rewards.shape}")
+    places = show._laid_out(tokens, width, 0.5)
+    n_lines = places[-1][0] + 1
+    head, tall = (0.4 if title else 0.1), 0.95
+    figure = Figure(figsize=(width + 0.3, head + n_lines * tall + 0.5))
+    axes = figure.add_axes((0, 0, 1, 1), frameon=False, xlim=(-0.15, width + 0.15), ylim=(-n_lines * tall - 0.5, head))
+    axes.set_axis_off()
+    axes.text(0, head - 0.05, title, weight="bold", size=13, va="top")
+    most = max(1.0, np.abs(logratios).max())
+    for token, ratio, reward, (line, left, wide) in zip(tokens, logratios, rewards, places):
+        top = -line * tall - 0.05
+        colour = to_rgba(PALETTE[1] if ratio > 0 else PALETTE[0], min(0.85, abs(ratio) / most))
+        axes.add_patch(Rectangle((left + 0.02, top - 0.3), wide - 0.04, 0.3, facecolor=colour, edgecolor="#999999"))
+        axes.text(left + wide / 2, top - 0.15, show._spoken(token), ha="center", va="center", size=11)
+        axes.text(left + wide / 2, top - 0.33, _signed(ratio), ha="center", va="top", size=9)
+        axes.text(left + wide / 2, top - 0.52, _signed(reward), ha="center", va="top", size=9, weight="bold")
+    key = "under each token: its log-ratio to the SFT model (nats), and in bold the reward it earned"
+    axes.text(0, -n_lines * tall - 0.2, key, size=10, va="top")
+    return figure
+
+
+def _signed(value: float) -> str:
+    """A number with its sign and one digit; 0 for almost nothing."""
+    return "0" if abs(value) < 0.05 else f"{value:+.1f}"
 
 
 @show._styled

@@ -380,3 +380,14 @@ def test_every_public_chart_says_its_errors():
         ours = getattr(thing, "__module__", "") == "minigpt.charts" and not name.startswith("_")
         if ours and name != "prompt_lines":
             assert re.search(r"Errors: ", thing.__doc__), name
+
+
+def test_an_answer_token_by_token():
+    figure = charts.answer_strip([" Once", " a", " fox", "."], [0.0, 1.5, -2.0, 0.01], [0.0, -0.1, 0.1, 2.0], title="t")
+    words = [text.get_text() for text in figure.axes[0].texts]
+    assert "+1.5" in words and "-2.0" in words and "+2.0" in words and words.count("0") >= 2
+    faces = [patch.get_facecolor() for patch in figure.axes[0].patches]
+    assert faces[0][3] == 0 and faces[1][:3] != faces[2][:3]
+    for wrong in ([0.0], [0.0] * 5):
+        with pytest.raises(ValueError, match="numbers each"):
+            charts.answer_strip(["a", "b"], wrong, [0.0, 0.0])

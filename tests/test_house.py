@@ -22,7 +22,7 @@ ROOF = {"show", "progress", "widgets", "charts"}
 # Chapters, tests and benchmarks start in the classroom; it may import every room, no room imports it.
 CLASSROOM = {
     "classroom", "examiner", "zeroshot", "changes", "decoding", "memory", "incontext", "studies", "directions",
-    "smallworld", "museum", "alignment",
+    "smallworld", "museum", "labeling", "alignment",
 }  # fmt: skip
 LATER = {"vision"}  # planned; each gets a floor when it is built
 

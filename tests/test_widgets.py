@@ -211,3 +211,56 @@ def test_every_public_explorer_names_its_twin():
         twins = re.findall(r"(show|charts)\.(\w+)", function.__doc__.split("\n")[0])
         assert twins and all(hasattr({"show": show, "charts": charts}[room], twin) for room, twin in twins)
     assert issubclass(widgets.Explorer, ipywidgets.VBox)
+
+
+# --- the labeler's desk ----------------------------------------------------------------------------------------------
+
+
+def desk(**changes):
+    seen = []
+
+    def learn(rankings):
+        seen.append(list(rankings))
+        return Figure(), f"learned from {len(rankings)}"
+
+    tasks = [("Write:", ["one", "two", "three"]), ("Tell:", ["four", "five"])]
+    built = widgets.RankingDesk(
+        **{"tasks": tasks, "learn": learn, "recorded": [(1, 2, 3)], "description": "rank answers, best first"} | changes
+    )
+    return built, seen
+
+
+def test_ranking_by_clicks_and_by_words():
+    built, seen = desk()
+    assert seen == [[(1, 2, 3)]] and built.alt == "learned from 1"  # the recorded one, while nobody clicked
+    for number in (2, 0, 0, 1):  # the second click on the same answer does nothing
+        built.buttons[number].click()
+    assert built.made == [(2, 3, 1)] and "Request 2 of 2" in built.request.value
+    assert built.buttons[2].layout.display == "none"
+    built.typed.value = "2 = 1"
+    assert built.made[-1] == (1, 1) and "All requests" in built.request.value and built.buttons[0].disabled
+    built.teach.click()
+    assert seen[-1] == [(2, 3, 1), (1, 1)]
+
+
+def test_a_ranking_that_is_none_is_answered_in_words():
+    built, _ = desk()
+    for wrong in ("1 2", "1 2 2", "9 1 2", "best one"):
+        with pytest.raises(ValueError, match="each number"):
+            built.rank(wrong)
+        built.typed.value = wrong
+        assert built.made == [] and "alert" in built.status.value
+    assert built.rank("3 > 1 > 2") == (2, 3, 1)
+
+
+def test_starting_again_and_what_is_saved():
+    built, _ = desk()
+    built.buttons[1].click()
+    assert built.order == [1] and built.buttons[1].description.startswith("[1]")
+    built.again.click()
+    assert built.order == [] and built.buttons[1].description == "2. two"
+    bundle, metadata = built._repr_mimebundle_()
+    assert bundle["text/plain"] == "RankingDesk: rank answers, best first" and metadata["image/png"]["alt"]
+    for wrong in ({"tasks": []}, {"tasks": [("a", ["one"])]}, {"recorded": [(1, 2)]}):
+        with pytest.raises(ValueError, match="expected"):
+            desk(**wrong)
