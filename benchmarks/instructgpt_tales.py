@@ -14,7 +14,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 
-from minigpt import alignment, assistant, classroom, ppo, reward
+from minigpt import alignment, assistant, classroom, optimum, ppo, reward
 
 SEEDS = [0, 1, 2]
 KEY = ("seed", "thing", "quantity")
@@ -46,6 +46,28 @@ def epochs(trained: alignment.Trained) -> dict[str, float]:
     }
 
 
+def best_there_is(sft: alignment.Trained, judge: alignment.Trained, policy: alignment.Trained, beta: float) -> dict:
+    """The best policy's mean score, from answers of the SFT model weighted by e^(r / beta), beside what PPO reached.
+
+    64 requests, 128 answers to each; "effective" is how many of the 128 the weights are worth.
+    """
+    requests = assistant.requests("test")[:64]
+    found = {"best score": [], "effective": [], "sft score": [], "score": []}
+    for whose, model in (("sft", sft.model), ("ppo", policy.model.policy)):
+        asked = [request for request in requests for _ in range(128)]
+        answers = alignment.ask(model, asked, seed=99)
+        scores = judge.model.score(alignment.prompt_ids(asked), answers).double().numpy().reshape(64, 128)
+        if whose == "ppo":
+            found["score"] = [scores.mean()]
+            continue
+        found["sft score"] = [scores.mean()]
+        for row in scores:
+            mean, effective = optimum.tilted_mean(row, row, beta)
+            found["best score"].append(mean)
+            found["effective"].append(effective)
+    return {name: np.mean(values) for name, values in found.items()}
+
+
 def main(seeds: list[int]) -> None:
     """Measure one seed after another."""
     for seed in seeds:
@@ -71,6 +93,8 @@ def main(seeds: list[int]) -> None:
             policy = alignment.rlhf(sft, judges[3200], seed, kl_coef=beta)
             report = alignment.report(policy.model.policy, judges[3200].model, sft.model)
             keep(seed, f"ppo, beta {beta}", numbers(report, beside))
+            if beta >= 0.4:
+                keep(seed, f"best, beta {beta}", best_there_is(sft, judges[3200], policy, beta))
             if beta == 0.05:
                 keep(seed, "curves, beta 0.05", curves(policy))
         for ptx in PTX:

@@ -189,8 +189,8 @@ KINDS = {_plain: 0.35, _titled: 0.35, _requests: 0.15, _facts: 0.1, _sums: 0.05}
 def text(d):
     """A document of the kind of text that the base model learns from: tales, titled tales, requests, facts, sums.
 
-    Titled tales are essential: whoever has never seen "The fox and the bell: sad." before a tale does not learn from a
-    few hundred demonstrations that a tale can be about what stood before it.
+    Titled tales show the base model that a tale can be about what stood before it: demonstrations then need not teach
+    that.
     """
     d.hidden(tuple(KINDS), tuple(KINDS.values()))(d)
 

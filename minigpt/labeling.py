@@ -32,10 +32,10 @@ def tasks(n: int = N_TASKS, seed: int = 0) -> list[Task]:
     """Requests with four different answers each: some obey, some do not."""
     rng, found = random.Random(f"labeling {seed}"), []
     for _ in range(n):
-        request, answers = rng.choice(assistant.requests("training")), set()
+        request, answers = rng.choice(assistant.requests("training")), {}
         while len(answers) < N_ANSWERS:
-            answers.add(grammar.sample(assistant.demonstration(request), rng)[0])
-        found.append(Task(request, tuple(sorted(answers, key=lambda a: rng.random()))))
+            answers[grammar.sample(assistant.demonstration(request), rng)[0]] = None  # each once, in this order
+        found.append(Task(request, tuple(answers)))
     return found
 
 
@@ -85,12 +85,12 @@ def learn(gpt: GPT, todo: list[Task], rankings: list[tuple[int, ...]]) -> np.nda
 
 
 CHANGES = {  # what is asked about: a tale, and the same tale with one thing changed
-    "another visitor": lambda r, a: a.replace(" At last", " Then a cow came by. At last"),
-    "a word on the weather": lambda r, a: a.replace(" At last", " It was a sunny day. At last"),
+    "a visitor": lambda r, a: a.replace(" At last", " Then a cow came by. At last"),
+    "the weather": lambda r, a: a.replace(" At last", " It was a sunny day. At last"),
     "a feeling": lambda r, a: a.replace(" At last", " It felt proud. At last"),
-    "the right animal": lambda r, a: a.replace(" pig ", f" {r.animal} "),
-    "the right thing": lambda r, a: a.replace(" drum.", f" {r.thing}."),
-    "the right mood": lambda r, a: a.replace("smiled", assistant.REACTIONS[r.mood][0]).replace(
+    "animal as asked": lambda r, a: a.replace(" pig ", f" {r.animal} "),
+    "thing as asked": lambda r, a: a.replace(" drum.", f" {r.thing}."),
+    "mood as asked": lambda r, a: a.replace("smiled", assistant.REACTIONS[r.mood][0]).replace(
         "cheerful", assistant.TRAITS[r.mood][0]
     ),
 }

@@ -93,7 +93,7 @@ WRONG = {
         (lambda probs, p: nucleus(probs, p, scale=False), "adds to 1"),
         (lambda probs, p: sorted(nucleus(probs, p), reverse=True), "stay at their places"),
         (ch02._in_order, "begin with the most probable"),
-        (lambda probs, p: [1.0], "expected 4 probabilities"),
+        (lambda probs, p: [1.0], "expected 4 numbers"),
         (lambda probs, p: probs, "it should be"),
         (lambda probs, p: 0.3, "expected a list"),
     ],

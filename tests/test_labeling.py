@@ -16,6 +16,8 @@ def gpt():
 def test_the_tasks_are_the_same_everywhere():
     todo = labeling.tasks()
     assert len(todo) == labeling.N_TASKS and todo == labeling.tasks() and todo != labeling.tasks(seed=1)
+    first = " Once a joyful frog went to the forest."
+    assert todo[0].answers[0].startswith(first), todo[0].answers[0]  # whatever the order of sets
     for task in todo:
         assert len(set(task.answers)) == labeling.N_ANSWERS and all(a.startswith(" Once a") for a in task.answers)
 
@@ -36,7 +38,7 @@ def test_recorded_rankings_follow_their_taste():
 def test_changes_change_one_thing_and_plain_is_a_tale():
     request = alignment.assistant.requests("test")[0]
     for name, change in labeling.CHANGES.items():
-        assert change(request, labeling.PLAIN) != labeling.PLAIN or name == "the right mood"
+        assert change(request, labeling.PLAIN) != labeling.PLAIN or name == "mood as asked"
     assert labeling.utility(request, labeling.PLAIN).well_formed
 
 
@@ -46,7 +48,7 @@ def test_the_last_layer_learns_what_a_network_can_see(gpt):
     w = labeling.learn(gpt, todo, labeling.recorded(todo, "short tales", noise=0.1))
     assert w.shape == (64,)
     found = labeling.beliefs(gpt, w, n=6)
-    assert set(found) == set(labeling.CHANGES) and found["another visitor"] < 0 and found["a feeling"] < 0
+    assert set(found) == set(labeling.CHANGES) and found["a visitor"] < 0 and found["a feeling"] < 0
     row = labeling.features(gpt, todo[0].request, todo[0].answers)
     assert row.shape == (4, 64) and row.dtype == np.float64
 

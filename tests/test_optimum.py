@@ -167,6 +167,26 @@ def test_one_pair_is_worth_one_and_many_pairs_of_one_ranking_less_than_they_are(
     assert 2 < four < 6 * 0.9 and four < nine < 36 * 0.6
 
 
+@pytest.mark.parametrize("n_answers", [4, 9])
+def test_r3_the_errors_are_right_when_the_pairs_of_a_prompt_are_taken_together(n_answers):
+    """Fitted to rankings again and again: errors that treat pairs as independent are too small, those of prompts are not."""
+    rng, (first, second) = np.random.default_rng(n_answers), np.triu_indices(n_answers, 1)
+    naive, together = [], []
+    for _ in range(200):
+        x = rng.normal(size=(150, n_answers))
+        seems = x + rng.gumbel(size=x.shape)
+        ahead = np.where(seems[:, first] > seems[:, second], 1, -1) * (x[:, first] - x[:, second])
+        features = np.append(ahead.ravel(), 0.0)[:, None]
+        (w,) = optimum.fit_bradley_terry(features, np.arange(ahead.size), np.full(ahead.size, ahead.size), 0.0)
+        p = special.expit(ahead * w)
+        curvature = (p * (1 - p) * ahead**2).sum()
+        slopes = ((1 - p) * ahead).sum(axis=1)  # of each prompt
+        naive.append((w - 1) * math.sqrt(curvature))
+        together.append((w - 1) * curvature / math.sqrt((slopes**2).sum()))
+    assert np.std(naive) > {4: 1.1, 9: 1.4}[n_answers]  # measured: 1.2 and 1.7
+    assert abs(np.mean(together)) < 0.5 and 0.8 < np.std(together) < 1.3
+
+
 @pytest.mark.parametrize("call", [
     lambda: optimum.fit_bradley_terry(np.zeros((2, 1)), [], []),
     lambda: optimum.worth_of_pairs(1, np.random.default_rng(0)),

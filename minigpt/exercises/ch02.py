@@ -9,7 +9,7 @@ import random
 import re
 from collections.abc import Callable
 
-from minigpt.exercises.judging import Problem, called, compare, judge, scalar, short
+from minigpt.exercises.judging import Problem, called, compare, compare_lists, judge, scalar, short
 
 WORDS = "The the fox Fox saw a red hat and then an old owl sang to her, in 1999!".split()
 
@@ -120,7 +120,7 @@ def top_p(answer: Callable[[list, float], list]) -> None:
                 (under, "p is not a threshold for one token, but for the sum over the most probable ones"),
                 (_in_order(probs, p), "begin with the most probable token, not with the first one"),
             )  # fmt: skip
-            _compare_lists(called(answer, list(probs), p), right, mistakes, f"for {short(probs)} and p = {p}")
+            compare_lists(called(answer, list(probs), p), right, mistakes, f"for {short(probs)} and p = {p}")
 
     judge(4, examine, "Few tokens where the model is sure, many where it is not.")
 
@@ -245,25 +245,3 @@ def cloze(answer: Callable[[Callable, str, list, str], str]) -> None:
             raise Problem(f"expected {right!r}, got {got!r}: compare log P(choice and rest | before)")
 
     judge(7, examine, "This is how the paper fills the blanks of the Children's Book Test.")
-
-
-def _compare_lists(got, right: list, mistakes: tuple, where: str) -> None:
-    """Pass if two lists of numbers agree; else name the mistake that would give exactly this one."""
-    got = got.tolist() if hasattr(got, "tolist") else got
-    if not isinstance(got, (list, tuple)):
-        raise Problem(f"expected a list, got {type(got).__name__} {where}")
-    got = [scalar(x) for x in got]
-    if any(isinstance(x, bool) or not isinstance(x, (int, float)) for x in got):
-        raise Problem(f"expected a list of numbers, got {short(got)} {where}")
-    if len(got) != len(right):
-        raise Problem(f"expected {len(right)} probabilities, one for each token, and got {len(got)} {where}")
-    if _near(got, right):
-        return
-    for wrong, sentence in mistakes:
-        if wrong is not None and _near(got, wrong):
-            raise Problem(f"{sentence} ({where})")
-    raise Problem(f"{where} it should be {short(right)}, and you have {short([float(x) for x in got])}")
-
-
-def _near(a, b) -> bool:
-    return len(a) == len(b) and all(abs(x - y) <= 1e-6 for x, y in zip(a, b))

@@ -62,6 +62,29 @@ def compare(got, right: float, mistakes: tuple, where: str, advice: str = "", to
     raise Problem(should + hint)
 
 
+def compare_lists(got, right: list, mistakes: tuple, where: str) -> None:
+    """Pass if two lists of numbers agree; else name the mistake that would give exactly this one."""
+    got = got.tolist() if hasattr(got, "tolist") else got
+    if not isinstance(got, (list, tuple)):
+        raise Problem(f"expected a list, got {type(got).__name__} {where}")
+    got = [scalar(x) for x in got]
+    if any(isinstance(x, bool) or not isinstance(x, (int, float)) for x in got):
+        raise Problem(f"expected a list of numbers, got {short(got)} {where}")
+    if len(got) != len(right):
+        raise Problem(f"expected {len(right)} numbers, and got {len(got)} {where}")
+    if near(got, right):
+        return
+    for wrong, sentence in mistakes:
+        if wrong is not None and near(got, wrong) and not near(wrong, right):
+            raise Problem(f"{sentence} ({where})")
+    raise Problem(f"{where} it should be {short(right)}, and you have {short([float(x) for x in got])}")
+
+
+def near(a, b) -> bool:
+    """Whether two lists hold the same numbers, to six decimals."""
+    return len(a) == len(b) and all(abs(x - y) <= 1e-6 for x, y in zip(a, b))
+
+
 def scalar(got):
     """The one number (or truth value) in an array or tensor of one; anything else as it is."""
     one = hasattr(got, "item") and all(n == 1 for n in getattr(got, "shape", ()))
