@@ -213,9 +213,10 @@ class RankingDesk(ipywidgets.VBox):
             placeholder="2 1=3 4", continuous_update=False, **_words("or type the order, best first, = for a tie")
         )
         self.typed.observe(lambda _: self._submitted(), names="value")
-        self.again = ipywidgets.Button(description="start this one again")
+        whole = ipywidgets.Layout(width="auto")  # the usual width cuts these labels short
+        self.again = ipywidgets.Button(description="start this one again", layout=whole)
         self.again.on_click(lambda _: self._clear())
-        self.teach = ipywidgets.Button(description="teach the reward model", button_style="primary")
+        self.teach = ipywidgets.Button(description="teach the reward model", button_style="primary", layout=whole)
         self.teach.on_click(lambda _: self._learned())
         row = ipywidgets.HBox([self.again, self.teach])
         super().__init__([self.request, *self.buttons, self.typed, self.status, row, self.view])
