@@ -8,7 +8,11 @@ WEST WING: strings and exact probabilities, in float64. It never imports torch.
     scaling     floor 0   parameters and compute counted; frontiers and power laws
     prompts     floor 0   examples as text before a question; free answers scored as text
     optimum     floor 0   answers that can all be listed, and the best policy among them
+    encyclopedia floor 0  chapter 05: very many facts, few of them famous; exact entropy
+    pictures    floor 0   chapter 05: coloured shapes as pixels, questions and answers about them
+    calibration floor 0   how sure against how often right, temperature, abstention, pass rates
     overlap     floor 0   n-grams of a test text that stand in the training text, a Bloom filter
+    laws        floor 1   fits of loss against compute, parameters and tokens; predictions with intervals
     world       floor 1   the story world: stories, facts, translations, labelled examples; their exact grammar
     assistant   floor 1   chapter 04: tales, requests for tales, what an answer is worth, labelers
     corpus      floor 1   any text as token ids, and in batches
@@ -24,6 +28,7 @@ EAST WING: ids and tensors, in float32. It never sees a string or the grammar.
     sample      floor 1   greedy, temperature, top-k, top-p; the probability of a response
     train       floor 2   AdamW, warm-up and decay, one plain loop, evaluation
     reward      floor 2   the reward model, the ranking loss over all pairs of a prompt
+    vision      floor 2   images as patches, patches as tokens, in the same blocks
     checkpoint  floor 2   safetensors and JSON, a cache by content
     published   floor 2   GPT-2 checkpoints under their published names: load, save, find, fetch
     ppo         floor 3   rewards with KL, advantages, clipped losses, PPO-ptx; one function an equation
@@ -48,6 +53,7 @@ CLASSROOM: where both wings and the roof meet. It may import every room; no room
     museum      chapter 04: mistakes that people made in PPO, one at a time
     labeling    chapter 04: the reader ranks answers, and a reward model learns from it
     alignment   chapter 04: demonstrations, rankings, a reward model, PPO on tales
+    ladder      chapter 05: models from very small to small, trained alike on one encyclopedia
     exercises   a folder, one module a chapter: tries the reader's answers; it alone prints
 
 Imports run strictly downward inside a wing, and the wings never meet: the machine and the truth it is measured

@@ -12,19 +12,19 @@ PACKAGE = Path(__file__).parent.parent / "minigpt"
 
 WEST = {
     "lexicon": 0, "grammar": 0, "tokens": 0, "papers": 0, "scaling": 0, "prompts": 0, "overlap": 0,
-    "optimum": 0, "world": 1, "corpus": 1, "assistant": 1, "gpt2_tokens": 1, "truth": 2, "tasks": 2, "families": 2,
+    "optimum": 0, "encyclopedia": 0, "pictures": 0, "calibration": 0, "laws": 1, "world": 1, "corpus": 1,
+    "assistant": 1, "gpt2_tokens": 1, "truth": 2, "tasks": 2, "families": 2,
 }  # fmt: skip
 EAST = {
     "attention": 0, "loss": 0, "model": 1, "sample": 1, "train": 2, "checkpoint": 2, "published": 2,
-    "reward": 2, "ppo": 3,
+    "vision": 2, "reward": 2, "ppo": 3,
 }  # fmt: skip
 ROOF = {"show", "progress", "widgets", "charts"}
 # Chapters, tests and benchmarks start in the classroom; it may import every room, no room imports it.
 CLASSROOM = {
     "classroom", "examiner", "zeroshot", "changes", "decoding", "memory", "incontext", "studies", "directions",
-    "smallworld", "museum", "labeling", "alignment",
+    "smallworld", "museum", "labeling", "alignment", "ladder",
 }  # fmt: skip
-LATER = {"vision"}  # planned; each gets a floor when it is built
 
 WEST_NEVER = {"torch", "transformers", "safetensors", "matplotlib", "ipywidgets", "IPython"}
 EAST_NEVER = {"tiktoken", "regex", "transformers", "matplotlib", "ipywidgets", "IPython"}
@@ -80,7 +80,7 @@ def breaches(room: str, tree: ast.AST) -> list[str]:
 def test_every_room_has_a_place():
     unplaced = sorted(set(ROOMS) - set(WEST) - set(EAST) - ROOF - CLASSROOM)
     assert not unplaced, f"give these a wing and a floor in test_house.py and in minigpt/__init__.py: {unplaced}"
-    missing = sorted((set(WEST) | set(EAST) | ROOF | CLASSROOM) - set(ROOMS) - LATER)
+    missing = sorted((set(WEST) | set(EAST) | ROOF | CLASSROOM) - set(ROOMS))
     assert not missing, f"these rooms are in the plan but not in minigpt/: {missing}"
 
 

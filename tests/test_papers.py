@@ -13,6 +13,9 @@ ALL = [
     "bert_contrast",
     "bert_sizes",
     "bookscorpus",
+    "chinchilla_approaches",
+    "chinchilla_budgets",
+    "chinchilla_constants",
     "compute_d1",
     "errata",
     "glue_bert_table1",
@@ -46,6 +49,17 @@ ALL = [
     "gpt3_table_h1",
     "gpt3_training",
     "gpt3_translation",
+    "gpt4_bar_exam",
+    "gpt4_benchmarks",
+    "gpt4_exams",
+    "gpt4_figures",
+    "gpt4_hindsight_neglect",
+    "gpt4_mmlu_languages",
+    "gpt4_product",
+    "gpt4_safety",
+    "gpt4_scaling",
+    "gpt4_vision",
+    "gpts_are_gpts",
     "instructgpt_data",
     "instructgpt_metadata_fig30",
     "instructgpt_results",
@@ -53,6 +67,7 @@ ALL = [
     "instructgpt_training",
     "instructgpt_usecases",
     "instructgpt_winrate_fig1",
+    "kaplan_constants",
     "timeline",
     "webtext",
 ]
@@ -162,7 +177,7 @@ def test_nothing_from_memory_leaks(name):
 
 def test_there_is_something_to_leave_out():
     hidden = {name for name in ALL if len(papers.load(name)) < len(papers.load(name, include_unverified=True))}
-    assert hidden == {"errata", "gpt1_transforms", "gpt2_changes", "gpt3_bias", "gpt3_limits"}
+    assert hidden == {"errata", "gpt1_transforms", "gpt2_changes", "gpt3_bias", "gpt3_limits", "kaplan_constants"}
 
 
 @pytest.mark.parametrize("name", ["gpt9_sizes", "", "../README", "gpt1_results.csv"])
@@ -359,6 +374,7 @@ def test_errata_have_distinct_ids_and_something_to_say():
         "GPT-2",
         "GPT-3",
         "InstructGPT",
+        "GPT-4",
     }
     assert all(row["often_said"] and row["book_says"] and len(row["book_says"]) < 200 for row in rows)
 
@@ -537,7 +553,78 @@ def test_instructgpt_cautions_follow_from_table_14():
     ]
     assert round(100 * (1 - row["PPO_6B"] / row["GPT_6B"])) == 24
     (plain,) = [
-        row for row in papers.load("instructgpt_table14") if row["dataset"] == "RealToxicity" and row["prompt"] == "basic"
+        row
+        for row in papers.load("instructgpt_table14")
+        if row["dataset"] == "RealToxicity" and row["prompt"] == "basic"
     ]
     assert plain["PTX_175B"] > plain["GPT_175B"]  # no gain without the instruction
     assert len(papers.load("instructgpt_table14")) == 28
+
+
+# --- scaling laws and GPT-4 --------------------------------------------------------------------------------------------
+
+
+def test_chinchilla_budgets_follow_from_the_constants():
+    """The closed form, written out here once more."""
+    constants = by("chinchilla_constants", "fit")
+    for row in papers.load("chinchilla_budgets"):
+        c = constants[row["fit"]]
+        G = (c["alpha"] * c["A"] / (c["beta"] * c["B"])) ** (1 / (c["alpha"] + c["beta"]))
+        n = G * (row["flops"] / 6) ** (c["beta"] / (c["alpha"] + c["beta"]))
+        d = row["flops"] / 6 / n
+        assert row["n_params"] == pytest.approx(n, rel=6e-3)
+        assert row["n_tokens"] == pytest.approx(d, rel=6e-3)
+        assert row["tokens_per_param"] == pytest.approx(d / n, abs=0.05)
+    asked = {row["fit"]: row["tokens_per_param"] for row in papers.load("chinchilla_budgets") if row["flops"] > 5e23}
+    assert asked == {"printed": 92.6, "unrounded": 59.1, "Besiroglu": 18.4}
+
+
+def test_approaches_share_out_all_the_compute():
+    assert all(row["a"] + row["b"] == pytest.approx(1) for row in papers.load("chinchilla_approaches"))
+
+
+def test_exams_are_all_there_and_percentiles_have_two_ends():
+    rows = papers.load("gpt4_exams")
+    assert len(rows) == 34
+    for row in rows:
+        for model in ("gpt4", "novision", "gpt35"):
+            printed, low, high = (row[f"{model}_{part}"] for part in ("percentile", "low", "high"))
+            assert (printed is None) == (low is None) == (high is None)
+            if printed is not None:
+                assert 0 <= low <= high <= 100
+                ends = [int(x) for x in re.findall(r"\d+", str(printed))]
+                assert ends == ([high] if str(printed).startswith("below") else sorted({low, high}))
+    exams = by("gpt4_exams", "exam")
+    assert exams["AMC 10"]["gpt4_low"] < exams["AMC 10"]["novision_low"]  # erratum E33
+    assert exams["LSAT"]["gpt4_score"] == 163
+
+
+def test_languages_against_the_english_of_gpt35():
+    rows = {row["row"]: row for row in papers.load("gpt4_mmlu_languages")}
+    others = {name: r["accuracy"] for name, r in rows.items() if r["kind"] == "gpt-4" and name != "English"}
+    assert len(others) == 26
+    below = {name for name, accuracy in others.items() if accuracy < rows["GPT-3.5 (English)"]["accuracy"]}
+    assert below == {"Marathi", "Telugu"}
+    assert others["Latvian"] > others["Mandarin"]  # erratum E30
+    assert rows["Random guessing"]["accuracy"] == 25
+
+
+def test_benchmarks_drop_is_the_only_one_that_another_system_leads():
+    rows = papers.load("gpt4_benchmarks")
+    assert len(rows) == 7
+    assert [row["benchmark"] for row in rows if row["best_any"] > row["gpt4"]] == ["DROP (F1)"]
+    assert all(row["gpt4"] > row["gpt35"] for row in rows)
+
+
+def test_relative_figures_agree_with_the_bars_they_come_from():
+    bars = {}
+    for row in papers.load("gpt4_figures"):
+        bars.setdefault(row["quantity"], []).append(row["approx_value"])
+    before, after = bars["bad behaviour, disallowed prompts"]
+    assert 100 * (1 - after / before) == pytest.approx(82, abs=2)
+    before, after = bars["bad behaviour, sensitive prompts"]
+    assert 100 * ((100 - after) / (100 - before) - 1) == pytest.approx(29, abs=2)
+
+
+def test_the_launch_page_is_never_called_the_report():
+    assert all("not the report" in row["source"] for row in papers.load("gpt4_vision"))
