@@ -54,6 +54,8 @@ CLASSROOM: where both wings and the roof meet. It may import every room; no room
     labeling    chapter 04: the reader ranks answers, and a reward model learns from it
     alignment   chapter 04: demonstrations, rankings, a reward model, PPO on tales
     ladder      chapter 05: models from very small to small, trained alike on one encyclopedia
+    seeing      chapter 05: a model that answers questions about pictures, and one that cannot look
+    certainty   chapter 05: four choices, and how sure chapter 04's models are of theirs
     exercises   a folder, one module a chapter: tries the reader's answers; it alone prints
 
 Imports run strictly downward inside a wing, and the wings never meet: the machine and the truth it is measured

@@ -1,0 +1,62 @@
+"""Does learning from preferences cost calibration? Chapter 04's models, three seeds, 1,500 questions of two forms.
+
+    python benchmarks/gpt4_calibration.py              all seeds (two minutes each once chapter 04's models are there)
+    python benchmarks/gpt4_calibration.py 0 2          only these seeds: several can run side by side
+
+Writes data/measured/gpt4_calibration.csv, a row for each seed, model, form and quantity: accuracy, mean confidence,
+expected calibration error and its bins. "truth" is the grammar itself, and its error what chance alone makes. For the
+first seed also data/measured/gpt4_choices.csv: what base model and PPO say to 400 questions. Chapter 05 reads both.
+"""
+
+import os
+import sys
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import numpy as np
+
+from minigpt import alignment, assistant, calibration, certainty, classroom, ppo, reward
+
+SEEDS = [0, 1, 2]
+KEY, CHOICES_KEY = ("seed", "model", "form", "quantity"), ("model", "form", "question")
+ALSO = (alignment, assistant, calibration, certainty, ppo, reward)
+N, N_KEPT = 1500, 400
+
+
+def main(seeds: list[int]) -> None:
+    """Measure one seed after another."""
+    tokenizer = alignment.library().tokenizer
+    for seed in seeds:
+        base = alignment.base(seed)
+        sft = alignment.sft(base, seed)
+        judge = alignment.reward_model(sft, alignment.rankings(sft, 3200, seed), seed)
+        models = {"base": base.model, "sft": sft.model}
+        for name, how in (("ppo", {"kl_coef": 0.05}), ("ppo, beta 0.4", {"kl_coef": 0.4}), ("ppo, beta 0", {"kl_coef": 0.0}),
+                          ("ppo-ptx", {"ptx_coef": 0.5})):  # fmt: skip
+            models[name] = alignment.rlhf(sft, judge, seed, **how).model.policy
+        for form in certainty.FORMS:
+            asked = certainty.questions(form, N)
+            keep(seed, "truth", form, np.array([question.truth for question in asked]), asked)
+            for name, model in models.items():
+                logps = certainty.choice_logps(model, tokenizer, asked)
+                keep(seed, name, form, calibration.choice_probabilities(logps), asked)
+                if seed == 0 and name in ("base", "ppo"):
+                    rows = [
+                        dict(zip(CHOICES_KEY, (name, form, f"{i:03d}")))
+                        | {f"logp {j}": f"{x:.3f}" for j, x in enumerate(logps[i])}
+                        | {"right": asked[i].right}
+                        for i in range(N_KEPT)
+                    ]
+                    classroom.keep_measured("gpt4_choices", rows, CHOICES_KEY, ALSO)
+
+
+def keep(seed: int, name: str, form: str, p: np.ndarray, asked: list) -> None:
+    """Put what was found into the table, and say so."""
+    found = certainty.report(p, asked)
+    rows = [dict(zip(KEY, (seed, name, form, each)), value=f"{value:.4f}") for each, value in found.items()]
+    classroom.keep_measured("gpt4_calibration", rows, KEY, ALSO)
+    print(seed, name, form, {each: round(value, 3) for each, value in list(found.items())[:4]}, flush=True)
+
+
+if __name__ == "__main__":
+    main([int(seed) for seed in sys.argv[1:]] or SEEDS)

@@ -1,0 +1,122 @@
+"""Chapter 05: a model that looks at little pictures and answers questions about them, and one that cannot look.
+
+Classroom: the pictures and questions of `pictures`, the network of `vision`, the loop of `train`.
+"""
+
+import dataclasses
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+from minigpt import pictures, train, vision
+from minigpt.checkpoint import cached, code_fingerprint
+from minigpt.model import GPT, GPTConfig
+from minigpt.pictures import Batch, Picture
+from minigpt.progress import progress
+from minigpt.train import TrainConfig
+from minigpt.vision import VisionGPT
+
+PATCH, BATCH, N_STEPS = 4, 64, 1500
+GPT_CONFIG = GPTConfig(
+    n_vocab=len(pictures.vocabulary()), n_ctx=pictures.LONGEST, n_layers=2, n_heads=4, d_model=64, norm="pre",
+    init="width", init_std=0.125, position_init="sinusoid",
+)  # fmt: skip
+TRAINING = TrainConfig(n_steps=N_STEPS, lr=2e-3, warmup_steps=75, final_lr_fraction=0.02, betas=(0.9, 0.98))
+
+
+@dataclass(frozen=True)
+class Seer:
+    """A trained model, and how it learned."""
+
+    model: VisionGPT
+    steps: np.ndarray  # (n,) where it was tried
+    accuracy: np.ndarray  # (n, kinds) share of right answers by kind of question, in the order of pictures.KINDS
+
+
+@dataclass(frozen=True)
+class FreshPictures:
+    """Batches that were never seen before: (images, ids, answers), without the images if `blind`."""
+
+    seed: int
+    blind: bool
+
+    def __len__(self) -> int:
+        return N_STEPS
+
+    def __getitem__(self, step: int) -> tuple:
+        drawn = pictures.batch(BATCH, np.random.default_rng([self.seed, step]))
+        return (drawn.ids, drawn.answers) if self.blind else (drawn.images, drawn.ids, drawn.answers)
+
+
+def answer_loss(model: VisionGPT, *batch: torch.Tensor) -> torch.Tensor:
+    """How surprising the right answers are: one word each, after the question. Unit: nats per answer."""
+    *images, ids, answers = batch
+    return F.cross_entropy(model(images[0] if images else None, ids)[:, -1], answers)
+
+
+def train_seer(seed: int = 0, blind: bool = False, n_steps: int = N_STEPS) -> Seer:
+    """Train a model on fresh pictures, or read it from the cache; `blind`: on the questions alone."""
+    training = dataclasses.replace(TRAINING, n_steps=n_steps, warmup_steps=n_steps // 20)
+    generator = torch.Generator().manual_seed(seed)
+    model, trained_now = VisionGPT(GPT(GPT_CONFIG, generator), PATCH, generator), []
+    label = "learning to answer blindly" if blind else "learning to see"
+
+    def build():
+        trained_now.append(True)
+        steps, found, tried = [], [], held_out_pictures()
+        records = train.train(model, FreshPictures(seed, blind), training, answer_loss)
+        for record in progress(records, n_steps, label=label):
+            if record.step % max(1, n_steps // 10) == 0:
+                steps.append(record.step)
+                found.append(list(accuracy(model.eval(), tried, blind).values()))
+        weights = {"weight/" + name: tensor for name, tensor in model.state_dict().items()}
+        return weights | {"steps": torch.tensor(steps), "accuracy": torch.tensor(found)}, {}
+
+    key = {
+        "seed": seed, "blind": blind, "model": dataclasses.asdict(GPT_CONFIG), "training": dataclasses.asdict(training),
+        "code": code_fingerprint(pictures, vision, train, answer_loss, FreshPictures),
+    }  # fmt: skip
+    stored = cached(label.replace(" ", "-"), key, build)
+    if not trained_now:  # an empty bar, so that a notebook looks the same whether the model was trained or loaded
+        list(progress((), 1, label=label))
+    model.load_state_dict({n.removeprefix("weight/"): t for n, t in stored.tensors.items() if n.startswith("weight/")})
+    return Seer(model.eval(), stored.tensors["steps"].numpy(), stored.tensors["accuracy"].numpy())
+
+
+def held_out_pictures(n: int = 1000) -> Batch:
+    """Pictures with questions that no model was trained on, always the same."""
+    return pictures.batch(n, np.random.default_rng(12345))
+
+
+@torch.no_grad()
+def says(model: VisionGPT, images: np.ndarray | None, ids) -> np.ndarray:
+    """The probability of every word as the answer. Shapes: images (B, H, W, 3) or None, ids (B, T); result (B, words)."""
+    looked = None if images is None else torch.as_tensor(images)
+    return model(looked, torch.as_tensor(ids))[:, -1].double().softmax(dim=-1).numpy()
+
+
+def accuracy(model: VisionGPT, batch: Batch, blind: bool = False) -> dict[str, float]:
+    """The share of right answers for each kind of question."""
+    said = says(model, None if blind else batch.images, batch.ids).argmax(axis=1)
+    kinds = np.array([question.kind for question in batch.questions])
+    return {kind: float((said == batch.answers)[kinds == kind].mean()) for kind in pictures.KINDS}
+
+
+def answer(model: VisionGPT, picture: Picture | None, question: str, n: int = 3) -> list[tuple[str, float]]:
+    """The likeliest answers to a question in words, with their probabilities; without a picture it has to guess."""
+    images = None if picture is None else picture.pixels()[None]
+    p = says(model, images, [pictures.encode(question)])[0]
+    return [(pictures.vocabulary()[i], float(p[i])) for i in np.argsort(-p, kind="stable")[:n]]
+
+
+def looks(model: VisionGPT, picture: Picture, question: str) -> np.ndarray:
+    """Where the model looks while it answers: attention to each patch, mean over the heads of each block.
+
+    Shapes: result (n_layers, rows, columns).
+    """
+    images = torch.from_numpy(picture.pixels()[None])
+    side = images.shape[1] // PATCH
+    layers = model.looks(images, torch.tensor([pictures.encode(question)]))
+    return np.stack([layer[0].mean(dim=0).numpy().reshape(side, side) for layer in layers])
