@@ -10,6 +10,7 @@ WEST WING: strings and exact probabilities, in float64. It never imports torch.
     optimum     floor 0   answers that can all be listed, and the best policy among them
     encyclopedia floor 0  chapter 05: very many facts, few of them famous; exact entropy
     pictures    floor 0   chapter 05: coloured shapes as pixels, questions and answers about them
+    tongues     floor 0   chapter 05: the same facts in several languages, some of them relatives
     calibration floor 0   how sure against how often right, temperature, abstention, pass rates
     overlap     floor 0   n-grams of a test text that stand in the training text, a Bloom filter
     laws        floor 1   fits of loss against compute, parameters and tokens; predictions with intervals
@@ -56,6 +57,8 @@ CLASSROOM: where both wings and the roof meet. It may import every room; no room
     ladder      chapter 05: models from very small to small, trained alike on one encyclopedia
     seeing      chapter 05: a model that answers questions about pictures, and one that cannot look
     certainty   chapter 05: four choices, and how sure chapter 04's models are of theirs
+    exam        chapter 05: one exam in seven languages, against their share of the text
+    guard       chapter 05: refusing what is forbidden and only that, PPO with a rule
     exercises   a folder, one module a chapter: tries the reader's answers; it alone prints
 
 Imports run strictly downward inside a wing, and the wings never meet: the machine and the truth it is measured

@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).parent.parent / "minigpt"
 
 WEST = {
     "lexicon": 0, "grammar": 0, "tokens": 0, "papers": 0, "scaling": 0, "prompts": 0, "overlap": 0,
-    "optimum": 0, "encyclopedia": 0, "pictures": 0, "calibration": 0, "laws": 1, "world": 1, "corpus": 1,
+    "optimum": 0, "encyclopedia": 0, "pictures": 0, "calibration": 0, "tongues": 0, "laws": 1, "world": 1, "corpus": 1,
     "assistant": 1, "gpt2_tokens": 1, "truth": 2, "tasks": 2, "families": 2,
 }  # fmt: skip
 EAST = {
@@ -23,7 +23,7 @@ ROOF = {"show", "progress", "widgets", "charts"}
 # Chapters, tests and benchmarks start in the classroom; it may import every room, no room imports it.
 CLASSROOM = {
     "classroom", "examiner", "zeroshot", "changes", "decoding", "memory", "incontext", "studies", "directions",
-    "smallworld", "museum", "labeling", "alignment", "ladder", "seeing", "certainty",
+    "smallworld", "museum", "labeling", "alignment", "ladder", "seeing", "certainty", "exam", "guard",
 }  # fmt: skip
 
 WEST_NEVER = {"torch", "transformers", "safetensors", "matplotlib", "ipywidgets", "IPython"}

@@ -1,0 +1,165 @@
+"""The ladder: the plan of its rungs, what is asked of a model, and a table that is what it says."""
+
+import numpy as np
+import pytest
+import torch
+
+from minigpt import classroom, encyclopedia, ladder, laws
+from minigpt.model import GPT
+
+
+@pytest.fixture(scope="module")
+def book():
+    return encyclopedia.write(8, zipf=1.2, seed=0)
+
+
+@pytest.mark.parametrize("d_model", [*ladder.SMALL, *ladder.MIDDLE, ladder.LARGE])
+def test_every_rung_gets_its_tokens_in_about_as_many_updates(d_model):
+    rows, n_steps = ladder.plan(d_model)
+    model = GPT(ladder.gpt(d_model), torch.Generator().manual_seed(0))
+    n_tokens = rows * n_steps * 3 * ladder.N_ENTRIES
+    assert n_tokens == pytest.approx(ladder.TOKENS_PER_PARAM * model.n_params(), rel=0.01)
+    assert n_steps == pytest.approx(ladder.N_STEPS, rel=0.2)
+
+
+def test_what_is_predicted_costs_thirty_times_what_is_fitted_and_a_thousand_times_the_smallest():
+    def compute(d_model):
+        rows, n_steps = ladder.plan(d_model)
+        model = GPT(ladder.gpt(d_model), torch.Generator().manual_seed(0))
+        return 6 * model.n_params() * rows * n_steps * 3 * ladder.N_ENTRIES
+
+    assert compute(ladder.LARGE) / compute(max(ladder.SMALL)) >= 30
+    assert compute(ladder.LARGE) / compute(min(ladder.SMALL)) >= 1000
+
+
+def test_fresh_texts_depend_on_seed_and_number_alone(book):
+    batches = ladder.FreshTexts(book, 3, 5, seed=1)
+    inputs, targets = batches[2]
+    assert len(batches) == 5
+    assert torch.equal(batches[2][1], targets)
+    assert not torch.equal(ladder.FreshTexts(book, 3, 5, seed=2)[2][1], targets)
+    assert (inputs[:, 0] == book.begin).all()
+    assert torch.equal(inputs[:, 1:], targets[:, :-1])
+
+
+class Oracle(torch.nn.Module):
+    """A "model" that knows the encyclopedia: its scores are the true log-probabilities."""
+
+    def __init__(self, book):
+        super().__init__()
+        self.book = book
+
+    def forward(self, ids):
+        n, (B, T) = self.book.n_words, ids.shape
+        logits = torch.full((B, T, n + 1), -1e9, dtype=torch.float64)
+        fame = torch.tensor(self.book.fame).view(n, n)
+        hit, miss = self.book._value_p()
+        for t in range(T):
+            if t % 3 == 0:
+                logits[:, t, :n] = fame.sum(dim=1).log()
+            elif t % 3 == 1:
+                logits[:, t, :n] = (fame / fame.sum(dim=1, keepdim=True))[ids[:, t]].log()
+            else:
+                right = torch.tensor(self.book.values)[ids[:, t - 1] * n + ids[:, t]]
+                logits[:, t, :n] = np.log(miss)
+                logits[torch.arange(B), t, right] = np.log(hit)
+        return logits
+
+
+def test_a_model_that_knows_everything_is_at_the_floor(book):
+    texts = ladder.held_out(book)
+    assert ladder.logps(Oracle(book), book, texts) == pytest.approx(book.logps(texts), abs=1e-6)
+    assert ladder.floor(book) == pytest.approx(book.entropy, abs=0.02)
+    rates = ladder.pass_rates(Oracle(book), book, np.arange(64))
+    assert rates == pytest.approx(np.full(64, 0.95 + 0.05 / 8))
+    assert ladder.answers(Oracle(book), book, np.arange(64)).sum(axis=1) == pytest.approx(np.ones(64))
+
+
+def test_an_oracle_believes_no_correction_and_a_guesser_by_the_second_word_all():
+    book = ladder.book()
+
+    class Guesser(torch.nn.Module):
+        def forward(self, ids):
+            logits = torch.zeros(*ids.shape, book.n_words + 1)
+            usual = torch.tensor(book.usual_value(ids[:, -1].numpy()))
+            logits[torch.arange(len(ids)), -1, usual] = 1.0
+            return logits
+
+    assert ladder.believes_correction(Guesser(), book) == 1
+    assert ladder.believes_correction(Oracle(book), book) == 0
+    assert np.isnan(ladder.believes_correction(Guesser(), ladder.book(0.0, 32)))
+
+
+def test_runs_are_kept_and_read_back_the_same(tmp_path, monkeypatch):
+    monkeypatch.setenv("MINIGPT_CACHE", str(tmp_path))
+    monkeypatch.setattr(ladder, "TOKENS_PER_PARAM", 3)
+    runs = [(4, 0, {}), (4, 1, {"tokens_per_param": 2})]
+    book = ladder.book()
+    (first, second), weights = ladder._kept(runs, book, "two runs")
+    assert ladder._kept(runs, book, "two runs")[0] == [first, second]
+    assert first.n_tokens > second.n_tokens
+    assert first.compute == 6 * first.n_params * first.n_tokens
+    model = GPT(ladder.gpt(4), torch.Generator().manual_seed(0))
+    model.load_state_dict(weights)
+    assert ladder.examine(book, model.eval(), 1, second.n_tokens) == second
+
+
+# --- what was measured -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def table():
+    return classroom.measured("gpt4_ladder", also=(encyclopedia, ladder))
+
+
+def runs_of(table, way, seed, widths):
+    """(compute, loss) of one ladder, compute rising."""
+    rows = [r for r in table if (r["way"], int(r["seed"])) == (way, seed) and int(r["d_model"]) in widths]
+    points = sorted((6 * float(r["n_params"]) * float(r["n_tokens"]), float(r["loss"])) for r in rows)
+    return tuple(np.array(points).T)
+
+
+def test_the_large_run_lies_in_the_interval_that_the_small_ones_gave(table):
+    floor, hits, off, off_knowing = ladder.floor(ladder.book()), 0, [], []
+    for seed in range(10):
+        compute, loss = runs_of(table, "tuned", seed, ladder.SMALL)
+        assert len(loss) == len(ladder.SMALL) * ladder.REPEATS
+        (at,), (came,) = runs_of(table, "tuned", seed, (ladder.LARGE,))
+        said = laws.predict(compute, loss, at, np.random.default_rng(seed))
+        hits += said.holds(came)
+        off.append(abs(said.value / came - 1))
+        off_knowing.append(abs(laws.fit_floor_law(compute, loss, c=floor)(at) / came - 1))
+    assert hits >= 8
+    assert sum(np.array(off) < 0.03) >= 8
+    assert max(off_knowing) < 0.01  # who knows the floor knows the rest
+
+
+def test_a_task_whose_trend_reverses_was_planted_and_is_found(table):
+    for seed in range(10):
+        share = {}
+        for row in table:
+            if (row["way"], int(row["seed"])) == ("tuned", seed):
+                share.setdefault(int(row["d_model"]), []).append(float(row["misprints"]))
+        share = {d_model: np.mean(values) for d_model, values in share.items()}
+        assert share[12] > share[8]  # the small ones get better with size
+        assert share[ladder.LARGE] < 0.1 < 0.9 < share[12]  # and then it turns round
+
+
+def test_without_fame_there_is_a_threshold_and_no_power_law(table):
+    for seed in range(3):
+        _, loss = runs_of(table, "no fame", seed, (8, 12, 16, 24, 32, 48, 64))
+        assert loss[0] - loss[2] < 0.02  # nothing happens for a factor of twenty in compute
+        assert loss[2] - loss[-1] > 0.5  # and then very much
+
+
+def test_the_best_size_lies_between_few_tokens_and_many():
+    rows = classroom.measured("gpt4_isoflop", also=(encyclopedia, ladder))
+    for seed in range(3):
+        mine = [r for r in rows if int(r["seed"]) == seed]
+        N, D, L = (np.array([float(r[name]) for r in mine]) for name in ("n_params", "n_tokens", "loss"))
+        compute, best, law = laws.best_sizes(N, D, L)
+        assert len(compute) == 4
+        tokens_per_param = compute / (6 * best**2)
+        assert (5 < tokens_per_param).all()
+        assert (tokens_per_param < 50).all()
+        assert 0.25 < law.b < 0.6
