@@ -126,6 +126,57 @@ def micro_batches(batch_tokens: float, n_ctx: int, windows_each: int, n_workers:
     return math.ceil(windows_per_batch(batch_tokens, n_ctx) / (windows_each * n_workers))
 
 
+def forward_flops(
+    n_layers: int, d_model: int, n_vocab: int, n_ctx: int, *, d_ff: int | None = None, causal: bool = True
+):
+    """What reading costs, per token of a full window: every multiplication and addition of the matrix products.
+
+        n_layers (2 (4 d^2 + 2 d d_ff)  +  4 d m)  +  2 V d,      m = (n_ctx + 1) / 2 positions looked at, on average
+                   weights               attention   output layer
+
+    causal=False counts the comparisons that plain code makes and then hides: m = n_ctx. Training costs three times this.
+    LayerNorm, softmax, GELU and biases are left out, as everywhere.
+
+    Unit: floating-point operations per token. Errors: as count_params.
+    Source: Kaplan et al. 2020, section 2.1 and table 1: 2 N + 2 n_layers n_ctx d. Differs: exact to the unit.
+
+    >>> f"{forward_flops(96, 12288, 50_257, 2048) * 3 * 300e9:.3g}"
+    '3.19e+23'
+    """
+    d_ff = 4 * d_model if d_ff is None else d_ff
+    _whole(n_layers=n_layers, d_model=d_model, n_vocab=n_vocab, n_ctx=n_ctx, d_ff=d_ff)
+    looked_at = (n_ctx + 1) / 2 if causal else n_ctx
+    weights = 2 * (4 * d_model**2 + 2 * d_model * d_ff)
+    return n_layers * (weights + 4 * d_model * looked_at) + 2 * n_vocab * d_model
+
+
+# --- memory ----------------------------------------------------------------------------------------------------------
+
+
+def training_memory(n_params: int, bytes_each: int = 4) -> int:
+    """What has to be kept in training besides activations: weights, gradients, and Adam's two running means.
+
+    Unit: bytes; bytes_each is 4 for float32. Errors: ValueError for a size that is not a whole number of at least 1.
+
+    >>> training_memory(174_600_000_000) / 1e12  # GPT-3: terabytes
+    2.7936
+    """
+    _whole(n_params=n_params, bytes_each=bytes_each)
+    return 4 * bytes_each * n_params
+
+
+def cache_memory(n_layers: int, d_model: int, n_ctx: int, bytes_each: int = 4) -> int:
+    """What writing keeps of one text: a key and a value for each position and block.
+
+    Unit: bytes. Errors: ValueError for a size that is not a whole number of at least 1.
+
+    >>> cache_memory(96, 12288, 2048, bytes_each=2) / 1e9  # GPT-3, half precision: gigabytes
+    9.663676416
+    """
+    _whole(n_layers=n_layers, d_model=d_model, n_ctx=n_ctx, bytes_each=bytes_each)
+    return 2 * n_layers * n_ctx * d_model * bytes_each
+
+
 # --- loss against compute --------------------------------------------------------------------------------------------
 
 

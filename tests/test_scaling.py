@@ -149,3 +149,59 @@ def test_two_points_have_a_line_but_no_interval():
 def test_bad_input_is_named(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+# --- what reading costs, and what has to be kept ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("n_layers", "d_model", "n_vocab", "n_ctx", "d_ff"), [(2, 8, 30, 10, None), (3, 16, 7, 24, 20)]
+)
+def test_flops_are_those_that_torch_counts(n_layers, d_model, n_vocab, n_ctx, d_ff):
+    """torch's own counter watches a forward pass; it counts all comparisons, also those that are hidden."""
+    from torch.utils.flop_counter import FlopCounterMode
+
+    gpt = GPT(GPTConfig(n_vocab, n_ctx, n_layers, 2, d_model, d_ff=d_ff), torch.Generator().manual_seed(0))
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        gpt(torch.zeros(3, n_ctx, dtype=torch.int64))
+    each = scaling.forward_flops(n_layers, d_model, n_vocab, n_ctx, d_ff=d_ff, causal=False)
+    assert counter.get_total_flops() == 3 * n_ctx * each
+
+
+def test_flops_are_kaplans_up_to_what_he_leaves_out():
+    """2 N + 2 n_layers n_ctx d, N = 12 n_layers d^2: without the output layer, and n_ctx for n_ctx + 1."""
+    L, d, V, n = 12, 768, 50_257, 1024
+    ours = scaling.forward_flops(L, d, V, n) - 2 * V * d
+    assert ours == 2 * 12 * L * d**2 + 2 * L * (n + 1) * d
+
+
+def test_what_6nd_leaves_out_of_gpt3_is_about_a_percent():
+    exact = 3 * 300e9 * scaling.forward_flops(96, 12288, 50_257, 2048)
+    assert 1 < exact / scaling.flops_6nd(174_600e6, 300e9) < 1.03
+
+
+def test_training_memory_is_that_of_torch_and_adam():
+    gpt = GPT(GPTConfig(11, 8, 2, 2, 16), torch.Generator().manual_seed(0))
+    optimizer = torch.optim.Adam(gpt.parameters())
+    gpt(torch.zeros(1, 8, dtype=torch.int64)).sum().backward()
+    optimizer.step()
+    kept = [*gpt.parameters(), *(p.grad for p in gpt.parameters())]
+    kept += [t for state in optimizer.state.values() for name, t in state.items() if name != "step"]
+    assert sum(t.numel() * t.element_size() for t in kept) == scaling.training_memory(gpt.n_params())
+
+
+def test_cache_memory_is_that_of_a_cache():
+    gpt = GPT(GPTConfig(11, 8, 3, 2, 16), torch.Generator().manual_seed(0))
+    cache = gpt.new_cache()
+    gpt(torch.zeros(1, 8, dtype=torch.int64), cache)
+    held = sum(t.numel() * t.element_size() for layer in cache for t in (layer.k, layer.v))
+    assert held == scaling.cache_memory(3, 16, 8)
+
+
+@pytest.mark.parametrize("call", [
+    lambda: scaling.forward_flops(0, 8, 8, 8), lambda: scaling.training_memory(-1),
+    lambda: scaling.cache_memory(1, 8, 2.5), lambda: scaling.forward_flops(1, 8, 8, True),
+])  # fmt: skip
+def test_sizes_must_be_whole_numbers(call):
+    with pytest.raises(ValueError, match="whole number"):
+        call()
