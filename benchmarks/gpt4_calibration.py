@@ -4,8 +4,8 @@
     python benchmarks/gpt4_calibration.py 0 2          only these seeds: several can run side by side
 
 Writes data/measured/gpt4_calibration.csv, a row for each seed, model, form and quantity: accuracy, mean confidence,
-expected calibration error and its bins. "truth" is the grammar itself, and its error what chance alone makes. For the
-first seed also data/measured/gpt4_choices.csv: what base model and PPO say to 400 questions. Chapter 05 reads both.
+expected calibration error and its bins. "truth" is the grammar itself, and its error what chance alone makes. Chapter 05
+reads the file.
 """
 
 import os
@@ -18,9 +18,9 @@ import numpy as np
 from minigpt import alignment, assistant, calibration, certainty, classroom, ppo, reward
 
 SEEDS = [0, 1, 2]
-KEY, CHOICES_KEY = ("seed", "model", "form", "quantity"), ("model", "form", "question")
+KEY = ("seed", "model", "form", "quantity")
 ALSO = (alignment, assistant, calibration, certainty, ppo, reward)
-N, N_KEPT = 1500, 400
+N = 1500
 
 
 def main(seeds: list[int]) -> None:
@@ -40,14 +40,6 @@ def main(seeds: list[int]) -> None:
             for name, model in models.items():
                 logps = certainty.choice_logps(model, tokenizer, asked)
                 keep(seed, name, form, calibration.choice_probabilities(logps), asked)
-                if seed == 0 and name in ("base", "ppo"):
-                    rows = [
-                        dict(zip(CHOICES_KEY, (name, form, f"{i:03d}")))
-                        | {f"logp {j}": f"{x:.3f}" for j, x in enumerate(logps[i])}
-                        | {"right": asked[i].right}
-                        for i in range(N_KEPT)
-                    ]
-                    classroom.keep_measured("gpt4_choices", rows, CHOICES_KEY, ALSO)
 
 
 def keep(seed: int, name: str, form: str, p: np.ndarray, asked: list) -> None:
