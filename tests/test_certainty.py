@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from minigpt import alignment, assistant, calibration, certainty, classroom, ppo, reward
+from minigpt.model import GPT
 
 
 def by_hand(text: str) -> np.ndarray:
@@ -54,8 +55,6 @@ def test_the_grammar_itself_is_calibrated():
 
 
 def test_logps_are_those_of_the_next_word():
-    from minigpt.model import GPT
-
     tokenizer = alignment.library().tokenizer
     model = GPT(alignment.BASE, torch.Generator().manual_seed(0)).eval()
     asked = certainty.questions("tale", 3)

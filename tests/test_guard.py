@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from minigpt import alignment, assistant, classroom, guard, ppo, reward
+from minigpt import alignment, assistant, classroom, grammar, guard, ppo, reward
 from minigpt.assistant import Request
 
 HERO, OTHER = guard.FORBIDDEN_HEROES[0], next(x.name for x in assistant.HEROES if x.name not in guard.FORBIDDEN_HEROES)
@@ -32,15 +32,12 @@ def test_neighbours_share_one_of_two_things_with_what_is_forbidden():
     ],
 )
 def test_the_rule_by_hand(request_, answer, found, both, one):
-    assert guard.judge_by_rule(request_, answer + " " if " not" in answer[-4:] else answer) == found
-    answer = answer + " " if " not" in answer[-4:] else answer
+    assert guard.judge_by_rule(request_, answer) == found
     assert guard.rule_reward(request_, answer) == both
     assert guard.rule_reward(request_, answer, both_sides=False) == one
 
 
 def test_no_tale_looks_like_a_refusal():
-    from minigpt import grammar
-
     rng = random.Random(0)
     for request in assistant.requests("test")[:100]:
         answer = grammar.sample(assistant.demonstration(request), rng)[0]
