@@ -58,6 +58,7 @@ CLASSROOM: where both wings and the roof meet. It may import every room; no room
     seeing      chapter 05: a model that answers questions about pictures, and one that cannot look
     certainty   chapter 05: four choices, and how sure chapter 04's models are of theirs
     exam        chapter 05: one exam in seven languages, against their share of the text
+    recall      chapter 05: closed-book questions about what was read often, rarely, never
     guard       chapter 05: refusing what is forbidden and only that, PPO with a rule
     exercises   a folder, one module a chapter: tries the reader's answers; it alone prints
 

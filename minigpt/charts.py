@@ -196,7 +196,8 @@ def _scale(axes, drawn: dict, ceiling, log_x: bool, log_y: bool, most: int = 9) 
         side = 0.03 * max(x[-1] - x[0], 1e-9)
         axes.set_xlim(x[0] - side, x[-1] + side)
     far = np.diff(axes.transData.transform(np.column_stack([x, x]))[:, 0]) if len(x) > 1 else np.array([99.0])
-    if len(x) <= most and far.min() > 0.06 * axes.bbox.width:
+    longest = max(len(_short(value)) for value in x)
+    if len(x) <= most and far.min() > max(0.06, 0.017 * longest) * axes.bbox.width:
         axes.set_xticks(x, [_short(value) for value in x])
         axes.xaxis.set_minor_locator(NullLocator())
     elif not log_x:
@@ -594,3 +595,203 @@ def prompt_lines(prompt: str, width: int = 88) -> list[str]:
     return [
         piece for line in prompt.split("\n") for piece in textwrap.wrap(line, width, subsequent_indent="    ") or [""]
     ]
+
+
+# --- predictions, certainty, pictures --------------------------------------------------------------------------------
+
+
+@show._styled
+def prediction(
+    runs: tuple,
+    law: tuple | None = None,
+    said: tuple | None = None,
+    came: tuple | None = None,
+    floor: float | None = None,
+    *,
+    x_label: str = "compute (floating-point operations)",
+    y_label: str = "loss (nats per word)",
+    title: str = "",
+) -> Figure:
+    """Draw runs that were made, the law through them, what it says about a run to come, and what came.
+
+    runs: (x, y) of the runs that were fitted, dots. law: (x, y), a dashed curve. said: (x, low, high), an interval.
+    came: (x, y), a star. floor: a number, dotted. The x axis is logarithmic.
+
+    Errors: ValueError for rows as in `lines`, or an x that is not above 0.
+    """
+    figure, axes = show._canvas(title, x_label, y_label)
+    x, y, *_ = _rows("runs", runs)
+    places = [x, *(np.ravel(one[0]) for one in (law, said, came) if one is not None)]
+    if np.concatenate(places).min() <= 0:
+        raise ValueError("a logarithmic axis needs x above 0")
+    axes.set_xscale("log")
+    axes.plot(x, y, "o", color=PALETTE[0], markersize=7, alpha=0.8, label="runs that were fitted")
+    if law is not None:
+        axes.plot(
+            *_rows("law", law)[:2], color="#000000", linestyle=FLOOR_DASH, linewidth=1.6, label="the law", zorder=1.5
+        )
+    if said is not None:
+        at, low, high = said
+        axes.plot(
+            [at, at],
+            [low, high],
+            color=PALETTE[1],
+            linewidth=5,
+            solid_capstyle="butt",
+            label="what is said",
+            alpha=0.75,
+        )
+    if came is not None:
+        axes.plot(*came, "*", color=PALETTE[2], markersize=17, markeredgecolor=INK, linestyle="none", label="what came")
+    if floor is not None:
+        axes.axhline(floor, color="#555555", linestyle=":", linewidth=1.6)
+    axes.margins(x=0.06, y=0.1)
+    if floor is not None:
+        show._label_ends(axes, [(floor, f"floor {floor:.2f}", "#555555")])
+    figure.legend(loc="outside lower center", ncols=4, frameon=False)
+    return figure
+
+
+@show._styled
+def reliability(
+    bins: dict, *, title: str = "", x_label: str = "how sure it is", y_label: str = "how often it is right"
+) -> Figure:
+    """Draw how often answers are right against how sure they were: on the dashed diagonal the two are equal.
+
+    bins: name -> (confidence, accuracy, counts), one of each for every bin; empty bins may be nan. The larger a dot,
+    the more answers lie in its bin.
+
+    Errors: ValueError for rows of different lengths, or nothing to draw.
+    Source: the form of the GPT-4 report's figure 8, after Guo et al. 2017. Differs: dots instead of bars.
+    """
+    figure, axes = show._canvas(title, x_label, y_label, (6.8, 5.4))
+    axes.plot([0, 1], [0, 1], color="#000000", linestyle=FLOOR_DASH, linewidth=1.6, label="sure as it should be")
+    for i, (name, rows) in enumerate(bins.items()):
+        x, y, *_ = _rows(name, rows[:2])
+        counts = np.asarray(rows[2], float)
+        if counts.shape != x.shape:
+            raise ValueError(f"{name!r}: expected a count for each of {len(x)} bins, but got {counts.shape}")
+        there = np.isfinite(x) & np.isfinite(y)
+        look = show._line(i) | {"markersize": 0}
+        axes.plot(x[there], y[there], **look)
+        sizes = 25 + 375 * counts[there] / counts.sum()
+        axes.scatter(
+            x[there], y[there], s=sizes, color=PALETTE[i % 6], marker=show.MARKERS[i % 6], zorder=3, alpha=0.85
+        )
+        axes.plot([], [], label=name, **(look | {"markersize": 7}))
+    axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal")
+    axes.set_xticks(np.linspace(0, 1, 6))
+    axes.set_yticks(np.linspace(0, 1, 6))
+    axes.legend(loc="upper left", frameon=False)
+    return figure
+
+
+@show._styled
+def ranges(rows: dict, *, x_label: str, title: str = "", limits: tuple = (0, 100), marks: dict | None = None) -> Figure:
+    """Draw from where to where each thing reaches, one line for each, several series side by side.
+
+    rows: name -> {series: (low, high)}; where both are equal, a point. A series may be missing. marks: name -> number,
+    an upright dotted line.
+
+    Errors: ValueError for no rows, or a range that runs backwards.
+    """
+    names = list(dict.fromkeys(series for row in rows.values() for series in row))
+    if not names:
+        raise ValueError("expected at least one row with a range")
+    figure, axes = show._canvas(title, x_label, "", (9.2, 1.7 + 0.2 * len(rows) * (1 + 0.4 * len(names))))
+    for place, row in enumerate(rows.values()):
+        axes.axhline(place + 0.5, color=show.PALE, linewidth=0.8)
+        for series, (low, high) in row.items():
+            if not low <= high:
+                raise ValueError(f"{series}: expected a range from low to high, but got {low} ... {high}")
+            i = names.index(series)
+            y = place + 0.56 * ((i + 0.5) / len(names) - 0.5)
+            axes.plot([low, high], [y, y], color=PALETTE[i % 6], linewidth=3, solid_capstyle="butt", clip_on=False)
+            axes.plot([low], [y], marker=show.MARKERS[i % 6], color=PALETTE[i % 6], markersize=7, clip_on=False,
+                      label=series, linestyle="none")  # fmt: skip
+    for name, value in (marks or {}).items():
+        axes.axvline(value, color="#000000", linestyle=":", linewidth=1.6)
+        axes.annotate(name, (value, -0.6), (4, 0), textcoords="offset points", size=10, va="center")
+    axes.set_yticks(range(len(rows)), list(rows), size=11)
+    axes.tick_params(axis="y", length=0)
+    axes.set(ylim=(len(rows) - 0.4, -1 if marks else -0.6), xlim=limits)
+    handles = dict(zip(*reversed(axes.get_legend_handles_labels())))
+    figure.legend([handles[name] for name in names], names, loc="outside lower center", ncols=4, frameon=False)
+    return figure
+
+
+@show._styled
+def image_answers(image, looks: list, answers: list, right: str | None = None, *, title: str = "") -> Figure:
+    """Draw a picture, where the model looks at it, and how it divides its belief among the answers.
+
+    image: (H, W, 3), 0 ... 1, or None if the model sees none. looks: for each block (rows, columns), the attention from
+    the last word to each patch, written in per cent. answers: (answer, probability). right: marked among them.
+
+    Errors: ValueError for no answers, or looks that do not divide the picture.
+    """
+    if not answers:
+        raise ValueError("expected at least one answer")
+    looks = [np.asarray(each, float) for each in (looks if image is not None else [])]
+    for each in looks:
+        if each.ndim != 2 or np.shape(image)[0] % each.shape[0] or np.shape(image)[1] % each.shape[1]:
+            raise ValueError(f"expected looks that divide a picture of {np.shape(image)}, but got {each.shape}")
+    figure = Figure(figsize=(11.0, 3.3 + 0.35 * bool(title)), layout="constrained")
+    figure.get_layout_engine().set(w_pad=0.1, h_pad=0.06)
+    n_pictures = 1 + len(looks)
+    grid = figure.subplots(1, n_pictures + 1, width_ratios=[*[1] * n_pictures, 1.15])
+    headings = ["what it sees", *(f"where block {i} looks (%)" for i in range(1, n_pictures))]
+    for axes, heading, weights in zip(grid, headings, [None, *looks]):
+        axes.set_title(heading, size=12, weight="normal")
+        _draw_image(axes, image, weights)
+    ordered = sorted(answers, key=lambda pair: -pair[1])
+    for place, (name, share) in enumerate(ordered):
+        show._bar(grid[-1], place, share, 1 if name == right else 0, " ◀ right" if name == right else "")
+    grid[-1].set_yticks(range(len(ordered)), [name for name, _ in ordered])
+    grid[-1].tick_params(axis="y", length=0)
+    grid[-1].set(ylim=(len(ordered) - 0.4, -0.6), xlim=(0, 1.45), xlabel="probability")
+    grid[-1].set_xticks([0, 0.5, 1])
+    figure.suptitle(title, weight="bold", size=13, x=0.01, ha="left") if title else None
+    return figure
+
+
+def _draw_image(axes, image, weights=None) -> None:
+    """A picture, or a grey sheet; over it, for each patch, how much of the attention it gets, in per cent."""
+    axes.set(xticks=[], yticks=[])
+    axes.spines[:].set_visible(True)
+    if image is None:
+        axes.set(facecolor="#e6e6e6", aspect="equal")
+        axes.text(0.5, 0.5, "nothing", ha="center", va="center", transform=axes.transAxes)
+        return
+    image = np.asarray(image, float)
+    if weights is not None:  # what it does not look at is washed out
+        tall, wide = image.shape[0] // weights.shape[0], image.shape[1] // weights.shape[1]
+        strong = np.kron(weights / max(weights.max(), 1e-9), np.ones((tall, wide)))[..., None]
+        image = 1 - (0.12 + 0.88 * strong) * (1 - image)
+    axes.imshow(image, interpolation="nearest", vmin=0, vmax=1)
+    if weights is not None:
+        for (row, column), weight in np.ndenumerate(weights):
+            if weight >= 0.005:
+                axes.text((column + 0.5) * wide - 0.5, (row + 0.5) * tall - 0.5, f"{100 * weight:.0f}", ha="center", va="center",
+                          size=10, bbox={"facecolor": "white", "linewidth": 0, "pad": 0.8, "alpha": 0.85})  # fmt: skip
+
+
+@show._styled
+def pictures(images: list, captions: list, *, title: str = "", n_columns: int = 4) -> Figure:
+    """Draw little pictures side by side, each with a line of text beneath it.
+
+    images: (H, W, 3) each, 0 ... 1. Errors: ValueError for no pictures, or another number of captions.
+    """
+    if not len(images) or len(images) != len(captions):
+        raise ValueError(f"expected pictures with a caption each, but got {len(images)} and {len(captions)}")
+    n_columns = min(n_columns, len(images))
+    n_rows = math.ceil(len(images) / n_columns)
+    figure = Figure(figsize=(2.6 * n_columns, 2.9 * n_rows + 0.35 * bool(title)), layout="constrained")
+    figure.get_layout_engine().set(w_pad=0.1, h_pad=0.08)
+    grid = list(figure.subplots(n_rows, n_columns, squeeze=False).flat)
+    for axes, image, caption in zip(grid, images, captions):
+        _draw_image(axes, image)
+        axes.set_xlabel("\n".join(textwrap.wrap(caption, 26)), size=11)
+    for axes in grid[len(images) :]:
+        axes.set_axis_off()
+    figure.suptitle(title, weight="bold", size=13, x=0.01, ha="left") if title else None
+    return figure

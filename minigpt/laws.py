@@ -136,6 +136,22 @@ def predict(
     return Prediction(float(law(at)), float(low), float(high), level, tuple(np.quantile(floors, tails).tolist()))
 
 
+def interval_score(low: float, high: float, came: float, level: float = 0.9) -> float:
+    """What an interval costs: its width, and a fine for missing. Nobody gains by saying another interval than he believes.
+
+        (high - low)  +  2 / (1 - level) times the distance from `came` to the interval
+
+    Unit: that of the numbers; less is better. Errors: ValueError for an interval that runs backwards, or another level.
+    Source: Gneiting and Raftery 2007, section 6.2. Differs: nothing.
+
+    >>> interval_score(1.0, 2.0, 1.5), round(interval_score(1.0, 2.0, 2.25), 6)
+    (1.0, 6.0)
+    """
+    if not (low <= high and 0 < level < 1):
+        raise ValueError(f"expected low <= high and a level between 0 and 1; got {low} ... {high} and {level}")
+    return float(high - low + 2 / (1 - level) * max(0.0, low - came, came - high))
+
+
 # --- loss against parameters and tokens -------------------------------------------------------------------------------
 
 

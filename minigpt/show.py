@@ -556,22 +556,24 @@ def bars(
 def intervals(means, half_widths, truth: float, *, title: str = "", x_label: str = "", y_label: str = "") -> Figure:
     """Draw repeated measurements side by side, each with its interval, and the truth as a dashed line.
 
-    means, half_widths: one for each measurement. An interval that misses the truth is dashed, with a cross at its mean.
+    means, half_widths: one for each measurement; or two rows of half widths, how far down and how far up. An interval
+    that misses the truth is dashed, with a cross at its mean.
 
     Errors: ValueError if there are not as many half widths as means.
     """
     means, half_widths = np.asarray(means, float), np.asarray(half_widths, float)
-    if means.shape != half_widths.shape or means.ndim != 1:
+    if half_widths.shape not in (means.shape, (2, *means.shape)) or means.ndim != 1:
         raise ValueError(f"expected as many half widths as means, but got {half_widths.shape} and {means.shape}")
     figure, axes = _canvas(title, x_label, y_label)
     places = np.arange(1, len(means) + 1)
-    missed = np.abs(means - truth) > half_widths
+    down, up = half_widths if half_widths.ndim == 2 else (half_widths, half_widths)
+    missed = (means - down > truth) | (means + up < truth)
     for i, chosen in enumerate((~missed, missed)):
         look = {"color": PALETTE[i], "linewidth": 1.8, "linestyle": DASHES[(0, 3)[i]]}
-        axes.vlines(places[chosen], (means - half_widths)[chosen], (means + half_widths)[chosen], **look)
+        axes.vlines(places[chosen], (means - down)[chosen], (means + up)[chosen], **look)
         axes.plot(places[chosen], means[chosen], color=PALETTE[i], marker="oX"[i], linestyle="none", markersize=5 + 4 * i)
     axes.axhline(truth, color="#000000", linestyle=FLOOR_DASH, linewidth=2, zorder=1)
-    axes.margins(x=0.02)
+    axes.margins(x=max(0.02, 0.5 / len(means)))
     _label_ends(axes, [(truth, f"truth {truth:.2f}", "#000000")])
     return figure
 

@@ -183,6 +183,83 @@ def prompt_explorer(
     return Explorer(draw, {"k": slider}, description or words)
 
 
+def prediction_game(ladders: dict, score: Callable[[float, float, float], float], description: str = "") -> Explorer:
+    """Lay a law through small runs by hand, say between which numbers the large one lies, and only then look.
+
+        L(C) = a (C / C_0)^b + c,     C_0: the compute of the smallest run
+
+    ladders: name -> (compute, loss, at, came): the small runs, the compute of the large one, and its loss, hidden until
+    "show what came" is ticked. score(low, high, came): the points one pays; less is better. Twin: charts.prediction.
+
+    Errors: ValueError for no ladders, or one whose large run is not larger than its small ones.
+    """
+    if not ladders or any(at <= np.max(compute) for compute, _, at, _ in ladders.values()):
+        raise ValueError("expected at least one ladder, with a run to predict beyond all others")
+
+    def draw(ladder, a, b, c, margin, reveal):
+        compute, loss, at, came = ladders[ladder]
+        start = np.min(compute)
+        said = a * (at / start) ** b + c
+        low, high = said * (1 - margin / 100), said * (1 + margin / 100)
+        x = np.geomspace(start, at, 60)
+        misfit = np.mean(np.abs(a * (np.asarray(compute) / start) ** b + c - loss) / loss)
+        figure = charts.prediction(
+            (compute, loss), (x, a * (x / start) ** b + c), (at, low, high), (at, came) if reveal else None,
+            title=f"{ladder}: a = {a:.2f}, b = {b:.2f}, c = {c:.2f}",
+        )  # fmt: skip
+        words = f"The curve misses the small runs by {100 * misfit:.1f} % on average. It says {said:.3f}, from {low:.3f} to {high:.3f}"
+        if not reveal:
+            return figure, words + "; what came is hidden."
+        where = "inside" if low <= came <= high else "outside"
+        return figure, f"{words}. What came is {came:.3f}: {where}. You pay {score(low, high, came):.3f} nats."
+
+    slider = ipywidgets.FloatSlider
+    controls = {
+        "ladder": ipywidgets.Dropdown(options=list(ladders), **_words("ladder")),
+        "a": slider(1.0, min=0.1, max=2.5, step=0.02, **_words("a: what compute can buy at the smallest run")),
+        "b": slider(-0.3, min=-0.8, max=-0.1, step=0.01, **_words("b: how fast it is bought")),
+        "c": slider(0.8, min=0.5, max=1.5, step=0.01, **_words("c: what it cannot buy")),
+        "margin": slider(5.0, min=0.5, max=15.0, step=0.5, **_words("how far up and down (%)")),
+        "reveal": ipywidgets.Checkbox(False, indent=False, **_words("show what came")),
+    }
+    words = "lay a law through the small runs with three sliders, say how sure you are, and then show what came"
+    return Explorer(draw, controls, description or words)
+
+
+def question_box(
+    ask: Callable[[list, str, bool], tuple],
+    places: tuple,
+    things: list,
+    start: list,
+    question: str,
+    description: str = "",
+) -> Explorer:
+    """Put things into the places of a picture, and ask about it in words. Twin: charts.image_answers.
+
+    ask(chosen, question, sees) gives (image, looks, answers, right) for charts.image_answers; chosen is one of `things`
+    for each place. start: the first choice. A question that cannot be read stands as an error in the picture's place.
+
+    Errors: ValueError if there is not one first choice, among the things, for each place.
+    """
+    if len(start) != len(places) or any(thing not in things for thing in start):
+        raise ValueError(f"expected one of the things for each of {len(places)} places, but got {start}")
+
+    def draw(question, sees, **chosen):
+        image, looks, answers, right = ask([chosen[place] for place in places], question, sees)
+        best, share = max(answers, key=lambda pair: pair[1])
+        eyes = "With the picture" if sees else "Without the picture"
+        figure = charts.image_answers(image, looks, answers, right, title=f"{question.strip().rstrip('?')}?")
+        return figure, f"{eyes} the likeliest answer to “{question}” is {best}, with probability {share:.2f}."
+
+    controls = {
+        place: ipywidgets.Dropdown(options=things, value=first, **_words(place)) for place, first in zip(places, start)
+    }
+    controls["question"] = ipywidgets.Text(question, continuous_update=False, **_words("your question"))
+    controls["sees"] = ipywidgets.Checkbox(True, indent=False, **_words("the model sees the picture"))
+    words = "put coloured shapes into four places, ask a question in words, and see what is answered"
+    return Explorer(draw, controls, description or words)
+
+
 class RankingDesk(ipywidgets.VBox):
     """The reader is the labeler: rank answers by clicking them, best first, or by typing "2 1=3 4" and Enter.
 

@@ -19,7 +19,7 @@ ROOT = Path(__file__).parent.parent
 CHAPTERS = ROOT / "chapters"
 SOLUTIONS = CHAPTERS / "solutions"
 PATHS = sorted(CHAPTERS.glob("*.ipynb")) + sorted(SOLUTIONS.glob("*.ipynb"))
-WRITTEN = ["00_world.ipynb", "01_gpt1.ipynb", "02_gpt2.ipynb", "03_gpt3.ipynb", "04_instructgpt.ipynb"]
+WRITTEN = ["00_world.ipynb", "01_gpt1.ipynb", "02_gpt2.ipynb", "03_gpt3.ipynb", "04_instructgpt.ipynb", "05_gpt4.ipynb"]
 
 ALLOWED_TAGS = {"raises-exception", "nbval-ignore-output", "exercise", "solution", "check"}
 MAX_LINES, MAX_BYTES = 20, 2_000_000

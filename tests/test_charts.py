@@ -38,6 +38,10 @@ def shots(base):
 SERIES = {f"d = {d}": shots(base) for d, base in ((16, 0.2), (32, 0.3), (64, 0.45), (96, 0.46))}
 LAW = {f"{n // 1000}k": (COMPUTE * n, 0.1 * COMPUTE**-0.1 + n**-0.3) for n in SIZES}
 
+BINS = ([0.3, np.nan, 0.8], [0.2, np.nan, 0.6], [10, 0, 90])
+RANGES = {f"exam {i}": {"new": (10 * i, 10 * i + 8), "old": (5 * i, 5 * i)} for i in range(8)}
+IMAGE = np.linspace(0, 1, 16 * 16 * 3).reshape(16, 16, 3)
+
 FIGURES = {
     "shots": lambda: charts.lines(
         SERIES, x_label="examples, K", y_label="accuracy", title="T", ceiling=CEILING, chance=0.17, log_x=True
@@ -92,6 +96,15 @@ FIGURES = {
     "long prompt": lambda: charts.prompt_answers("Examples: " + PROMPT.replace("\n", " ") * 9, ANSWERS, n_lines=6),
     "workers": lambda: charts.data_parallel(3, 2, 4, 128, title="One step"),
     "many workers": lambda: charts.data_parallel(64, 6, 4, 2048),
+    "prediction": lambda: charts.prediction(
+        (COMPUTE, 0.1 * COMPUTE**-0.1), (COMPUTE, 0.1 * COMPUTE**-0.1), (1e-6, 0.35, 0.45), (1e-6, 0.4), 0.3, title="T"
+    ),
+    "prediction, hidden": lambda: charts.prediction(([1e9, 3e9, 1e10], [1.4, 1.3, 1.2]), said=(1e12, 1.0, 1.1)),
+    "reliability": lambda: charts.reliability({"a": BINS, "b": BINS, "c": BINS}, title="T"),
+    "ranges": lambda: charts.ranges(RANGES, x_label="percentile", title="T", marks={"guessing": 25}),
+    "image": lambda: charts.image_answers(IMAGE, [np.full((4, 4), 0.05)] * 2, ANSWERS, " mill", title="T"),
+    "no image": lambda: charts.image_answers(None, [], ANSWERS),
+    "pictures": lambda: charts.pictures([IMAGE] * 6, ["what colour is the square? red"] * 6, title="T"),
 }
 figures = pytest.mark.parametrize("figure", [pytest.param(make, id=name) for name, make in FIGURES.items()])
 
@@ -157,8 +170,14 @@ def test_axes_are_named(figure):
     figure = figure()
     drawn_axes = [axes for axes in figure.axes if axes.axison]
     named = words(figure) & {"examples, K", "parameters", "training steps", "compute", "printed", "x", "probability",
-                             "training compute (PF-days)", "share of the whole (%)"}  # fmt: skip
-    assert not drawn_axes or named or any("may look at position" in word for word in words(figure))
+                             "training compute (PF-days)", "share of the whole (%)", "how sure it is", "percentile",
+                             "compute (floating-point operations)"}  # fmt: skip
+    assert (
+        not drawn_axes
+        or named
+        or figure.axes[0].images
+        or any("may look at position" in word for word in words(figure))
+    )
 
 
 # --- curves ------------------------------------------------------------------------------------------------------
@@ -368,6 +387,17 @@ L = {"x_label": "x", "y_label": "y"}
         (lambda: charts.prompt_answers("x", []), "at least one answer"),
         (lambda: charts.prompt_answers("x", ANSWERS, " pond"), "' pond' among them"),
         (lambda: charts.data_parallel(2, 0, 1, 8), "'n_micro': 0"),
+        (lambda: charts.prediction(([0, 1], [1.0, 2.0])), "x above 0"),
+        (lambda: charts.prediction(([1, 2], [1.0, 2.0]), said=(0, 1, 2)), "x above 0"),
+        (lambda: charts.prediction(([1, 2], [1.0])), "'runs': expected"),
+        (lambda: charts.reliability({"a": ([0.1], [0.2], [3, 4])}), "a count for each of 1 bins"),
+        (lambda: charts.reliability({"a": ([0.1], [np.nan], [3])}), "nothing to draw"),
+        (lambda: charts.ranges({}, x_label="x"), "at least one row"),
+        (lambda: charts.ranges({"a": {"s": (2, 1)}}, x_label="x"), "low to high, but got 2 ... 1"),
+        (lambda: charts.image_answers(IMAGE, [], []), "at least one answer"),
+        (lambda: charts.image_answers(IMAGE, [np.ones((3, 4))], ANSWERS), "divide a picture"),
+        (lambda: charts.pictures([], []), "got 0 and 0"),
+        (lambda: charts.pictures([IMAGE], ["a", "b"]), "got 1 and 2"),
     ],
 )
 def test_bad_input_is_named(call, message):
@@ -391,3 +421,38 @@ def test_an_answer_token_by_token():
     for wrong in ([0.0], [0.0] * 5):
         with pytest.raises(ValueError, match="numbers each"):
             charts.answer_strip(["a", "b"], wrong, [0.0, 0.0])
+
+
+def test_a_prediction_stands_where_it_was_said_and_what_came_is_a_star():
+    (axes,) = FIGURES["prediction"]().axes
+    bar, star = axes.lines[2], axes.lines[3]
+    assert bar.get_xdata().tolist() == [1e-6] * 2 and bar.get_ydata().tolist() == [0.35, 0.45]
+    assert star.get_marker() == "*" and (star.get_xdata()[0], star.get_ydata()[0]) == (1e-6, 0.4)
+    assert axes.get_xscale() == "log" and "floor 0.30" in words(axes.figure)
+    hidden = FIGURES["prediction, hidden"]().axes[0]
+    assert all(line.get_marker() != "*" for line in hidden.lines) and "what came" not in words(hidden.figure)
+
+
+def test_reliable_dots_grow_with_their_bins_and_empty_bins_are_left_out():
+    (axes,) = FIGURES["reliability"]().axes
+    dots = axes.collections[0]
+    assert dots.get_offsets().tolist() == [[0.3, 0.2], [0.8, 0.6]] and np.diff(dots.get_sizes()) > 0
+    assert list(axes.lines[0].get_xdata()) == [0, 1] == list(axes.lines[0].get_ydata())
+
+
+def test_ranges_run_from_low_to_high():
+    (axes,) = FIGURES["ranges"]().axes
+    drawn = [list(line.get_xdata()) for line in axes.lines if len(line.get_xdata()) == 2 and line.get_linewidth() == 3]
+    assert drawn[:4] == [[0, 8], [0, 0], [10, 18], [5, 5]] and {"new", "old", "guessing"} <= words(axes.figure)
+
+
+def test_where_a_model_looks_is_written_in_per_cent_and_the_rest_washed_out():
+    weights = np.zeros((4, 4))
+    weights[1, 2], weights[0, 0] = 0.4, 0.1
+    figure = charts.image_answers(np.zeros((16, 16, 3)), [weights], ANSWERS, " forest")
+    seen, looked, bars = figure.axes
+    assert {text.get_text() for text in looked.texts} == {"40", "10"} and not seen.texts
+    shown = looked.images[0].get_array()
+    assert shown[4, 8].max() < 0.01 and shown[15, 15].min() > 0.8
+    assert [tick.get_text() for tick in bars.get_yticklabels()] == [" forest", " sea", " mill"]
+    assert "nothing" in words(charts.image_answers(None, [], ANSWERS))

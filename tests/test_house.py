@@ -23,7 +23,7 @@ ROOF = {"show", "progress", "widgets", "charts"}
 # Chapters, tests and benchmarks start in the classroom; it may import every room, no room imports it.
 CLASSROOM = {
     "classroom", "examiner", "zeroshot", "changes", "decoding", "memory", "incontext", "studies", "directions",
-    "smallworld", "museum", "labeling", "alignment", "ladder", "seeing", "certainty", "exam", "guard",
+    "smallworld", "museum", "labeling", "alignment", "ladder", "seeing", "certainty", "exam", "guard", "recall",
 }  # fmt: skip
 
 WEST_NEVER = {"torch", "transformers", "safetensors", "matplotlib", "ipywidgets", "IPython"}

@@ -213,3 +213,24 @@ def test_bad_questions_are_refused(at, level):
 def test_bad_joint_runs_are_refused(change, match):
     with pytest.raises(ValueError, match=match):
         laws.fit_joint_law(*change(*chinchilla_runs(HOFFMANN, 0.0, 0, n=20)))
+
+
+def test_nobody_gains_by_saying_another_interval_than_he_believes():
+    drawn = np.random.default_rng(0).normal(size=200_000)
+    ends = np.array([-2.2, -1.9, -1.6449, -1.4, -1.1])  # the middle one leaves 5 % on each side
+
+    def mean(low, high):
+        return np.mean((high - low) + 20 * np.maximum(0, np.maximum(low - drawn, drawn - high)))
+
+    paid = [mean(low, -low) for low in ends]
+    assert int(np.argmin(paid)) == 2
+    for low, high, came in ((0.0, 1.0, 0.5), (0.0, 1.0, 1.5), (0.0, 1.0, -0.25)):
+        by_hand = high - low + 20 * max(0, low - came, came - high)
+        assert laws.interval_score(low, high, came) == pytest.approx(by_hand)
+    assert laws.interval_score(0.0, 1.0, 2.0, level=0.5) == pytest.approx(1 + 4)
+
+
+@pytest.mark.parametrize("wrong", [(2.0, 1.0, 1.5), (0.0, 1.0, 0.5, 1.0), (float("nan"), 1.0, 0.5)])
+def test_bad_intervals(wrong):
+    with pytest.raises(ValueError, match="expected low <= high"):
+        laws.interval_score(*wrong)

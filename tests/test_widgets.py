@@ -13,7 +13,9 @@ from minigpt import charts, show, widgets
 from minigpt.widgets import (
     Explorer,
     attention_explorer,
+    prediction_game,
     prompt_explorer,
+    question_box,
     sampling_explorer,
     slider_explorer,
 )
@@ -105,6 +107,48 @@ def test_sliders_are_whole_only_if_all_their_numbers_are():
     assert smooth.alt == "0.75"
 
 
+def box(chosen, question, sees):
+    if "unicorn" in question:
+        raise ValueError("expected words that pictures are described with")
+    image = np.full((8, 8, 3), 0.5)
+    return (image if sees else None), [], [("red", 0.9 if "red" in chosen else 0.1), ("blue", 0.3)], None
+
+
+def test_the_prediction_game_hides_what_came_until_it_is_asked_for():
+    compute = np.array([1e9, 1e10, 1e11])
+    loss = 0.5 * (compute / 1e9) ** -0.25 + 1.0
+    came = 0.5 * 1e4**-0.25 + 1.0
+    paid = []
+
+    def score(low, high, came):
+        paid.append((low, high, came))
+        return 7.0
+
+    game = prediction_game({"one": (compute, loss, 1e13, came), "two": (compute, loss, 1e13, 9.0)}, score)
+    assert "hidden" in game.alt and f"{came:.3f}" not in game.alt and not paid
+    for name, value in (("a", 0.5), ("b", -0.25), ("c", 1.0), ("margin", 2.0)):
+        game.controls[name].value = value
+    assert "misses the small runs by 0.0 %" in game.alt and "hidden" in game.alt
+    game.controls["reveal"].value = True
+    assert f"What came is {came:.3f}: inside. You pay 7.000" in game.alt
+    assert paid[-1] == pytest.approx((came * 0.98, came * 1.02, came))
+    game.controls["ladder"].value = "two"
+    assert "What came is 9.000: outside" in game.alt
+
+
+def test_the_question_box_asks_about_what_was_put_in():
+    asked = question_box(box, ("left", "right"), ["nothing", "red"], ["nothing", "nothing"], "what is it")
+    assert "likeliest answer to “what is it” is blue" in asked.alt
+    asked.controls["right"].value = "red"
+    assert "is red, with probability 0.90" in asked.alt and asked.alt.startswith("With the picture")
+    asked.controls["sees"].value = False
+    assert asked.alt.startswith("Without the picture")
+    asked.controls["question"].value = "where is the unicorn"
+    assert "cannot be drawn" in asked.alt and "expected words" in asked.view.value
+    asked.controls["question"].value = "what"
+    assert "“what” is red" in asked.alt
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
@@ -118,6 +162,10 @@ def test_sliders_are_whole_only_if_all_their_numbers_are():
         (lambda: prompt_explorer(lambda k: ("x", [(" a", 1.0)]), []), "one or more"),
         (lambda: prompt_explorer(lambda k: ("x", [(" a", 1.0)]), [-1, 2]), "at least 0"),
         (lambda: prompt_explorer(lambda k: ("x", [(" a", 1.0)]), [0], right=" b"), "' b' among them"),
+        (lambda: prediction_game({}, max), "at least one ladder"),
+        (lambda: prediction_game({"one": ([1, 2], [3.0, 2.0], 2, 1.0)}, max), "beyond all others"),
+        (lambda: question_box(box, ("a", "b"), ["x", "y"], ["x"], "what"), "each of 2 places"),
+        (lambda: question_box(box, ("a",), ["x", "y"], ["z"], "what"), "got \\['z'\\]"),
         (lambda: sampling_explorer(["a"], lambda temperature, top_k: np.ones(2) / 2), "1 tokens, but 2 probabilities"),
     ],
 )
