@@ -216,7 +216,7 @@ def prediction_game(ladders: dict, score: Callable[[float, float, float], float]
     slider = ipywidgets.FloatSlider
     controls = {
         "ladder": ipywidgets.Dropdown(options=list(ladders), **_words("ladder")),
-        "a": slider(1.0, min=0.1, max=2.5, step=0.02, **_words("a: what compute can buy at the smallest run")),
+        "a": slider(1.0, min=0.1, max=2.5, step=0.02, **_words("a: what compute can buy")),
         "b": slider(-0.3, min=-0.8, max=-0.1, step=0.01, **_words("b: how fast it is bought")),
         "c": slider(0.8, min=0.5, max=1.5, step=0.01, **_words("c: what it cannot buy")),
         "margin": slider(5.0, min=0.5, max=15.0, step=0.5, **_words("how far up and down (%)")),
