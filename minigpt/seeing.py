@@ -120,3 +120,21 @@ def looks(model: VisionGPT, picture: Picture, question: str) -> np.ndarray:
     side = images.shape[1] // PATCH
     layers = model.looks(images, torch.tensor([pictures.encode(question)]))
     return np.stack([layer[0].mean(dim=0).numpy().reshape(side, side) for layer in layers])
+
+
+def looks_at_what_is_asked(model: VisionGPT, n: int = 300, seed: int = 4) -> np.ndarray:
+    """How much of its attention to the picture the last word gives to the place of the thing that is asked for.
+
+    The question is "what colour is the ...", in n pictures of four things, so chance is 1/4. Shapes: result (n_layers,).
+    """
+    rng, found = np.random.default_rng(seed), []
+    while len(found) < n:
+        picture = pictures.draw(rng)
+        question = pictures.ask("colour", picture, rng)
+        if len(picture.there) == len(pictures.PLACES):
+            (place,) = (i for i, (_, shape) in enumerate(picture.things) if shape in question.text.split())
+            patches = looks(model, picture, question.text)
+            half = patches.shape[1] // 2
+            by_place = patches.reshape(len(patches), 2, half, 2, half).sum(axis=(2, 4)).reshape(len(patches), 4)
+            found.append(by_place[:, place] / by_place.sum(axis=1))
+    return np.mean(found, axis=0)

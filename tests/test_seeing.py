@@ -63,3 +63,18 @@ def test_accuracy_by_hand():
 
     assert set(seeing.accuracy(Knows(), batch).values()) == {1.0}
     assert np.mean(list(seeing.accuracy(Knows(), batch, blind=True).values())) == 1
+
+
+@pytest.mark.parametrize(("aside", "share"), [(0, 1.0), (1, 0.0), (None, 0.25)])
+def test_who_looks_at_what_is_asked_for_is_found_out(monkeypatch, aside, share):
+    def looks(model, picture, question):
+        maps = np.full((2, 4, 4), 1 / 16)
+        if aside is not None:
+            (place,) = (i for i, thing in enumerate(picture.things) if thing[1] == question.split()[-1])
+            row, column = divmod((place + aside) % 4, 2)
+            maps[:] = 0
+            maps[:, 2 * row : 2 * row + 2, 2 * column : 2 * column + 2] = 0.1
+        return maps
+
+    monkeypatch.setattr(seeing, "looks", looks)
+    assert seeing.looks_at_what_is_asked(None, n=5) == pytest.approx([share, share])
