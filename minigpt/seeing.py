@@ -18,12 +18,12 @@ from minigpt.progress import progress
 from minigpt.train import TrainConfig
 from minigpt.vision import VisionGPT
 
-PATCH, BATCH, N_STEPS = 4, 64, 1500
+PATCH, BATCH, N_STEPS = 4, 64, 2000
 GPT_CONFIG = GPTConfig(
     n_vocab=len(pictures.vocabulary()), n_ctx=pictures.LONGEST, n_layers=2, n_heads=4, d_model=64, norm="pre",
     init="width", init_std=0.125, position_init="sinusoid",
 )  # fmt: skip
-TRAINING = TrainConfig(n_steps=N_STEPS, lr=2e-3, warmup_steps=75, final_lr_fraction=0.02, betas=(0.9, 0.98))
+TRAINING = TrainConfig(n_steps=N_STEPS, lr=2e-3, warmup_steps=100, final_lr_fraction=0.02, betas=(0.9, 0.98))
 
 
 @dataclass(frozen=True)

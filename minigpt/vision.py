@@ -77,7 +77,7 @@ class VisionGPT(nn.Module):
             cut = patches(images, self.patch)
             rows, columns = images.shape[1] // self.patch, images.shape[2] // self.patch
             where = places(rows, columns, self.gpt.config.d_model).to(cut)
-            parts.append(self.W_image(cut) + 2 * self.gpt.config.init_std * where)  # louder: "where" is asked for
+            parts.append(self.W_image(cut) + 4 * self.gpt.config.init_std * where)  # 2 learns "where" late, 8 learns less
         if ids is not None:
             if images is not None and len(images) != len(ids):
                 raise ValueError(f"each image needs its text, but there are {len(images)} images and {len(ids)} texts")
