@@ -234,7 +234,10 @@ def _cell(value, digits: int | None) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):
-        return repr(value) if digits is None else f"{value:.{digits}f}"
+        if digits is not None:
+            return f"{value:.{digits}f}"
+        short = f"{value:g}"  # 8.8e+13 instead of 88000000000000.0, if nothing is lost by it
+        return short if "e+" in short and float(short) == value else repr(value)
     return str(value)
 
 

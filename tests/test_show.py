@@ -645,3 +645,19 @@ def test_strict_nbval_would_notice_another_sentence(tmp_path):
     nb["cells"][1]["source"] = CELLS[1]
     path.write_text(json.dumps(nb), encoding="utf-8", newline="\n")
     assert "1 failed" in strict_nbval(path).stdout
+
+
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [
+        (8.8e13, "8.8e+13"),
+        (2e8, "2e+08"),
+        (123456789.5, "123456789.5"),
+        (0.076, "0.076"),
+        (2048.0, "2048.0"),
+        (56.0, "56.0"),
+    ],
+)
+def test_large_floats_are_short_if_nothing_is_lost(put, value, written):
+    show.table([[value]], ["a"])
+    assert put[-1][0]["text/plain"].split("\n")[-1].strip() == written
