@@ -202,8 +202,8 @@ def _key(runs, book: Encyclopedia) -> dict:
 
 
 def small_runs(seed: int = 0, widths=SMALL, repeats: int = REPEATS) -> list[Rung]:
-    """The runs that a prediction is made from: every small width a few times. Kept in the cache."""
-    runs = [(d, REPEATS * seed + i, {}) for d in widths for i in range(repeats)]
+    """The runs that a prediction is made from: every small width a few times, no two seeds alike. Kept in the cache."""
+    runs = [(d, repeats * seed + i, {}) for d in widths for i in range(repeats)]
     return _kept(runs, book(), "small runs")[0]
 
 

@@ -163,3 +163,13 @@ def test_the_best_size_lies_between_few_tokens_and_many():
         assert (5 < tokens_per_param).all()
         assert (tokens_per_param < 50).all()
         assert 0.25 < law.b < 0.6
+
+
+@pytest.mark.parametrize("repeats", [1, 4, 6])
+def test_no_two_seeds_share_a_small_run(monkeypatch, repeats):
+    asked = []
+    monkeypatch.setattr(ladder, "_kept", lambda runs, book, label: (asked.append(runs), ({}, None))[1])
+    for seed in range(3):
+        ladder.small_runs(seed, (8, 10), repeats)
+    each = [(d, chance) for runs in asked for d, chance, _ in runs]
+    assert len(each) == len(set(each)) == 3 * 2 * repeats
