@@ -183,13 +183,16 @@ def prompt_explorer(
     return Explorer(draw, {"k": slider}, description or words)
 
 
-def prediction_game(ladders: dict, score: Callable[[float, float, float], float], description: str = "") -> Explorer:
+def prediction_game(
+    ladders: dict, score: Callable[[float, float, float], float], rival: Callable | None = None, description: str = ""
+) -> Explorer:
     """Lay a law through small runs by hand, say between which numbers the large one lies, and only then look.
 
         L(C) = a (C / C_0)^b + c,     C_0: the compute of the smallest run
 
     ladders: name -> (compute, loss, at, came): the small runs, the compute of the large one, and its loss, hidden until
-    "show what came" is ticked. score(low, high, came): the points one pays; less is better. Twin: charts.prediction.
+    "show what came" is ticked, for each ladder anew. score(low, high, came): what one pays; less is better. rival(compute, loss, at) gives the
+    interval of somebody to compete with, (low, high). Twin: charts.prediction.
 
     Errors: ValueError for no ladders, or one whose large run is not larger than its small ones.
     """
@@ -211,7 +214,11 @@ def prediction_game(ladders: dict, score: Callable[[float, float, float], float]
         if not reveal:
             return figure, words + "; what came is hidden."
         where = "inside" if low <= came <= high else "outside"
-        return figure, f"{words}. What came is {came:.3f}: {where}. You pay {score(low, high, came):.3f} nats."
+        words += f". What came is {came:.3f}: {where}. You pay {score(low, high, came):.3f} nats"
+        if rival is None:
+            return figure, words + "."
+        other = rival(compute, loss, at)
+        return figure, f"{words}; the machine says {other[0]:.3f} to {other[1]:.3f} and pays {score(*other, came):.3f}."
 
     slider = ipywidgets.FloatSlider
     controls = {
@@ -222,6 +229,8 @@ def prediction_game(ladders: dict, score: Callable[[float, float, float], float]
         "margin": slider(5.0, min=0.5, max=15.0, step=0.5, **_words("how far up and down (%)")),
         "reveal": ipywidgets.Checkbox(False, indent=False, **_words("show what came")),
     }
+    # before the picture is drawn anew: another ladder keeps its secret
+    controls["ladder"].observe(lambda _: controls["reveal"].set_trait("value", False), names="value")
     words = "lay a law through the small runs with three sliders, say how sure you are, and then show what came"
     return Explorer(draw, controls, description or words)
 

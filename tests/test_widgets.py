@@ -132,8 +132,20 @@ def test_the_prediction_game_hides_what_came_until_it_is_asked_for():
     game.controls["reveal"].value = True
     assert f"What came is {came:.3f}: inside. You pay 7.000" in game.alt
     assert paid[-1] == pytest.approx((came * 0.98, came * 1.02, came))
+    before = len(paid)
     game.controls["ladder"].value = "two"
-    assert "What came is 9.000: outside" in game.alt
+    assert "hidden" in game.alt and "9.000" not in game.alt and len(paid) == before
+    game.controls["reveal"].value = True
+    assert "What came is 9.000: outside" in game.alt and game.alt.endswith("You pay 7.000 nats.")
+
+    def rival(C, L, at):
+        assert (C == compute).all() and (L == loss).all() and at == 1e13
+        return 1.25, 1.5
+
+    game = prediction_game({"one": (compute, loss, 1e13, came)}, score, rival)
+    assert "machine" not in game.alt
+    game.controls["reveal"].value = True
+    assert game.alt.endswith("the machine says 1.250 to 1.500 and pays 7.000.") and paid[-1] == (1.25, 1.5, came)
 
 
 def test_the_question_box_asks_about_what_was_put_in():
