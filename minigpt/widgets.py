@@ -191,8 +191,8 @@ def prediction_game(
         L(C) = a (C / C_0)^b + c,     C_0: the compute of the smallest run
 
     ladders: name -> (compute, loss, at, came): the small runs, the compute of the large one, and its loss, hidden until
-    "show what came" is ticked, for each ladder anew. score(low, high, came): what one pays; less is better. rival(compute, loss, at) gives the
-    interval of somebody to compete with, (low, high). Twin: charts.prediction.
+    "show what came" is ticked, for each ladder anew. score(low, high, came): what one pays; less is better.
+    rival(compute, loss, at) gives the interval of somebody to compete with, (low, high). Twin: charts.prediction.
 
     Errors: ValueError for no ladders, or one whose large run is not larger than its small ones.
     """
