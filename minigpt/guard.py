@@ -119,17 +119,20 @@ def rlhf(start: Trained, judge: Trained, seed: int = 0, both_sides: bool = True)
         "config": dataclasses.asdict(config), "code": code_fingerprint(rlhf, rule_reward, judge_by_rule, group, balanced, ppo),
     }  # fmt: skip
 
+    asked = balanced(assistant.requests("training"))
+    all_prompts = alignment.prompt_ids(asked)
+    by_ids = dict(zip(map(tuple, all_prompts.tolist()), asked))
+
     def reward_fn(prompts: Tensor, answers: Tensor) -> Tensor:
-        requests, texts = [alignment._by_ids()[tuple(row)] for row in prompts.tolist()], alignment.answer_texts(answers)
+        requests, texts = [by_ids[tuple(row)] for row in prompts.tolist()], alignment.answer_texts(answers)
         rule = torch.tensor([rule_reward(r, text, both_sides) for r, text in zip(requests, texts)])
         told = torch.tensor([judge_by_rule(r, text) == CLASSES[3] for r, text in zip(requests, texts)])
         return rule + told * judge.model.score(prompts, answers)
 
     def build():
         agent = ActorCritic(copy.deepcopy(start.model), copy.deepcopy(judge.model))
-        prompts = alignment.prompt_ids(balanced(assistant.requests("training")))
         records = ppo.ppo(
-            agent, copy.deepcopy(start.model), reward_fn, prompts, config, torch.Generator().manual_seed(seed)
+            agent, copy.deepcopy(start.model), reward_fn, all_prompts, config, torch.Generator().manual_seed(seed)
         )
         for _ in progress(records, config.n_iterations, label="PPO with a rule"):
             pass
