@@ -9,12 +9,16 @@ share in the corpus as it was drawn, and the model's. Chapter 03 reads the file.
 
 import os
 import sys
+from dataclasses import replace
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-from minigpt import classroom, studies, zeroshot
+import few_steps
+from canary import first_losses
+from minigpt import classroom, studies, train, zeroshot
 
 SEEDS = [0, 1, 2, 3, 4]
+WIDTHS = (16, 32)
 KEY = ("seed", "amount", "d_model", "occupation")
 
 
@@ -24,7 +28,7 @@ def main(seeds: list[int]) -> None:
         for amount in studies.BIAS_DOCUMENTS:
             library = studies.bias_library(amount, seed)
             counted = studies.counted(library)
-            for d_model in (16, 32):
+            for d_model in WIDTHS:
                 found = studies.p_she(studies.bias_model(library, d_model, seed).model, library)
                 rows = [
                     dict(zip(KEY, (seed, amount, d_model, name)), planted=p, counted=f"{counted[name]:.4f}",
@@ -33,6 +37,27 @@ def main(seeds: list[int]) -> None:
                 ]  # fmt: skip
                 classroom.keep_measured("gpt3_bias", rows, KEY, also=(studies, zeroshot))
                 print(seed, amount, d_model, f"slope {studies.recovered(found):.2f}", flush=True)
+
+
+def canary() -> dict[str, float]:
+    """Numbers from a few seconds of the same code (see canary.py)."""
+    found = {"planted": few_steps.checksum(studies.PLANTED.values())}
+    for amount in studies.BIAS_DOCUMENTS:
+        with few_steps.short_writing(300) as asked:
+            library = studies.bias_library(amount, 0)
+        found |= {f"{amount}, written": few_steps.checksum(asked[0]), f"{amount}, floor": library.floor.mean}
+        found[f"{amount}, counted"] = few_steps.checksum(studies.counted(library).values())
+        for d_model in WIDTHS:
+            where = f"{amount}, {d_model}"
+            model, batches, config, loss_fn, _ = few_steps.training_of(
+                lambda d=d_model: studies.bias_model(library, d, 0)
+            )
+            found[f"{where}, sum of rates"] = sum(train.learning_rate(step, config) for step in range(config.n_steps))
+            early = first_losses(model, batches, replace(config, n_steps=20, warmup_steps=2), loss_fn, 20)
+            found |= few_steps.under(where, early)
+            said = studies.p_she(model, library)
+            found |= few_steps.under(where, said) | {f"{where}, slope": studies.recovered(said)}
+    return found
 
 
 if __name__ == "__main__":

@@ -12,6 +12,8 @@ import sys
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import few_steps
+from canary import library as small_storybook
 from minigpt import classroom, studies, zeroshot
 
 SEEDS = [0, 1, 2]
@@ -30,6 +32,17 @@ def main(seeds: list[int]) -> None:
                 rows.append(dict(zip(KEY, (seed, d_model, step)), tokens=tokens, loss=f"{loss:.5f}"))
         classroom.keep_measured("gpt3_compute", rows, KEY, also=(studies, zeroshot))
         print(seed, [(row["d_model"], row["loss"]) for row in rows][9::10], flush=True)
+
+
+def canary() -> dict[str, float]:
+    """Numbers from a few seconds of the same code (see canary.py)."""
+    library = few_steps.part(small_storybook(), 34)
+    whole = few_steps.part(small_storybook(), 36_000)
+    found = {"written": few_steps.checksum(few_steps.asked_for(classroom.storybook)), "floor": library.floor.mean}
+    for d_model in studies.WIDTHS:
+        found |= few_steps.under(str(d_model), few_steps.trained(lambda d=d_model: studies.read_once(library, d, 0))[1])
+        found[f"{d_model}, sum of rates"] = few_steps.rates(lambda d=d_model: studies.read_once(whole, d, 0))
+    return found
 
 
 if __name__ == "__main__":

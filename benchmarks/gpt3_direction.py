@@ -7,12 +7,15 @@ Writes data/measured/gpt3_direction.csv, a row for each seed, amount that can be
 quantity (see `directions.translate`). Chapter 03 reads the file.
 """
 
+import functools
 import os
 import sys
+from unittest import mock
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-from minigpt import classroom, directions, zeroshot
+import few_steps
+from minigpt import classroom, directions, grammar, zeroshot
 
 SEEDS = [0, 1, 2, 3, 4]
 KEY = ("seed", "typical", "balance", "into", "quantity")
@@ -35,6 +38,36 @@ def keep(seed: int, typical: float, balance: str) -> None:
             rows.append(dict(zip(KEY, (seed, f"{typical:g}", balance, into, name)), value=f"{value:.4f}"))
     classroom.keep_measured("gpt3_direction", rows, KEY, also=(directions, zeroshot))
     print(seed, typical, balance, [(row["into"], row["quantity"], row["value"]) for row in rows], flush=True)
+
+
+def canary() -> dict[str, float]:
+    """Numbers from a few seconds of the same code (see canary.py)."""
+    found = {}
+    for typical in directions.TYPICAL:
+        for balance in directions.BALANCES:
+            with few_steps.short_writing(60, 6) as asked:
+                corpus_of = directions.library(balance, typical)
+            found |= {f"{balance} {typical}, written": few_steps.checksum(asked[0])}
+            found |= {f"{balance} {typical}, floor": corpus_of.floor.mean}
+            found[f"{balance} {typical}, English"] = directions.english(corpus_of.documents)
+        run, numbers = few_steps.trained(lambda: directions.read_twice(few_steps.part(corpus_of, 45), 0))
+        found |= few_steps.under(f"{typical}", numbers)
+        whole = few_steps.part(corpus_of, directions.N_DOCUMENTS)
+        found[f"{typical}, sum of rates"] = few_steps.rates(lambda: directions.read_twice(whole, 0))
+        for into in directions.LANGUAGES:
+            asked = directions.questions(into, typical)
+            found[f"{typical} into {into}, asked"] = len(asked)
+            source = directions.LANGUAGES[into == "English"]
+            said = [grammar.score(lambda d: directions._say(d, directions.NEW, source, typical, ""), prompt[:-2]).logp
+                    for prompt, _ in asked[:12]]  # fmt: skip
+            found[f"{typical} into {into}, questions"] = sum(said)
+            found[f"{typical} into {into}, right"] = few_steps.checksum(
+                directions.is_sentence(answer.strip(), into) for _, answer in asked[:6]
+            )
+            with mock.patch.object(directions, "questions", functools.partial(directions.questions, n=3)):
+                answers = directions.translate(run.model, corpus_of, into, typical)
+            found |= few_steps.under(f"{typical} into {into}", answers)
+    return found
 
 
 if __name__ == "__main__":

@@ -11,13 +11,17 @@ training all K are asked, on the way there K = 8. Further rows, for "post 64" an
 share of a table of sixteen facts known after n_shots labelled examples, over eight tables. Chapter 03 reads the file.
 """
 
+import functools
 import os
 import sys
+from types import SimpleNamespace
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
+import torch
 
+import few_steps
 from minigpt import classroom, families, incontext
 
 SEEDS = [0, 1, 2, 3, 4]
@@ -29,8 +33,7 @@ N_TABLES = 8  # of sixteen facts, for each seed other ones
 
 def main(seeds: list[int]) -> None:
     """Measure one seed after another."""
-    lists = incontext.library()
-    numbers = incontext.library(("number",), 30_000)
+    lists, numbers = libraries()
     for seed in seeds:
         found = {}
         for d_model in incontext.SIZES:
@@ -45,12 +48,17 @@ def main(seeds: list[int]) -> None:
         print(seed, *(f"{where} {v:.2f}" for where, v in found.items() if where[2] == 16), sep="; ", flush=True)
 
 
-def measure(name, trained, lists, kinds) -> dict:
+def libraries() -> tuple:
+    """The lists of four families, and those of numbers alone."""
+    return incontext.library(), incontext.library(("number",), 30_000)
+
+
+def measure(name, trained, lists, kinds, n_asked: int = 300) -> dict:
     """One model: all K at the end, K = 8 at every snapshot."""
     found, last = {}, int(trained.steps[-1])
     for family, which in kinds:
         for n_shots in incontext.SHOTS:
-            asked = incontext.questions(family, n_shots, which=which)
+            asked = incontext.questions(family, n_shots, n_asked, which)
             right = incontext.right(trained.model, lists.tokenizer, asked).mean()
             found[name, family, n_shots, which, last] = right
             for step in trained.snapshots if n_shots == 8 else ():
@@ -80,6 +88,62 @@ def with_labels(model, lists, n, number) -> tuple[float, float]:
     tuned = incontext.fine_tune(model, lists.tokenizer, examples, number)
     in_context = incontext.knows(model, lists.tokenizer, facts, examples)
     return in_context, incontext.knows(tuned, lists.tokenizer, facts)
+
+
+class Copier(torch.nn.Module):
+    """Says the token that stood behind the newest token's last showing; never in doubt on any machine."""
+
+    def forward(self, ids):
+        logits = torch.zeros(*ids.shape, ids.max() + 1)
+        for row, said in zip(ids, logits):
+            before = (row[:-1] == row[-1]).nonzero()
+            said[-1, row[before[-1] + 1] if len(before) else row[-1]] = 9.0
+        return logits
+
+
+def canary() -> dict[str, float]:
+    """Numbers from a few seconds of the same code (see canary.py)."""
+    with few_steps.short_writing(120) as asked:
+        lists, numbers = libraries()
+    found = {f"written {i}": few_steps.checksum(sizes) for i, sizes in enumerate(asked)}
+    found |= {"floor": lists.floor.mean, "floor of numbers": numbers.floor.mean}
+    found |= reading(lists, asked[0][0]) | reading(numbers, asked[1][0], (64,), ("post",))
+    model = Copier()
+    copier = SimpleNamespace(model=model, steps=[1], snapshots=(0,), at=lambda step: model)
+    for kinds, library in ((KINDS, lists), ([("number", "training")], numbers)):
+        for where, share in measure("copier", copier, library, kinds, 4).items():
+            found[str(where)] = share
+            found[f"{where}, ceiling"] = incontext.ceiling(incontext.questions(where[1], where[2], 4, where[3]))
+    return found | tuning(lists)
+
+
+def reading(library, n_documents, sizes=tuple(incontext.SIZES), norms=("post", "pre")) -> dict[str, float]:
+    """A few steps of every model; and what the head that copies does after them."""
+    found, whole = {}, few_steps.part(library, n_documents)
+    asked = incontext.questions(library.recipe["families"][0], 8, 10)
+    for d_model, norm in [(size, "post") for size in sizes] + [(64, norm) for norm in norms[1:]]:
+        read = functools.partial(incontext.pretrain, d_model=d_model, norm=norm)
+        run, numbers = few_steps.trained(lambda read=read: read(few_steps.part(library, 57)))
+        where = f"{norm} {d_model} {library.recipe['families'][0]}"
+        found |= few_steps.under(where, numbers)
+        found[f"{where}, sum of rates"] = few_steps.rates(lambda read=read: read(whole))
+        found[f"{where}, copying"] = incontext.copying(run.model, library.tokenizer, asked).max()
+    return found
+
+
+def tuning(lists) -> dict[str, float]:
+    """How a narrow model, hardly trained, is tuned on labelled examples; and what a copier makes of them."""
+    found, start = {}, few_steps.trained(lambda: incontext.pretrain(few_steps.part(lists, 57), 16, 0))[0].model
+    for n in LABELLED:
+        facts = incontext.table(N_TABLES * n)
+        examples = incontext.labelled(facts, n, N_TABLES * n)
+        found[f"copier, {n}"] = incontext.knows(Copier(), lists.tokenizer, facts, examples)
+        if n in LABELLED[4::4]:
+            tuned = incontext.fine_tune(start, lists.tokenizer, examples, n)
+            logps = [classroom.next_logps(tuned, lists.tokenizer, incontext.prompt([], word)) for word in facts]
+            answers = [lists.tokenizer.encode(f" {colour}")[0] for colour in facts.values()]
+            found[f"tuned, {n}"] = sum(each[answer].item() for each, answer in zip(logps, answers))
+    return found
 
 
 if __name__ == "__main__":

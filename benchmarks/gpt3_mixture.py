@@ -8,12 +8,19 @@ drawn, the epochs of both sources, and the loss on clean held-out documents abov
 Chapter 03 reads the file.
 """
 
+import contextlib
 import os
 import sys
+from dataclasses import replace
+from unittest import mock
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-from minigpt import classroom, studies, zeroshot
+import numpy as np
+
+import few_steps
+from canary import library as small_storybook
+from minigpt import classroom, corpus, studies, zeroshot
 
 SEEDS = [0, 1, 2]
 KEY = ("seed", "clean_weight")
@@ -24,12 +31,52 @@ def main(seeds: list[int]) -> None:
     for seed in seeds:
         for weight in studies.CLEAN_WEIGHTS:
             library, order = studies.mixed(weight, seed)
-            run = classroom.pretrain(library, zeroshot.gpt2(64), seed, training=zeroshot.training(64))
-            gap = studies.loss_above_floor(run, library)
+            gap = studies.loss_above_floor(read(library, seed), library)
             row = dict(zip(KEY, (seed, weight)), gap=f"{gap:.4f}", share=f"{order.shares[1]:.4f}")
             row |= {f"{name}_epochs": f"{e:.3f}" for name, e in zip(("crawl", "clean"), order.epochs)}
             classroom.keep_measured("gpt3_mixture", [row], KEY, also=(studies, zeroshot))
             print(row, flush=True)
+
+
+def read(library: classroom.Library, seed: int) -> classroom.Pretrained:
+    """A GPT-2 of width 64 that has read a mixture once."""
+    return classroom.pretrain(library, zeroshot.gpt2(64), seed, training=zeroshot.training(64))
+
+
+def canary() -> dict[str, float]:
+    """Numbers from a few seconds of the same code (see canary.py)."""
+    found = {}
+    sizes = [studies.N_CRAWL, studies.N_CLEAN]
+    for weight in studies.CLEAN_WEIGHTS:
+        order = corpus.mixture_order(sizes, [1 - weight, weight], studies.N_READ, np.random.default_rng(0))
+        found[f"{weight}, whole epochs"] = few_steps.checksum(order.epochs)
+        with short_sources() as asked:
+            library, order = studies.mixed(weight, 0)
+        found[f"{weight}, clean documents"] = few_steps.checksum(asked[0])
+        found[f"{weight}, share"] = order.shares[1]
+        found[f"{weight}, epochs"] = few_steps.checksum(order.epochs)
+        found[f"{weight}, ids"] = library.corpus.ids.astype(float).mean()
+        if weight not in studies.CLEAN_WEIGHTS[1::2]:
+            continue
+        library = few_steps.part(library, len(library.documents))
+        run, numbers = few_steps.trained(lambda library=library: read(library, 0))
+        found |= few_steps.under(f"{weight}", numbers) | {f"{weight}, gap": studies.loss_above_floor(run, library)}
+    whole = few_steps.part(library, studies.N_READ)
+    return found | {"floor": library.floor.mean, "sum of rates": few_steps.rates(lambda: read(whole, 0))}
+
+
+@contextlib.contextmanager
+def short_sources():
+    """Inside, both sources have far fewer documents. Gives the arguments of classroom.storybook."""
+    asked, small = [], small_storybook()
+
+    def storybook(*numbers):
+        asked.append((studies.N_CLEAN, *numbers[1:]))
+        return replace(small, documents=small.documents[: numbers[0]])
+
+    sizes = {name: getattr(studies, name) // by for name, by in (("N_CRAWL", 400), ("N_CLEAN", 50), ("N_READ", 400))}
+    with mock.patch.multiple(studies, **sizes), mock.patch.object(classroom, "storybook", storybook):
+        yield asked
 
 
 if __name__ == "__main__":
