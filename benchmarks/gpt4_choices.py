@@ -7,15 +7,23 @@ which one is right. The models are those of chapter 04's first seed, the questio
 Chapter 05 reads the file.
 """
 
+import copy
 import os
+import random
+from dataclasses import replace
+from unittest import mock
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-from minigpt import alignment, assistant, calibration, certainty, classroom, ppo, reward
+import numpy as np
+import torch
+
+from minigpt import alignment, assistant, calibration, certainty, classroom, corpus, ppo, reward, train
+from minigpt.model import GPT
 
 KEY = ("model", "form", "question")
 ALSO = (alignment, assistant, calibration, certainty, ppo, reward)
-N = 400
+N, BETA = 400, 0.05  # questions; the price of leaving the SFT model
 
 
 def main() -> None:
@@ -23,7 +31,7 @@ def main() -> None:
     base = alignment.base(0)
     sft = alignment.sft(base, 0)
     judge = alignment.reward_model(sft, alignment.rankings(sft, 3200, 0), 0)
-    models = {"base": base.model, "ppo": alignment.rlhf(sft, judge, 0, kl_coef=0.05).model.policy}
+    models = {"base": base.model, "ppo": alignment.rlhf(sft, judge, 0, kl_coef=BETA).model.policy}
     for form in certainty.FORMS:
         asked = certainty.questions(form, N)
         for name, model in models.items():
@@ -36,6 +44,74 @@ def main() -> None:
             ]
             classroom.keep_measured("gpt4_choices", rows, KEY, ALSO)
             print(name, form, len(rows), flush=True)
+
+
+def canary() -> dict[str, float]:
+    """Numbers from a few seconds of the same code (see canary.py).
+
+    Each step of chapter 04 in short, on a small library.
+    """
+    small = alignment.library.__wrapped__(1000)
+    with mock.patch.object(alignment, "library", lambda: small):
+        base, found = in_short(small)
+        for form in certainty.FORMS:
+            asked = certainty.questions(form, 12)
+            logps = certainty.choice_logps(base, small.tokenizer, asked)
+            found |= {f"logp {i}, {form}": x for i, x in enumerate(logps.mean(axis=0))}
+            found[f"right, {form}"] = np.mean([row[question.right] for row, question in zip(logps, asked)])
+            found |= {f"truth {i}, {form}": x for i, x in enumerate(np.mean([q.truth for q in asked], axis=0))}
+            found |= {f"report, {form}: {name}": x for name, x in certainty.report(oracle(asked), asked).items()}
+    return found | {"questions": N, "beta": BETA, "dropout": alignment.DROPOUT, "noise": alignment.NOISE}
+
+
+def oracle(asked: list[certainty.Question]) -> np.ndarray:
+    """What the grammar knows, but twice as sure. Shapes: (n, 4)."""
+    return calibration.choice_probabilities(np.log([question.truth for question in asked]), 0.5)
+
+
+def in_short(library: classroom.Library) -> tuple[GPT, dict[str, float]]:
+    """A base model after a few steps, and the first numbers of every step that follows; no dropout, no long answers."""
+    from canary import first_losses
+
+    base, found = GPT(alignment.BASE, torch.Generator().manual_seed(0)), {"floor": library.floor.mean}
+    batches = corpus.DocumentBatches(library.corpus, library.tokenizer, alignment.BASE.n_ctx, 1024, 0)
+    config = replace(alignment.PRETRAINING, n_steps=10, warmup_steps=1)
+    found |= {f"base: {key}": x for key, x in first_losses(base, batches, config, n=10).items()}
+
+    policy, rows = copy.deepcopy(base), alignment.supervised(*alignment.demonstrations(64, 0))
+    mixed = alignment.mixed(alignment.Shuffled(rows, alignment.BATCH, 0), 0.1, 0)
+    config = train.TrainConfig(6, lr=2e-3, final_lr_fraction=0.1, betas=(0.9, 0.95), weight_decay=0)
+    found |= {f"sft: {key}": x for key, x in first_losses(policy, mixed, config).items()}
+
+    judge, ranked = reward.RewardModel(copy.deepcopy(policy)), alignment.Shuffled(rankings(8), 4, 0)
+    config = train.TrainConfig(6, lr=2e-3, warmup_steps=1, schedule="linear", betas=(0.9, 0.95), weight_decay=0)
+    found |= {f"judge: {k}": x for k, x in first_losses(judge, ranked, config, alignment.comparison_loss, n=4).items()}
+    torch.nn.init.zeros_(judge.head.bias)  # no pair depends on it: Adam moves it by what rounding left of a gradient
+    requests, answers = alignment.demonstrations(32, 0)
+    found["centre"] = reward.centre(judge, alignment.prompt_ids(requests), alignment.answer_ids(answers))
+
+    short = {"n_iterations": 1, "batch_size": 16, "longest": 12, "end_id": library.tokenizer.endoftext}
+    config = replace(alignment.PPO, kl_coef=BETA, **short)
+    agent = ppo.ActorCritic(copy.deepcopy(policy), copy.deepcopy(judge))
+    prompts = alignment.prompt_ids(assistant.requests("training")[:16])
+    records = ppo.ppo(agent, policy, judge.score, prompts, config, torch.Generator().manual_seed(0))
+    for record in records:
+        names = ("reward", "kl", "policy_loss", "value_loss", "entropy", "p_end", "explained_variance")
+        found |= {f"ppo: {name}": getattr(record, name) for name in names}
+    found["ppo: weights"] = sum(p.detach().double().norm().item() for p in agent.parameters())
+    return base, found
+
+
+def rankings(n_prompts: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Demonstrations for the same prompts, ranked as `alignment.rankings` has answers ranked."""
+    requests, answers = alignment.demonstrations(4 * n_prompts, 1)
+    asked, rng = requests[:n_prompts], random.Random("rankings")
+    worth = [assistant.utility(asked[i // 4], answer).total for i, answer in enumerate(answers)]
+    ranks = [
+        assistant.ranking(worth[i : i + 4], alignment.NOISE, rng, alignment.TIE) for i in range(0, 4 * n_prompts, 4)
+    ]
+    ids = alignment.answer_ids(answers)
+    return alignment.prompt_ids(asked), ids.reshape(n_prompts, 4, -1), torch.tensor(ranks)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ import sys
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-from minigpt import classroom, pictures, seeing, vision
+from minigpt import classroom, pictures, seeing, train, vision
 
 SEEDS = [0, 1, 2]
 KEY = ("seed", "block")
@@ -26,6 +26,16 @@ def main(seeds: list[int]) -> None:
         rows = [{"seed": seed, "block": block, "share": f"{share:.4f}"} for block, share in enumerate(shares, start=1)]
         classroom.keep_measured("gpt4_looks", rows, KEY, ALSO)
         print(seed, *(row["share"] for row in rows), flush=True)
+
+
+def canary() -> dict[str, float]:
+    """Numbers from a few seconds of the same code (see canary.py)."""
+    from gpt4_pictures import barely_trained
+
+    model, found = barely_trained(SEEDS[1])
+    shares = seeing.looks_at_what_is_asked(model, n=60)
+    found["sum of rates"] = sum(train.learning_rate(step, seeing.TRAINING) for step in range(seeing.N_STEPS))
+    return found | {f"share {block}": share for block, share in enumerate(shares, start=1)} | {"seeds": len(SEEDS)}
 
 
 if __name__ == "__main__":

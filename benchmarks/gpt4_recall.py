@@ -8,12 +8,14 @@ mean confidence, how often the answer is right, and for answers only where the m
 reads the file.
 """
 
+import itertools
 import os
 import sys
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
+import torch
 
 from minigpt import calibration, classroom, encyclopedia, ladder, recall
 
@@ -29,29 +31,71 @@ def main(seeds: list[int]) -> None:
     for seed in seeds:
         rung, model = ladder.large_run(seed)
         asked = recall.closed_book(model, book, recall.times_read(book, rung.d_model, seed), seed=seed)
-        known, never = list(asked)[0], list(asked)[-1]
-        rows = []
-        for name, group in asked.items():
-            sure = group.confidence >= SURE
-            numbers = {
-                "n": len(group.keys), "confidence": group.confidence.mean(), "right": group.right.mean(),
-                "answered": sure.mean(), "right, if answered": group.right[sure].mean() if sure.any() else float("nan"),
-                "error": calibration.reliability(group.confidence, group.right).error,
-            }  # fmt: skip
-            rows += [dict(zip(KEY, (seed, name, each)), value=f"{value:.4f}") for each, value in numbers.items()]
-        n = min(len(asked[group].keys) for group in (known, never))
-        both = [
-            np.concatenate([getattr(asked[g], what)[:n] for g in (known, never)]) for what in ("confidence", "right")
+        rows = [
+            dict(zip(KEY, (seed, name, each)), value=f"{value:.4f}") for (name, each), value in numbers(asked).items()
         ]
-        share, accuracy = calibration.abstaining(*both)
-        rows += [
-            dict(zip(KEY, (seed, "half of them never read", f"right, if {100 * part:.0f} % are answered")),
-                 value=f"{np.interp(part, share, accuracy):.4f}")
-            for part in (0.25, 0.5, 0.75, 1.0)
-        ]  # fmt: skip
         classroom.keep_measured("gpt4_recall", rows, KEY, ALSO)
         for row in rows:
             print(*row.values(), flush=True)
+
+
+def numbers(asked: dict[str, recall.Recall]) -> dict[tuple[str, str], float]:
+    """What the table holds, by group and quantity."""
+    known, never = list(asked)[0], list(asked)[-1]
+    found = {}
+    for name, group in asked.items():
+        sure = group.confidence >= SURE
+        found |= {
+            (name, "n"): len(group.keys), (name, "confidence"): group.confidence.mean(),
+            (name, "right"): group.right.mean(), (name, "answered"): sure.mean(),
+            (name, "right, if answered"): group.right[sure].mean() if sure.any() else float("nan"),
+            (name, "error"): calibration.reliability(group.confidence, group.right).error,
+        }  # fmt: skip
+    n = min(len(asked[group].keys) for group in (known, never))
+    both = [np.concatenate([getattr(asked[g], what)[:n] for g in (known, never)]) for what in ("confidence", "right")]
+    share, accuracy = calibration.abstaining(*both)
+    for part in (0.25, 0.5, 0.75, 1.0):
+        quantity = f"right, if {100 * part:.0f} % are answered"
+        found["half of them never read", quantity] = np.interp(part, share, accuracy)
+    return found
+
+
+def canary() -> dict[str, float]:
+    """Numbers from a few seconds of the same code (see canary.py).
+
+    The table's own numbers are those of a reader who remembers better what it read more often: a model that has hardly
+    learned answers all alike, and has too many ties.
+    """
+    book, d_model, seed = ladder.book(), ladder.SMALL[0], SEEDS[1]
+    rows, n_steps = ladder.plan(ladder.LARGE)
+    found = {"floor": ladder.floor(book), "rows": rows, "steps": n_steps, "rate": ladder.learning_rate(ladder.LARGE)}
+    for width, n in ((ladder.LARGE, 1), (d_model, 6)):
+        records = itertools.islice(ladder.run(book, width, seed), n)
+        found |= {f"loss {i}, {width}": record.loss for i, record in enumerate(records)}
+    counts = recall.times_read(book, d_model, seed)
+    found |= {f"read {least} to {most}": ((counts >= least) & (counts <= (most or counts.max()))).sum()
+              for least, most in recall.GROUPS.values()}  # fmt: skip
+    ended = list(ladder.run(book, d_model, seed, tokens_per_param=0.4))[-1]
+    found["loss"] = ended.rung.loss
+    for name, group in recall.closed_book(ended.model, book, counts, n=200, seed=seed).items():
+        found[f"confidence, {name}"] = 1000 * group.confidence.mean()
+        found[f"pass, {name}"] = np.log(ladder.pass_rates(ended.model, book, group.keys)).mean()
+    asked = recall.closed_book(remembers(book, counts), book, counts, seed=seed)
+    return found | {f"{name}: {each}": value for (name, each), value in numbers(asked).items()} | {"seeds": len(SEEDS)}
+
+
+def remembers(book: encyclopedia.Encyclopedia, counts: np.ndarray):
+    """A model that answers by how often it read an entry, and otherwise by the words of the question."""
+    n = book.n_words + 1
+    table = 2 * torch.randn(n, n, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+
+    def model(ids):
+        logits, keys = table[ids].sum(dim=1), ids[:, 1] * book.n_words + ids[:, 2]
+        right, read = (torch.from_numpy(each)[keys] for each in (book.values, counts))
+        logits[torch.arange(len(ids)), right] += 3 * read.log1p()
+        return logits[:, None]
+
+    return model
 
 
 if __name__ == "__main__":
