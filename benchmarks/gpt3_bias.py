@@ -52,7 +52,7 @@ def canary() -> dict[str, float]:
             model, batches, config, loss_fn, _ = few_steps.training_of(
                 lambda d=d_model: studies.bias_model(library, d, 0)
             )
-            found[f"{where}, sum of rates"] = sum(train.learning_rate(step, config) for step in range(config.n_steps))
+            found[f"{where}, whole schedule"] = sum(train.learning_rate(step, config) for step in range(config.n_steps))
             early = first_losses(model, batches, replace(config, n_steps=20, warmup_steps=2), loss_fn, 20)
             found |= few_steps.under(where, early)
             said = studies.p_she(model, library)
