@@ -10,11 +10,15 @@ an interrupted run goes on where it was. Chapter 01 reads the file and repeats s
 
 import os
 import sys
+from dataclasses import replace
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-from minigpt import classroom
+import torch
+
+from minigpt import classroom, loss
 from minigpt.classroom import FineTuning
+from minigpt.model import GPT
 
 FIELDS = ("task", "n_labels", "start", "aux_weight", "n_layers", "lr", "seed", "accuracy")
 KEY = FIELDS[:7]
@@ -56,6 +60,31 @@ def main(seeds: list[int]) -> None:
             score = classroom.accuracy(classroom.fine_tune(models[seed], library, how, seed), tests[how.task])
             classroom.keep_measured("gpt1_finetune", [dict(zip(FIELDS, (*key, f"{score:.3f}")))], KEY)
             print(*key, f"{score:.3f}", flush=True)
+
+
+def canary() -> dict[str, float]:
+    """Numbers from a few seconds of the same code (see canary.py)."""
+    from canary import gpt1, library
+    from canary_tools import few_updates
+
+    narrow = GPT(replace(classroom.GPT1, d_model=24), torch.Generator().manual_seed(0)).eval()
+    runs = [how for how in plan() if how.n_labels == 16]
+    runs += [replace(how, n_labels=16) for how in plan() if how.n_layers == 0 or how.aux_weight > 0]
+    chosen = [(gpt1(), FineTuning("classification", 32)), *((narrow, how) for how in runs[::4])]
+    with few_updates(3) as found:
+        for i, (start, how) in enumerate(chosen):
+            model, tests = classroom.fine_tune(start, library(), how, 0), classroom.test_batches(library(), how.task, 6)
+            found[f"run {i}, accuracy"] = classroom.accuracy(model, tests)
+            with torch.no_grad():
+                for ids, extract, labels, _ in tests:
+                    logits = model(torch.from_numpy(ids), torch.from_numpy(extract))
+                    found[f"run {i}, test loss"] = loss.task_loss(logits, torch.from_numpy(labels)).item()
+    for task in TASKS:
+        found[f"{task}, best possible"] = classroom.best_possible(task, 4)
+    found["settings"] = len(plan())
+    found["sum of settings"] = sum(how.n_labels * (1 + how.lr + how.aux_weight) + how.n_steps for how in plan())
+    found["sum of layers"] = sum(3 if how.n_layers is None else how.n_layers for how in plan())
+    return found
 
 
 if __name__ == "__main__":

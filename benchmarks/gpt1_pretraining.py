@@ -9,11 +9,12 @@ hidden word for readers of one side and of both. Chapter 01 reads the file.
 """
 
 import os
+import random
 import sys
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-from minigpt import classroom, truth
+from minigpt import classroom, truth, world
 
 SEEDS = [0, 1, 2, 3, 4]
 KEY = ("seed", "step", "quantity")
@@ -24,22 +25,45 @@ def main(seeds: list[int]) -> None:
     """Measure one seed after another."""
     library = classroom.storybook()
     for seed in seeds:
-        trained = classroom.pretrain(library, seed=seed)
-        last = int(trained.steps[-1])
-        nats = classroom.held_out_nats(trained.model, library)
-        gap = truth.gap(nats, library.held_out_nats, library.held_out_tokens)
-        found = {(last, "gap"): gap.mean / library.floor.mean, (last, "gap, low end"): gap.low / library.floor.mean}
-        for step in trained.snapshots:
-            for task in ZERO_SHOT:
-                found[step, f"zero-shot {task}"] = classroom.zero_shot(trained.at(step), library, task)
-        bert = classroom.pretrain_masked(library, seed=seed).model
-        for what in ("article", "place"):
-            examples = classroom.hidden_examples(what, 100)
-            for reader, surprise in classroom.hidden_word(trained.model, bert, library, examples).items():
-                found[last, f"hidden {what}, {reader}"] = surprise
+        found = measure(library, seed)
+        last = max(step for step, _ in found)
         rows = [dict(zip(KEY, (seed, *where)), value=f"{value:.4f}") for where, value in found.items()]
         classroom.keep_measured("gpt1_pretraining", rows, KEY)
         print(*(f"{name} {value:.3f}" for (step, name), value in found.items() if step == last), sep="; ", flush=True)
+
+
+def measure(library, seed: int, n_zero_shot: int = 200, n_hidden: int = 100, n_snapshots: int = 99) -> dict:
+    """Everything that is measured of one seed: (step, quantity) -> value."""
+    trained = classroom.pretrain(library, seed=seed)
+    last = int(trained.steps[-1])
+    nats = classroom.held_out_nats(trained.model, library)
+    gap = truth.gap(nats, library.held_out_nats, library.held_out_tokens)
+    found = {(last, "gap"): gap.mean / library.floor.mean, (last, "gap, low end"): gap.low / library.floor.mean}
+    for step in sorted(trained.snapshots)[:n_snapshots]:
+        for task in ZERO_SHOT:
+            found[step, f"zero-shot {task}"] = classroom.zero_shot(trained.at(step), library, task, n_zero_shot)
+    bert = classroom.pretrain_masked(library, seed=seed).model
+    for what in ("article", "place"):
+        examples = classroom.hidden_examples(what, n_hidden)
+        for reader, surprise in classroom.hidden_word(trained.model, bert, library, examples).items():
+            found[last, f"hidden {what}, {reader}"] = surprise
+    return found
+
+
+def canary() -> dict[str, float]:
+    """Numbers from a few seconds of the same code (see canary.py)."""
+    from canary import gpt1
+    from canary_tools import few_updates, stories
+
+    library = stories()
+    with few_updates() as found:
+        measured = measure(library, 0, n_zero_shot=4, n_hidden=1, n_snapshots=1)
+    found |= {f"step {step}, {name}": value for (step, name), value in measured.items()}
+    (parts, _), (pair, _) = (world.labelled(task, 1, random.Random(0))[0] for task in ("multiple choice", "similarity"))
+    for i, ending in enumerate(parts[1:]):
+        found[f"ending {i}"] = classroom.continuation_nats(gpt1(), library.tokenizer, parts[0], ending)
+    found["feelings"] = classroom.next_logps(gpt1(), library.tokenizer, " ".join([*pair, "They"])).mean().item()
+    return found | {"floor": library.floor.mean}
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ training of twelve blocks without warm-up, for each form and learning rate), "vo
 
 import os
 import sys
+from unittest import mock
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
@@ -40,6 +41,28 @@ def keep(seed: int, experiment: str, setting: str, x: float, value: float) -> No
     rows = [dict(zip(KEY, (seed, experiment, setting, f"{x:g}")), value=f"{value:.4f}")]
     classroom.keep_measured("gpt2_changes", rows, KEY, also=(changes, zeroshot))
     print(seed, experiment, setting, x, round(value, 4), flush=True)
+
+
+def canary() -> dict[str, float]:
+    """Numbers from a few seconds of the same code (see canary.py)."""
+    from canary_tools import few_updates, stories
+
+    library = stories(3, times=1)
+    asked = mock.Mock(return_value=library)
+    with few_updates(2) as found, mock.patch.object(classroom, "storybook", asked):
+        for form, lr in zip(changes.FORMS, changes.RATES):
+            found[f"{form}, {lr:g}"] = changes.short_run(library, form, lr, 0)
+        for n_ctx in changes.WINDOWS[::3]:
+            found[f"window {n_ctx}"] = changes.read_through_window(library, n_ctx, 0)
+        for n_vocab in changes.VOCABULARIES[::2]:
+            cut = changes.cut_by(n_vocab)
+            found[f"vocabulary {n_vocab}, longest"] = cut.corpus.lengths.max()
+            for name, value in zip(("model", "exact", "tokens"), changes.read_cut(cut, 0)):
+                found[f"vocabulary {n_vocab}, {name}"] = value
+    found |= {f"documents asked for {i}": n for i, n in enumerate(asked.call_args.args)}
+    for name in ("RATES", "WINDOWS", "VOCABULARIES"):
+        found[name] = sum(i * x for i, x in enumerate(getattr(changes, name), start=1))
+    return found
 
 
 if __name__ == "__main__":

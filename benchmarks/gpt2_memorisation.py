@@ -10,6 +10,8 @@ that the model finds less surprising than the best possible reader who has not s
 
 import os
 import sys
+from dataclasses import replace
+from unittest import mock
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
@@ -25,19 +27,40 @@ def main(seeds: list[int]) -> None:
     """Measure one seed after another."""
     for seed in seeds:
         library, times = memory.planted(seed)
-        model = memory.read(library, seed).model
-        nats, exact, n_tokens = classroom.held_out_nats(model, library), library.held_out_nats, library.held_out_tokens
-        seen = overlap.known(library.documents)
-        shares = np.array([overlap.share(text, seen) for text in library.held_out])
-        rows = []
-        for n in (0, *memory.TIMES):
-            here = times == n
-            total = n_tokens[here].sum()
-            rows.append(dict(zip(KEY, (seed, n)), documents=int(here.sum()), tokens=int(total),
-                             nats=f"{nats[here].sum():.3f}", exact=f"{exact[here].sum():.3f}",
-                             overlap=f"{shares[here].mean():.4f}", below=int((nats < exact)[here].sum())))  # fmt: skip
+        rows = measure(library, times, memory.read(library, seed).model, seed)
         classroom.keep_measured("gpt2_memorisation", rows, KEY, also=(memory, overlap, zeroshot))
         print(*rows, sep="\n", flush=True)
+
+
+def measure(library, times, model, seed: int) -> list[dict]:
+    """The rows of one seed: a row for each number of times."""
+    nats, exact, n_tokens = classroom.held_out_nats(model, library), library.held_out_nats, library.held_out_tokens
+    seen = overlap.known(library.documents)
+    shares = np.array([overlap.share(text, seen) for text in library.held_out])
+    rows = []
+    for n in (0, *memory.TIMES):
+        here = times == n
+        total = n_tokens[here].sum()
+        rows.append(dict(zip(KEY, (seed, n)), documents=int(here.sum()), tokens=int(total),
+                         nats=f"{nats[here].sum():.3f}", exact=f"{exact[here].sum():.3f}",
+                         overlap=f"{shares[here].mean():.4f}", below=int((nats < exact)[here].sum())))  # fmt: skip
+    return rows
+
+
+def canary() -> dict[str, float]:
+    """Numbers from a few seconds of the same code (see canary.py)."""
+    from canary_tools import few_updates, stories
+
+    asked = mock.Mock(return_value=stories(10, times=1))
+    with few_updates() as found, mock.patch.object(classroom, "storybook", asked):
+        library, times = memory.planted(0)
+        model = memory.read(library, 0).model
+    found |= {f"documents asked for {i}": n for i, n in enumerate(asked.call_args.args)}
+    found |= {"documents": len(library.documents), "planted": np.dot(times, np.arange(len(times)))}
+    some = replace(library, documents=library.documents[:300])
+    for row in measure(some, np.resize((0, *memory.TIMES), 10), model, 0):
+        found |= {f"{row['times']} times, {name}": float(row[name]) for name in list(row)[len(KEY) :]}
+    return found
 
 
 if __name__ == "__main__":

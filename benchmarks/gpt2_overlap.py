@@ -9,6 +9,7 @@ was met in training): documents, tokens, the model's nats and the exact ones. Ch
 
 import os
 import sys
+from dataclasses import replace
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
@@ -24,19 +25,44 @@ BOUNDS = (0.0, 0.5, 0.75)  # each group begins at one of these and ends at the n
 def main(seeds: list[int]) -> None:
     """Measure one seed after another."""
     library = classroom.storybook()
-    seen = overlap.known(library.documents)
-    shares = np.array([overlap.share(text, seen) for text in library.held_out])
-    group = np.searchsorted(BOUNDS, shares, side="right") - 1
+    shares = known_shares(library)
     for seed in seeds:
-        nats = classroom.held_out_nats(zeroshot.pretrain(library, seed=seed).model, library)
-        rows = []
-        for i, bound in enumerate(BOUNDS):
-            here = group == i
-            rows.append(dict(zip(KEY, (seed, f"{bound:g}")), documents=int(here.sum()),
-                             tokens=int(library.held_out_tokens[here].sum()), nats=f"{nats[here].sum():.3f}",
-                             exact=f"{library.held_out_nats[here].sum():.3f}"))  # fmt: skip
+        rows = measure(library, shares, seed)
         classroom.keep_measured("gpt2_overlap", rows, KEY, also=(overlap, zeroshot))
         print(*rows, sep="\n", flush=True)
+
+
+def known_shares(library) -> np.ndarray:
+    """For each held-out document, how much of it stands in the training text."""
+    seen = overlap.known(library.documents)
+    return np.array([overlap.share(text, seen) for text in library.held_out])
+
+
+def measure(library, shares: np.ndarray, seed: int) -> list[dict]:
+    """The rows of one seed: a row for each group of documents."""
+    group = np.searchsorted(BOUNDS, shares, side="right") - 1
+    nats = classroom.held_out_nats(zeroshot.pretrain(library, seed=seed).model, library)
+    rows = []
+    for i, bound in enumerate(BOUNDS):
+        here = group == i
+        rows.append(dict(zip(KEY, (seed, f"{bound:g}")), documents=int(here.sum()),
+                         tokens=int(library.held_out_tokens[here].sum()), nats=f"{nats[here].sum():.3f}",
+                         exact=f"{library.held_out_nats[here].sum():.3f}"))  # fmt: skip
+    return rows
+
+
+def canary() -> dict[str, float]:
+    """Numbers from a few seconds of the same code (see canary.py)."""
+    from canary_tools import few_updates, stories
+
+    library = stories(6)
+    half, whole = library.held_out[0][: len(library.held_out[0]) * 3 // 4], library.held_out[1]
+    shares = known_shares(replace(library, documents=[*library.documents, half, whole]))
+    with few_updates() as found:
+        rows = measure(library, shares, 0)
+    for row in rows:
+        found |= {f"from {row['at_least']}, {name}": float(row[name]) for name in list(row)[len(KEY) :]}
+    return found | {f"share {i}": share for i, share in enumerate(shares)}
 
 
 if __name__ == "__main__":

@@ -24,21 +24,46 @@ def main(seeds: list[int]) -> None:
     """Measure one seed after another."""
     library = classroom.storybook()
     cuts, openings = decoding.prefixes(library, 300), decoding.openings(library, 100)
-    truth = decoding.distances(None, library, cuts)
-    stories = [text for text in library.held_out if text.startswith(tuple(openings))]
+    fixed = of_the_truth(library, cuts, openings)
     for seed in seeds:
         gpt = zeroshot.pretrain(library, seed=seed).model
-        found = {(name, "truth"): value for name, value in truth.items()}
-        found |= {(name, "model"): value for name, value in decoding.distances(gpt, library, cuts).items()}
-        for name, value in decoding.quality(stories, library).items():
-            found["real", name] = value
+        found = fixed | of_the_model(gpt, library, cuts)
         for setting in WRITTEN:
             texts = decoding.write(gpt, library, openings, seed, **decoding.SETTINGS[setting])
-            for name, value in decoding.quality(texts, library).items():
-                found[setting, name] = value
+            found |= {(setting, name): value for name, value in decoding.quality(texts, library).items()}
         rows = [dict(zip(KEY, (seed, *where)), value=f"{value:.4f}") for where, value in found.items()]
         classroom.keep_measured("gpt2_sampling", rows, KEY, also=(decoding, overlap, zeroshot))
         print(seed, {k: round(v, 3) for k, v in found.items() if k[1] in ("possible", "alike")}, flush=True)
+
+
+def of_the_truth(library, cuts: list[str], openings: list[str]) -> dict[tuple[str, str], float]:
+    """What is the same for all seeds: the settings applied to the truth, and the real stories."""
+    found = {(name, "truth"): value for name, value in decoding.distances(None, library, cuts).items()}
+    stories = [text for text in library.held_out if text.startswith(tuple(openings))]
+    return found | {("real", name): value for name, value in decoding.quality(stories, library).items()}
+
+
+def of_the_model(gpt, library, cuts: list[str]) -> dict[tuple[str, str], float]:
+    """The settings applied to a model."""
+    return {(name, "model"): value for name, value in decoding.distances(gpt, library, cuts).items()}
+
+
+def canary() -> dict[str, float]:
+    """Numbers from a few seconds of the same code (see canary.py)."""
+    from canary_tools import few_updates, stories, sum_of_tokens
+
+    library = stories(4)
+    cuts, openings = decoding.prefixes(library, 3), decoding.openings(library, 2)
+    with few_updates() as found:
+        gpt = zeroshot.pretrain(library, seed=0).model
+    measured = of_the_truth(library, cuts, openings) | of_the_model(gpt, library, cuts)
+    for setting in WRITTEN[1::2]:
+        texts = decoding.write(gpt, library, openings[:1], 0, **decoding.SETTINGS[setting])
+        measured[setting, "tokens"] = sum_of_tokens(texts)
+        texts.append(library.documents[0])
+        measured |= {(setting, name): value for name, value in decoding.quality(texts, library).items()}
+    found["settings written"] = sum(i * len(setting) for i, setting in enumerate(WRITTEN))
+    return found | {f"{setting}, {name}": value for (setting, name), value in measured.items()}
 
 
 if __name__ == "__main__":
