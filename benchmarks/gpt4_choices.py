@@ -8,6 +8,7 @@ Chapter 05 reads the file.
 """
 
 import copy
+import inspect
 import os
 import random
 from dataclasses import replace
@@ -79,12 +80,14 @@ def in_short(library: classroom.Library) -> tuple[GPT, dict[str, float]]:
     found |= {f"base: {key}": x for key, x in first_losses(base, batches, config, n=10).items()}
 
     policy, rows = copy.deepcopy(base), alignment.supervised(*alignment.demonstrations(64, 0))
-    mixed = alignment.mixed(alignment.Shuffled(rows, alignment.BATCH, 0), 0.1, 0)
-    config = train.TrainConfig(6, lr=2e-3, final_lr_fraction=0.1, betas=(0.9, 0.95), weight_decay=0)
+    usual = defaults(alignment.sft)
+    mixed = alignment.mixed(alignment.Shuffled(rows, alignment.BATCH, 0), usual["mix"], 0)
+    config = train.TrainConfig(6, lr=usual["lr"], final_lr_fraction=0.1, betas=(0.9, 0.95), weight_decay=0)
     found |= {f"sft: {key}": x for key, x in first_losses(policy, mixed, config).items()}
 
     judge, ranked = reward.RewardModel(copy.deepcopy(policy)), alignment.Shuffled(rankings(8), 4, 0)
-    config = train.TrainConfig(6, lr=2e-3, warmup_steps=1, schedule="linear", betas=(0.9, 0.95), weight_decay=0)
+    lr = defaults(alignment.reward_model)["lr"]
+    config = train.TrainConfig(6, lr=lr, warmup_steps=1, schedule="linear", betas=(0.9, 0.95), weight_decay=0)
     found |= {f"judge: {k}": x for k, x in first_losses(judge, ranked, config, alignment.comparison_loss, n=4).items()}
     torch.nn.init.zeros_(judge.head.bias)  # no pair depends on it: Adam moves it by what rounding left of a gradient
     requests, answers = alignment.demonstrations(32, 0)
@@ -99,7 +102,16 @@ def in_short(library: classroom.Library) -> tuple[GPT, dict[str, float]]:
         names = ("reward", "kl", "policy_loss", "value_loss", "entropy", "p_end", "explained_variance")
         found |= {f"ppo: {name}": getattr(record, name) for name in names}
     found["ppo: weights"] = sum(p.detach().double().norm().item() for p in agent.parameters())
+    for step in (alignment.sft, alignment.reward_model):
+        found |= {f"{step.__name__}: {name}": value for name, value in defaults(step).items()}
+    found["ppo: iterations"], found["ppo: answers"] = alignment.PPO.n_iterations, alignment.PPO.batch_size
     return base, found
+
+
+def defaults(step) -> dict[str, float]:
+    """The numbers that a step of chapter 04 takes if nobody says otherwise."""
+    usual = {name: each.default for name, each in inspect.signature(step).parameters.items()}
+    return {name: value for name, value in usual.items() if isinstance(value, (int, float))}
 
 
 def rankings(n_prompts: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
