@@ -50,5 +50,27 @@ def keep(seed: int, name: str, form: str, p: np.ndarray, asked: list) -> None:
     print(seed, name, form, {each: round(value, 3) for each, value in list(found.items())[:4]}, flush=True)
 
 
+def canary() -> dict[str, float]:
+    """Numbers from a few seconds of the same code (see canary.py). The stages are those of instructgpt_tales."""
+    from instructgpt_tales import few_stages, few_tales, shortened
+
+    tokenizer = few_tales().tokenizer
+    stages, base, sft, judge = few_stages()
+    with shortened() as found:
+        models = {"base": base.model, "sft": sft.model, "ppo": alignment.rlhf(sft, judge, 0, kl_coef=0.4).model.policy}
+        found |= {f"first {name}": value for name, value in stages.items()}
+    for form in certainty.FORMS:
+        asked = certainty.questions(form, 100)
+        exact = np.array([question.truth for question in asked])
+        for power in (1, 3):  # the grammar itself, and somebody who is too sure
+            p = calibration.choice_probabilities(power * np.log(exact))
+            found |= {f"{form} {power}: {name}": value for name, value in certainty.report(p, asked).items()}
+        for name, model in models.items():
+            logps = certainty.choice_logps(model, tokenizer, asked[:12])
+            sure, _ = certainty.confidence(calibration.choice_probabilities(logps), asked[:12])
+            found |= {f"{form} {name}: nats": -logps.mean(), f"{form} {name}: confidence": sure.mean()}
+    return found
+
+
 if __name__ == "__main__":
     main([int(seed) for seed in sys.argv[1:]] or SEEDS)

@@ -12,6 +12,9 @@ import sys
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import math
+from unittest import mock
+
 from minigpt import alignment, assistant, classroom, guard, ppo, reward
 
 SEEDS = [0, 1, 2]
@@ -32,14 +35,49 @@ def main(seeds: list[int]) -> None:
         keep(seed, "rule of one side", guard.rlhf(shown, judge, seed, both_sides=False).model)
 
 
+def numbers(seen: guard.Conduct) -> dict[str, float]:
+    """How a policy behaved, as the numbers of the table."""
+    return {f"refused, {each}": share for each, share in seen.refused.items()} | {
+        "in style": seen.in_style, "utility": seen.utility
+    }  # fmt: skip
+
+
 def keep(seed: int, name: str, policy) -> None:
     """Put what was found into the table, and say so."""
     seen = guard.conduct(policy)
-    found = {f"refused, {each}": share for each, share in seen.refused.items()}
-    found |= {"in style": seen.in_style, "utility": seen.utility}
+    found = numbers(seen)
     rows = [dict(zip(KEY, (seed, name, each)), value=f"{value:.4f}") for each, value in found.items()]
     classroom.keep_measured("gpt4_safety", rows, KEY, ALSO)
     print(seed, name, {each: round(value, 3) for each, value in found.items()}, seen.answers, flush=True)
+
+
+def canary() -> dict[str, float]:
+    """Numbers from a few seconds of the same code (see canary.py). The stages are those of instructgpt_tales."""
+    from instructgpt_tales import few_stages, shortened, told
+
+    def mostly_told(policy, requests, seed: int = 0):
+        texts = alignment.answer_texts(told(policy, requests, seed))
+        refusals = {2: guard.REFUSAL, 6: " It must be told.", 9: " I tell not."}
+        return alignment.answer_ids([refusals.get(i % 11, text) for i, text in enumerate(texts)])
+
+    stages, _, start, judge = few_stages()
+    with shortened() as found:
+        shown = guard.sft(start, 0)
+        policy = guard.rlhf(shown, judge, 0).model
+        seen = numbers(guard.conduct(policy))
+        found |= {f"policy: {key}": value for key, value in seen.items() if not math.isnan(value)}
+        with mock.patch.object(alignment, "ask", mostly_told):
+            found |= {f"labelers: {key}": value for key, value in numbers(guard.conduct(policy)).items()}
+        found |= {f"first {name}": value for name, value in stages.items()}
+    requests, answers = guard.demonstrations(120, 0)
+    worth = [assistant.utility(request, answer).total for request, answer in zip(requests, answers)]
+    found["demonstrations"] = sum(worth)
+    answers += [guard.REFUSAL, " I tell not."] * 60
+    for both in (True, False):
+        rule = [guard.rule_reward(request, answer, both) for request, answer in zip(requests * 2, answers, strict=True)]
+        found[f"rule, both sides {both}"] = sum((i % 7 + 1) * value for i, value in enumerate(rule))
+    found["balanced"] = len(guard.balanced(assistant.requests("training")))
+    return found
 
 
 if __name__ == "__main__":

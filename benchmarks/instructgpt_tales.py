@@ -12,9 +12,21 @@ import sys
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-import numpy as np
+import contextlib
+import dataclasses
+import functools
+import itertools
+import math
+import random
+import tempfile
+from unittest import mock
 
-from minigpt import alignment, assistant, classroom, optimum, ppo, reward
+import numpy as np
+import torch
+
+from minigpt import (
+    alignment, assistant, checkpoint, classroom, corpus, grammar, guard, optimum, ppo, reward, train,
+)  # fmt: skip
 
 SEEDS = [0, 1, 2]
 KEY = ("seed", "thing", "quantity")
@@ -46,17 +58,20 @@ def epochs(trained: alignment.Trained) -> dict[str, float]:
     }
 
 
-def best_there_is(sft: alignment.Trained, judge: alignment.Trained, policy: alignment.Trained, beta: float) -> dict:
+def best_there_is(
+    sft: alignment.Trained, judge: alignment.Trained, policy: alignment.Trained, beta: float,
+    n_requests: int = 64, n_answers: int = 128,
+) -> dict:  # fmt: skip
     """The best policy's mean score, from answers of the SFT model weighted by e^(r / beta), beside what PPO reached.
 
-    64 requests, 128 answers to each; "effective" is how many of the 128 the weights are worth.
+    "effective" is how many of the n_answers to each request the weights are worth.
     """
-    requests = assistant.requests("test")[:64]
+    requests = assistant.requests("test")[:n_requests]
     found = {"best score": [], "effective": [], "sft score": [], "score": []}
     for whose, model in (("sft", sft.model), ("ppo", policy.model.policy)):
-        asked = [request for request in requests for _ in range(128)]
+        asked = [request for request in requests for _ in range(n_answers)]
         answers = alignment.ask(model, asked, seed=99)
-        scores = judge.model.score(alignment.prompt_ids(asked), answers).double().numpy().reshape(64, 128)
+        scores = judge.model.score(alignment.prompt_ids(asked), answers).double().numpy().reshape(n_requests, n_answers)
         if whose == "ppo":
             found["score"] = [scores.mean()]
             continue
@@ -66,6 +81,15 @@ def best_there_is(sft: alignment.Trained, judge: alignment.Trained, policy: alig
             found["best score"].append(mean)
             found["effective"].append(effective)
     return {name: np.mean(values) for name, values in found.items()}
+
+
+def labelers(test: alignment.Rankings) -> dict[str, float]:
+    """How often two labelers would order a pair of these answers alike."""
+    agree = [
+        assistant.labeler_agreement(u[r != reward.ABSENT].tolist(), alignment.NOISE)
+        for u, r in zip(test.utilities, test.ranks)
+    ]
+    return {"agreement": np.mean(agree)}
 
 
 def main(seeds: list[int]) -> None:
@@ -80,11 +104,7 @@ def main(seeds: list[int]) -> None:
         for name, how in (("dropout 0", {"dropout": 0.0, "n": 300}), ("dropout 0.2", {"dropout": 0.2})):
             keep(seed, f"epochs, {name}", epochs(alignment.sft(base, seed, mix=0.0, watch=True, **how)))
         data, test = alignment.rankings(sft, 3200, seed), alignment.rankings(sft, 200, seed, "test")
-        agree = [
-            assistant.labeler_agreement(u[r != reward.ABSENT].tolist(), alignment.NOISE)
-            for u, r in zip(test.utilities, test.ranks)
-        ]
-        keep(seed, "labelers", {"agreement": np.mean(agree)})
+        keep(seed, "labelers", labelers(test))
         judges = {}
         for n in (400, 800, 3200):
             judges[n] = alignment.reward_model(sft, data.rows(slice(n)), seed)
@@ -120,6 +140,125 @@ def curves(policy: alignment.Trained) -> dict[str, float]:
         for name in ("reward", "utility", "kl", "length", "entropy")
         for i, part in enumerate(np.split(policy.curves[name], len(policy.curves[name]) // 10))
     }
+
+
+# --- the canary, and what those of gpt4_calibration and gpt4_safety share with it ------------------------------------
+
+
+@functools.cache
+def few_tales() -> classroom.Library:
+    """The library of chapter 04 with few documents; as many as its vocabulary needs."""
+    library = alignment.library(600)
+    return dataclasses.replace(
+        library,
+        corpus=corpus.encode(library.documents[:64], library.tokenizer),
+        held_out=library.held_out[:40],
+        held_out_corpus=corpus.encode(library.held_out[:40], library.tokenizer),
+        held_out_nats=library.held_out_nats[:40],
+    )
+
+
+def told(policy, requests, seed: int = 0, prompts=None):
+    """What `alignment.ask` is for a model, from labelers who write about another request one time in two."""
+    rng = random.Random(f"told {seed}")
+    about = [rng.choice((request, rng.choice(requests))) for request in requests]
+    return alignment.answer_ids([grammar.sample(assistant.demonstration(each), rng)[0] for each in about])
+
+
+@contextlib.contextmanager
+def shortened(n_steps: int = 3, n_iterations: int = 2):
+    """Inside, every stage of chapter 04 takes a moment: few tales and requests, the first steps of each training, an
+    empty cache of its own. Yields a dictionary that fills with what each training does: first losses, sum of rates.
+
+    In double precision: Adam's first steps make much of the rounding of small gradients, and answers are drawn.
+    """
+    found, names = {}, itertools.count(1)
+    library, all_requests, train_all, ppo_all = few_tales(), assistant.requests, train.train, ppo.ppo
+    demonstrations = alignment.demonstrations
+
+    def few_demonstrations(n, *args):  # as many as are learned from, but few of those that are only looked at
+        return demonstrations(n if n == alignment.N_DEMONSTRATIONS else 40, *args)
+
+
+    def few_steps(model, batches, config, *args, **more):
+        name = f"training {next(names)}"
+        rates = [train.learning_rate(step, config) for step in range(config.n_steps)]
+        found[f"{name}: sum of rates"] = sum(rates)
+        n = config.n_steps if config.n_steps <= 2 * n_steps else n_steps
+        for record in itertools.islice(train_all(model, batches, config, *args, **more), n):
+            found[f"{name}: loss {record.step}"] = record.loss
+            yield record
+
+    def few_iterations(agent, reference, reward_fn, prompts, config, *args, **more):
+        name = f"training {next(names)}"
+        rates = [config.lr * ppo.learning_rate_factor(i, config) for i in range(config.n_iterations)]
+        found[f"{name}: sum of rates"] = sum(rates)
+        few = dataclasses.replace(config, batch_size=16)
+        records = ppo_all(agent, reference, reward_fn, prompts, few, *args, **more)
+        for record in itertools.islice(records, n_iterations):
+            for key in ("reward", "utility", "kl", "policy_loss", "value_loss"):
+                if not math.isnan(getattr(record, key)):
+                    found[f"{name}: {key} {record.step}"] = getattr(record, key)
+            yield record
+
+    with contextlib.ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory())
+        stack.callback(torch.set_default_dtype, torch.get_default_dtype())
+        torch.set_default_dtype(torch.float64)
+        stack.enter_context(mock.patch.dict(os.environ, MINIGPT_CACHE=folder))
+        for module, name, by in (
+            (alignment, "library", lambda: library),
+            (alignment, "demonstrations", few_demonstrations),
+            (alignment, "_by_ids", functools.cache(alignment._by_ids.__wrapped__)),
+            (assistant, "requests", lambda which: all_requests(which)[:32]),
+            *((module, "code_fingerprint", lambda *_: "") for module in (alignment, checkpoint, guard)),
+            (train, "train", few_steps),
+            (ppo, "ppo", few_iterations),
+        ):
+            stack.enter_context(mock.patch.object(module, name, by))
+        yield found
+
+
+def few_rankings(start: alignment.Trained, n: int = 8, seed: int = 0, which: str = "training") -> alignment.Rankings:
+    """Rankings of answers that are worth ranking: a model that has hardly learned gives none."""
+    with mock.patch.object(alignment, "ask", told):
+        return alignment.rankings(start, n, seed, which)
+
+
+@functools.cache
+def few_stages() -> tuple[dict[str, float], alignment.Trained, alignment.Trained, alignment.Trained]:
+    """What the first trainings do, and the base model, the SFT model and the reward model that come out of them."""
+    with shortened() as found:
+        base = alignment.base(0)
+        sft = alignment.sft(base, 0)
+        found |= {f"sft: {name}": values[0] for name, values in sft.curves.items()}
+        data = few_rankings(sft)
+        found |= {"utilities": float(data.utilities.sum()), "ranks": float(data.ranks.sum())}
+        judge = alignment.reward_model(sft, data, 0)
+        found["judge: shift"] = float(judge.model.shift)
+        return dict(found), base, sft, judge
+
+
+def canary() -> dict[str, float]:
+    """Numbers from a few seconds of the same code (see canary.py)."""
+    stages, base, sft, judge = few_stages()
+    with shortened() as found:
+        test = few_rankings(sft, 12, 0, "test")
+        truth = alignment.true_ranking(test)
+        found |= labelers(test) | {"ranks and truth": reward.agreement(-test.ranks.double(), truth)}
+        judged = alignment.judged(judge.model, test)
+        found |= {f"judge: {name}": judged[name] for name in ("loss", "best on labels")}
+        policy = alignment.rlhf(sft, judge, 0, kl_coef=BETAS[3], ptx_coef=PTX[0])
+        tenfold = {name: np.repeat(values, 10) for name, values in policy.curves.items()}
+        found |= curves(dataclasses.replace(policy, curves=tenfold))
+        beside = alignment.report(base.model, titled=True)
+        with mock.patch.object(alignment, "ask", told):
+            report = numbers(alignment.report(policy.model.policy, judge.model, sft.model), beside)
+        found |= {f"report: {name}": value for name, value in report.items()}
+        best = best_there_is(sft, judge, policy, 0.05, 2, 8)
+        found |= {f"best: {name}": value for name, value in best.items()}
+        alignment.base(0, alignment.LARGE)
+        return {f"first {name}": value for name, value in stages.items()} | found
 
 
 if __name__ == "__main__":

@@ -14,38 +14,97 @@ import sys
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import dataclasses
+from unittest import mock
 
 import torch
+from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from minigpt import classroom, optimum, ppo, reward, smallworld
 
 SEEDS = [0, 1, 2]
 KEY = ("seed", "beta", "gamma")
 ALSO = (optimum, ppo, reward, smallworld)
+BETAS, GAMMAS = (0.3, 1.0, 3.0), (0.0, 1.0)
+
+
+def run(world, documents, reference, config: ppo.PPOConfig, seed: int) -> tuple[dict[str, float], list[ppo.Record]]:
+    """One run of PPO: what it came to, and what happened on the way."""
+    agent, generator = smallworld.agent_of(reference), torch.Generator().manual_seed(seed)
+    records = list(
+        ppo.ppo(agent, reference, world.reward_fn, world.prompts, config, generator, ptx_batches=documents)
+    )
+    end = smallworld.distance(world, agent.policy, reference, config.kl_coef)
+    return {
+        "reward": end.reward, "best_reward": end.best_reward, "kl": end.kl,
+        "tax": documents.tax(agent.policy), "tax_before": documents.tax(reference),
+    }, records  # fmt: skip
 
 
 def main(seeds: list[int]) -> None:
     """Measure one seed after another."""
     for seed in seeds:
         world, documents, reference = smallworld.document_world(seed)
-        for beta in (0.3, 1.0, 3.0):
-            for gamma in (0.0, 1.0):
-                agent = smallworld.agent_of(reference)
+        for beta in BETAS:
+            for gamma in GAMMAS:
                 config = dataclasses.replace(smallworld.PPO, kl_coef=beta, ptx_coef=gamma)
-                generator = torch.Generator().manual_seed(seed)
-                records = ppo.ppo(
-                    agent, reference, world.reward_fn, world.prompts, config, generator, ptx_batches=documents
-                )
-                for _ in records:
-                    pass
-                end = smallworld.distance(world, agent.policy, reference, beta)
-                found = {
-                    "reward": end.reward, "best_reward": end.best_reward, "kl": end.kl,
-                    "tax": documents.tax(agent.policy), "tax_before": documents.tax(reference),
-                }  # fmt: skip
+                found, _ = run(world, documents, reference, config, seed)
                 row = dict(zip(KEY, (seed, beta, gamma))) | {name: f"{value:.4f}" for name, value in found.items()}
                 classroom.keep_measured("instructgpt_tax", [row], KEY, ALSO)
                 print(row, flush=True)
+
+
+class Enough(Exception):
+    """The network has learned from the documents for as many steps as the canary waits for."""
+
+
+def begun(seed: int, n_steps: int):
+    """As `smallworld.document_world`, but its network has learned for n_steps only; and the sum of its rates."""
+    kept, rates = [], []
+
+    def keep(*args, make=smallworld.Documents, **more):
+        kept.append(make(*args, **more))
+        return kept[0]
+
+    def count(optimizer, *_):
+        rates.append(optimizer.param_groups[0]["lr"])
+        if len(rates) == n_steps:
+            kept.append([p.detach().clone() for group in optimizer.param_groups for p in group["params"]])
+            raise Enough
+
+    hook = register_optimizer_step_post_hook(count)
+    try:
+        with mock.patch.object(smallworld, "Documents", keep):
+            smallworld.document_world(seed)
+    except Enough:
+        pass
+    finally:
+        hook.remove()
+    documents, weights = kept
+    network = smallworld.small_world(seed)[1]
+    with torch.no_grad():
+        for p, learned in zip(network.parameters(), weights, strict=True):
+            p.copy_(learned)
+    return documents.world, documents, network.eval(), sum(rates)
+
+
+def canary() -> dict[str, float]:
+    """Numbers from a few seconds of the same code (see canary.py)."""
+    world, documents, reference, rates = begun(0, 8)
+    found = {
+        "rates of the documents": rates,
+        "documents": float(documents.logp @ range(len(documents.logp))) / 1000,
+        "batch": float(documents[3][0].double().mean()),
+        "sum of rates": sum(ppo.learning_rate_factor(i, smallworld.PPO) for i in range(smallworld.PPO.n_iterations)),
+    }
+    for beta, gamma in ((BETAS[0], GAMMAS[0]), (BETAS[2], GAMMAS[1])):
+        config = dataclasses.replace(smallworld.PPO, kl_coef=beta, ptx_coef=gamma, n_iterations=2, batch_size=64)
+        end, records = run(world, documents, reference, config, 0)
+        found |= {f"beta {beta} gamma {gamma}: {key}": value for key, value in end.items()}
+        for key in ("reward", "kl", "policy_loss", "value_loss"):
+            found[f"beta {beta} gamma {gamma}: last {key}"] = getattr(records[-1], key)
+    bold = dataclasses.replace(smallworld.PPO, n_iterations=2, batch_size=64, n_epochs=2, lr=5e-3, value_lr=5e-3)
+    _, records = run(world, documents, reference, bold, 1)  # far enough to be clipped
+    return found | {f"bold steps: {key}": getattr(records[-1], key) for key in ("kl", "policy_loss", "value_loss")}
 
 
 if __name__ == "__main__":
