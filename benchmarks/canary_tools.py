@@ -17,8 +17,9 @@ def few_updates(n: int = 3) -> Iterator[dict[str, float]]:
     """Inside, every training makes n updates and lets the rest of its steps pass without any; nothing is cached.
 
     The callers of `train.train` notice nothing: warm-up, schedule and snapshots are those of the whole run. Gives a
-    dictionary that fills with what each run did: its steps, its n losses, the sum of its learning rates, and how far
-    the matrices moved and how much of that was towards 0 (which shows weight decay), in thousandths of their length.
+    dictionary that fills with what each run did: its steps, its n losses, the sum of its learning rates, what AdamW
+    remembers (which shows its betas and the clipping), and how far the matrices moved and how much of that was towards
+    0 (which shows weight decay), in thousandths of their length.
     """
     found, really, number = {}, train.train, itertools.count()
 
@@ -28,6 +29,7 @@ def few_updates(n: int = 3) -> Iterator[dict[str, float]]:
     def short(model, batches, config, *args, **kwargs):
         run = f"run {next(number)}"
         matrices = [p for p in model.parameters() if p.ndim >= 2]  # some biases have a gradient of rounding errors only
+        state = kwargs.setdefault("state", train.TrainState())
         before = [p.detach().double().clone() for p in matrices]
         for last in itertools.islice(really(model, batches, config, *args, **kwargs), n):
             found[f"{run}, loss {last.step}"] = last.loss
@@ -38,6 +40,8 @@ def few_updates(n: int = 3) -> Iterator[dict[str, float]]:
         moves, scale = [p.detach() - b for p, b in zip(matrices, before)], product(zip(before, before))
         found[f"{run}, moved"] = 1000 * (product(zip(moves, moves)) / scale) ** 0.5
         found[f"{run}, pulled"] = 1000 * product(zip(moves, before)) / scale
+        for kind, unit in (("exp_avg", 1), ("exp_avg_sq", 1000)):
+            found[f"{run}, {kind}"] = unit * sum(m[kind].double().norm().item() for m in state.moments.values())
         for step in steps[n:]:
             yield replace(last, step=step + 1)
 

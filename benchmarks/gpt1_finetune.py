@@ -70,7 +70,7 @@ def canary() -> dict[str, float]:
     narrow = GPT(replace(classroom.GPT1, d_model=24), torch.Generator().manual_seed(0)).eval()
     runs = [how for how in plan() if how.n_labels == 16]
     runs += [replace(how, n_labels=16) for how in plan() if how.n_layers == 0 or how.aux_weight > 0]
-    chosen = [(gpt1(), FineTuning("classification", 32)), *((narrow, how) for how in runs[::4])]
+    chosen = [(gpt1(), FineTuning("classification", 32)), *((narrow, how) for how in runs[::3])]
     with few_updates(3) as found:
         for i, (start, how) in enumerate(chosen):
             model, tests = classroom.fine_tune(start, library(), how, 0), classroom.test_batches(library(), how.task, 6)
