@@ -1,6 +1,6 @@
 """Are the stored tables still true? A canary is some numbers from a few seconds of an experiment's own code.
 
-    python benchmarks/canary.py                        compute every canary and compare with data/measured/canaries.json
+    python benchmarks/canary.py                        compute every canary and compare with data/measured/*.json
     python benchmarks/canary.py gpt4_exam gpt3_bias    only these
     python benchmarks/canary.py gpt4_exam --store      keep the new numbers (only after a table was measured again)
 
@@ -12,12 +12,9 @@ a release one seed of each table is measured again.
 """
 
 import argparse
-import datetime
 import functools
 import importlib
-import json
 import os
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -27,11 +24,10 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 import torch
 
-from minigpt import classroom, corpus, tokens, train
+from minigpt import classroom, corpus, train
 from minigpt.model import GPT
 
 HERE = Path(__file__).parent
-STORED = HERE.parent / "data" / "measured" / "canaries.json"
 TOLERANCE = 1e-4  # of the number, or of 1 if it is smaller than that
 
 
@@ -64,7 +60,7 @@ def gpt1(n_steps: int = 12):
 
 def names() -> list[str]:
     """Every table of data/measured."""
-    return sorted(path.stem for path in STORED.parent.glob("*.csv"))
+    return sorted(path.stem for path in classroom.MEASURED.glob("*.csv"))
 
 
 def compute(name: str) -> dict[str, float]:
@@ -95,24 +91,15 @@ def main(argv: list[str]) -> int:
     parser.add_argument("names", nargs="*", default=[])
     parser.add_argument("--store", action="store_true", help="keep the new numbers")
     options = parser.parse_args(argv)
-    stored = json.loads(STORED.read_text(encoding="utf-8")) if STORED.exists() else {}
     failed = 0
     for name in options.names or names():
         start = time.perf_counter()
-        found = compute(name)
-        lines = changed(stored[name]["values"], found) if name in stored else ["not stored yet"]
+        found, stored = compute(name), classroom.about(name).get("canary")
+        lines = changed(stored["values"], found) if stored else ["not stored yet"]
         print(f"{name:22s} {time.perf_counter() - start:4.1f} s  {'; '.join(lines) or 'same'}", flush=True)
         failed += bool(lines)
         if options.store and lines:
-            commit = subprocess.run(["git", "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True, cwd=HERE)
-            stored[name] = {
-                "commit": commit.stdout.strip(),
-                "date": datetime.date.today().isoformat(),
-                "versions": {"python": sys.version.split()[0], "torch": torch.__version__, "numpy": np.__version__},
-                "values": found,
-            }
-            text = json.dumps(dict(sorted(stored.items())), indent=1, ensure_ascii=False) + "\n"
-            tokens.replace_file(STORED, text.encode("utf-8"))
+            classroom.keep_canary(name, found)
     return 0 if options.store else int(failed > 0)
 
 

@@ -39,7 +39,7 @@ def main(seeds: list[int]) -> None:
 def keep(seed: int, experiment: str, setting: str, x: float, value: float) -> None:
     """Put one number into the table."""
     rows = [dict(zip(KEY, (seed, experiment, setting, f"{x:g}")), value=f"{value:.4f}")]
-    classroom.keep_measured("gpt2_changes", rows, KEY, also=(changes, zeroshot))
+    classroom.keep_measured("gpt2_changes", rows, KEY)
     print(seed, experiment, setting, x, round(value, 4), flush=True)
 
 

@@ -28,7 +28,7 @@ def main(seeds: list[int]) -> None:
     for seed in seeds:
         library, times = memory.planted(seed)
         rows = measure(library, times, memory.read(library, seed).model, seed)
-        classroom.keep_measured("gpt2_memorisation", rows, KEY, also=(memory, overlap, zeroshot))
+        classroom.keep_measured("gpt2_memorisation", rows, KEY)
         print(*rows, sep="\n", flush=True)
 
 

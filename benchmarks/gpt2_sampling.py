@@ -32,7 +32,7 @@ def main(seeds: list[int]) -> None:
             texts = decoding.write(gpt, library, openings, seed, **decoding.SETTINGS[setting])
             found |= {(setting, name): value for name, value in decoding.quality(texts, library).items()}
         rows = [dict(zip(KEY, (seed, *where)), value=f"{value:.4f}") for where, value in found.items()]
-        classroom.keep_measured("gpt2_sampling", rows, KEY, also=(decoding, overlap, zeroshot))
+        classroom.keep_measured("gpt2_sampling", rows, KEY)
         print(seed, {k: round(v, 3) for k, v in found.items() if k[1] in ("possible", "alike")}, flush=True)
 
 

@@ -34,7 +34,7 @@ def main(seeds: list[int]) -> None:
                     found[step, name] = value
                 found[step, "tokens"] = trained.tokens[step - 1]
             rows = [dict(zip(KEY, (seed, d_model, *where)), value=f"{value:.4f}") for where, value in found.items()]
-            classroom.keep_measured("gpt2_zeroshot", rows, KEY, also=(zeroshot,))
+            classroom.keep_measured("gpt2_zeroshot", rows, KEY)
             print(seed, d_model, *(f"{name} {v:.2f}" for (step, name), v in found.items() if step == last), sep="; ")
             sys.stdout.flush()
 

@@ -27,7 +27,7 @@ def main(seeds: list[int]) -> None:
         for band in studies.BANDS:
             gap = studies.loss_above_floor(studies.banded(library, band, seed), library)
             rows = [{"seed": seed, "band": band or 0, "gap": f"{gap:.4f}", "pairs": pairs(band)}]
-            classroom.keep_measured("gpt3_banded", rows, KEY, also=(studies, zeroshot))
+            classroom.keep_measured("gpt3_banded", rows, KEY)
             print(seed, band, round(gap, 4), flush=True)
 
 

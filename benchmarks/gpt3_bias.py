@@ -35,7 +35,7 @@ def main(seeds: list[int]) -> None:
                          model=f"{found[name]:.4f}")
                     for name, p in studies.PLANTED.items()
                 ]  # fmt: skip
-                classroom.keep_measured("gpt3_bias", rows, KEY, also=(studies, zeroshot))
+                classroom.keep_measured("gpt3_bias", rows, KEY)
                 print(seed, amount, d_model, f"slope {studies.recovered(found):.2f}", flush=True)
 
 

@@ -30,7 +30,7 @@ def main(seeds: list[int]) -> None:
             for step, loss in zip(run.watched.tolist(), run.held_out.tolist()):
                 tokens = int(run.tokens[step - 1])
                 rows.append(dict(zip(KEY, (seed, d_model, step)), tokens=tokens, loss=f"{loss:.5f}"))
-        classroom.keep_measured("gpt3_compute", rows, KEY, also=(studies, zeroshot))
+        classroom.keep_measured("gpt3_compute", rows, KEY)
         print(seed, [(row["d_model"], row["loss"]) for row in rows][9::10], flush=True)
 
 

@@ -36,7 +36,7 @@ def keep(seed: int, typical: float, balance: str) -> None:
     for into in directions.LANGUAGES:
         for name, value in directions.translate(model, corpus_of, into, typical).items():
             rows.append(dict(zip(KEY, (seed, f"{typical:g}", balance, into, name)), value=f"{value:.4f}"))
-    classroom.keep_measured("gpt3_direction", rows, KEY, also=(directions, zeroshot))
+    classroom.keep_measured("gpt3_direction", rows, KEY)
     print(seed, typical, balance, [(row["into"], row["quantity"], row["value"]) for row in rows], flush=True)
 
 

@@ -44,7 +44,7 @@ def main(seeds: list[int]) -> None:
             kinds = [("number", "training")]
             found |= measure("number 64", incontext.pretrain(numbers, 64, seed), numbers, kinds)
         rows = [dict(zip(KEY, (seed, *where)), value=f"{value:.4f}") for where, value in found.items()]
-        classroom.keep_measured("gpt3_incontext", rows, KEY, also=(families, incontext))
+        classroom.keep_measured("gpt3_incontext", rows, KEY)
         print(seed, *(f"{where} {v:.2f}" for where, v in found.items() if where[2] == 16), sep="; ", flush=True)
 
 

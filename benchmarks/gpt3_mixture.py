@@ -34,7 +34,7 @@ def main(seeds: list[int]) -> None:
             gap = studies.loss_above_floor(read(library, seed), library)
             row = dict(zip(KEY, (seed, weight)), gap=f"{gap:.4f}", share=f"{order.shares[1]:.4f}")
             row |= {f"{name}_epochs": f"{e:.3f}" for name, e in zip(("crawl", "clean"), order.epochs)}
-            classroom.keep_measured("gpt3_mixture", [row], KEY, also=(studies, zeroshot))
+            classroom.keep_measured("gpt3_mixture", [row], KEY)
             print(row, flush=True)
 
 

@@ -19,7 +19,6 @@ from minigpt import alignment, assistant, calibration, certainty, classroom, ppo
 
 SEEDS = [0, 1, 2]
 KEY = ("seed", "model", "form", "quantity")
-ALSO = (alignment, assistant, calibration, certainty, ppo, reward)
 N = 1500
 
 
@@ -46,7 +45,7 @@ def keep(seed: int, name: str, form: str, p: np.ndarray, asked: list) -> None:
     """Put what was found into the table, and say so."""
     found = certainty.report(p, asked)
     rows = [dict(zip(KEY, (seed, name, form, each)), value=f"{value:.4f}") for each, value in found.items()]
-    classroom.keep_measured("gpt4_calibration", rows, KEY, ALSO)
+    classroom.keep_measured("gpt4_calibration", rows, KEY)
     print(seed, name, form, {each: round(value, 3) for each, value in list(found.items())[:4]}, flush=True)
 
 

@@ -23,7 +23,6 @@ from minigpt import alignment, assistant, calibration, certainty, classroom, cor
 from minigpt.model import GPT
 
 KEY = ("model", "form", "question")
-ALSO = (alignment, assistant, calibration, certainty, ppo, reward)
 N, BETA = 400, 0.05  # questions; the price of leaving the SFT model
 
 
@@ -43,7 +42,7 @@ def main() -> None:
                 | {"right": question.right}
                 for i, (row, question) in enumerate(zip(logps, asked))
             ]
-            classroom.keep_measured("gpt4_choices", rows, KEY, ALSO)
+            classroom.keep_measured("gpt4_choices", rows, KEY)
             print(name, form, len(rows), flush=True)
 
 

@@ -19,7 +19,6 @@ from minigpt import classroom, encyclopedia, ladder, laws, scaling
 
 SEEDS = [0, 1, 2]
 KEY = ("seed", "budget", "d_model")
-ALSO = (encyclopedia, ladder)
 BUDGETS = {  # floating-point operations -> widths, from many tokens for each parameter to about one
     1e10: (6, 8, 10, 12, 16, 24), 3e10: (8, 10, 12, 16, 24, 32), 1e11: (10, 12, 16, 24, 32, 48),
     3e11: (12, 16, 24, 32, 48, 64),
@@ -36,7 +35,7 @@ def main(seeds: list[int]) -> None:
             row = dict(zip(KEY, (seed, f"{budget:.0e}", d_model))) | {
                 "n_params": rung.n_params, "n_tokens": rung.n_tokens, "loss": f"{rung.loss:.5f}"
             }  # fmt: skip
-            classroom.keep_measured("gpt4_isoflop", [row], KEY, ALSO)
+            classroom.keep_measured("gpt4_isoflop", [row], KEY)
             print(row, flush=True)
 
 

@@ -16,15 +16,13 @@ from minigpt import classroom, pictures, seeing, train, vision
 
 SEEDS = [0, 1, 2]
 KEY = ("seed", "block")
-ALSO = (pictures, seeing, vision)
-
 
 def main(seeds: list[int]) -> None:
     """Measure one seed after another."""
     for seed in seeds:
         shares = seeing.looks_at_what_is_asked(seeing.train_seer(seed).model)
         rows = [{"seed": seed, "block": block, "share": f"{share:.4f}"} for block, share in enumerate(shares, start=1)]
-        classroom.keep_measured("gpt4_looks", rows, KEY, ALSO)
+        classroom.keep_measured("gpt4_looks", rows, KEY)
         print(seed, *(row["share"] for row in rows), flush=True)
 
 

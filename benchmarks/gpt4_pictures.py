@@ -22,8 +22,6 @@ from minigpt.model import GPT
 SEEDS = [0, 1, 2]
 MODELS = (("sees", False), ("blind", True))
 KEY = ("seed", "model", "kind")
-ALSO = (pictures, seeing, vision)
-
 
 def main(seeds: list[int]) -> None:
     """Measure one seed after another."""
@@ -33,7 +31,7 @@ def main(seeds: list[int]) -> None:
             seer = seeing.train_seer(seed, blind)
             for kind, share in zip(pictures.KINDS, seer.accuracy[-1]):
                 rows.append(dict(zip(KEY, (seed, name, kind))) | {"accuracy": f"{share:.4f}"})
-        classroom.keep_measured("gpt4_pictures", rows, KEY, ALSO)
+        classroom.keep_measured("gpt4_pictures", rows, KEY)
         print(seed, *(f"{r['model']} {r['kind']} {r['accuracy']}" for r in rows), sep="; ", flush=True)
 
 

@@ -22,8 +22,6 @@ from minigpt import classroom, museum, optimum, ppo, reward, smallworld
 
 SEEDS = [0, 1, 2]
 KEY = ("seed", "mistake")
-ALSO = (museum, optimum, ppo, reward, smallworld)
-
 
 def main(seeds: list[int]) -> None:
     """Measure one seed after another."""
@@ -32,7 +30,7 @@ def main(seeds: list[int]) -> None:
             exhibit = museum.run(name, seed)
             found = {key: value if key == "broke" else f"{value:.4f}" for key, value in vars(exhibit).items()}
             classroom.keep_measured(
-                "instructgpt_museum", [{"seed": seed, "mistake": name or "none"} | found], KEY, ALSO
+                "instructgpt_museum", [{"seed": seed, "mistake": name or "none"} | found], KEY
             )
             print(seed, name, dataclasses.asdict(exhibit), flush=True)
 

@@ -30,7 +30,6 @@ from minigpt import (
 
 SEEDS = [0, 1, 2]
 KEY = ("seed", "thing", "quantity")
-ALSO = (alignment, assistant, ppo, reward)
 REPORTED = ("utility", "animal", "thing", "mood", "well_formed", "length", "score", "kl", "text")
 BETAS = (0.0, 0.05, 0.2, 0.4, 2.0)
 PTX = (0.5, 2.0)
@@ -39,7 +38,7 @@ PTX = (0.5, 2.0)
 def keep(seed: int, thing: str, found: dict) -> None:
     """Put what was found into the table, and say so."""
     rows = [dict(zip(KEY, (seed, thing, name)), value=f"{value:.4f}") for name, value in found.items()]
-    classroom.keep_measured("instructgpt_tales", rows, KEY, also=ALSO)
+    classroom.keep_measured("instructgpt_tales", rows, KEY)
     print(seed, thing, {name: round(float(value), 3) for name, value in list(found.items())[:9]}, flush=True)
 
 

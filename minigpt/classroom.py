@@ -1,16 +1,17 @@
 """The classroom: the one room where words, machine and pictures meet. Chapters, tests and benchmarks start here.
 
 Everything here is a set-up that several chapters share, made of calls to the other rooms: the storybook with its
-exact probabilities, the small GPT-1 that the book trains on it, fine-tuning, and a table of measured results that
-knows which code measured it.
+exact probabilities, the small GPT-1 that the book trains on it, fine-tuning, and tables of measured results.
 """
 
 import copy
 import csv
-import functools
-import hashlib
+import datetime
 import io
+import json
+import platform
 import random
+import subprocess
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -505,62 +506,69 @@ def claim(says: str, source: str, effect: Iterable[float], unit: str, held: Iter
 MEASURED = Path(__file__).parent.parent / "data" / "measured"
 
 
-def measuring_code(also: tuple = ()) -> str:
-    """What a measured result depends on: the code that makes corpus, model and training, and the settings here.
-
-    `also`: modules and functions on top of these, from which this one result was made.
-    """
-    settings = (N_VOCAB, N_CTX, TOKENS_PER_BATCH, asdict(GPT1), asdict(PRETRAINING))
-    more = f" {_code_at_start(*also)}" if also else ""
-    return hashlib.sha256(f"{_code_at_start()} {settings}{more}".encode()).hexdigest()[:16]
-
-
-@functools.cache
-def _code_at_start(*sources) -> str:
-    """Read once: a file that is edited during a long measurement must not change what the measurement says it was."""
-    return checkpoint.code_fingerprint(*sources) if sources else checkpoint.code_fingerprint(
-        attention, corpus, grammar, lexicon, loss, model, tasks, tokens, train, world,
-        storybook, write, pretrain, _train_and_watch, transfer, fine_tune, task_objective, FineTuning,
-    )  # fmt: skip
-
-
-def measured(name: str, also: tuple = ()) -> list[dict]:
+def measured(name: str) -> list[dict]:
     """The rows of data/measured/<name>.csv: many runs, made once by benchmarks/<name>.py, too long for a lesson.
 
-    `also` as in `measuring_code`: what this table depends on besides the book's usual corpus and training.
-    Errors: ValueError if they were measured by other code than today's; the message says how to measure again.
+    Whether they are still true is not asked here but by the tests: each table has a canary (benchmarks/canary.py).
+    Errors: ValueError if there is no such table, or nothing in it; the message says how to measure it.
     """
     path = MEASURED / f"{name}.csv"
-    rows = list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8"))))
-    today = measuring_code(also)
-    stale = sorted({row["code"] for row in rows} - {today})
-    if not rows or stale:
-        raise ValueError(
-            f"data/measured/{name}.csv was measured by other code ({', '.join(stale) or 'it is empty'}) than today's "
-            f"({today}): run python benchmarks/{name}.py to measure it again"
-        )
+    try:
+        rows = list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8"))))
+    except FileNotFoundError:
+        rows = []
+    if not rows:
+        raise ValueError(f"expected rows in data/measured/{name}.csv; got none: run python benchmarks/{name}.py to measure")
     return rows
 
 
-def keep_measured(name: str, rows: list[dict], key: tuple[str, ...], also: tuple = ()) -> None:
-    """Put rows into data/measured/<name>.csv: sorted by `key`, each key once, without rows of older code.
+def keep_measured(name: str, rows: list[dict], key: tuple[str, ...]) -> None:
+    """Put rows into data/measured/<name>.csv: sorted by `key`, each key once, a new row in place of an old one.
 
-    Each row gets the column `code`. Several processes may do so at once.
+    Beside it <name>.json says under "measured" which commit, day and versions the newest rows are from.
+    Several processes may do so at once.
     """
-    path, today = MEASURED / f"{name}.csv", measuring_code(also)
+    path = MEASURED / f"{name}.csv"
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(path.with_suffix(".lock")):
         try:
-            old = measured(name, also)
-        except (FileNotFoundError, ValueError):
+            old = measured(name)
+        except ValueError:
             old = []
-        new = [{**row, "code": today} for row in rows]
-        kept = {tuple(str(row[column]) for column in key): row for row in [*old, *new]}
+        kept = {tuple(str(row[column]) for column in key): row for row in [*old, *rows]}
         text = io.StringIO()
         writer = csv.DictWriter(text, list(kept[next(iter(kept))]), lineterminator="\n")
         writer.writeheader()
         writer.writerows(kept[each] for each in sorted(kept))
         tokens.replace_file(path, text.getvalue().encode("utf-8"))
+        _keep_about(name, about(name) | {"measured": provenance()})
+
+
+def about(name: str) -> dict:
+    """What data/measured/<name>.json says of a table: where its rows are from, and its canary. Empty if there is none."""
+    path = MEASURED / f"{name}.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+
+
+def keep_canary(name: str, values: dict[str, float]) -> None:
+    """Put a table's canary into data/measured/<name>.json, with the commit, day and versions that computed it."""
+    with FileLock((MEASURED / f"{name}.csv").with_suffix(".lock")):
+        _keep_about(name, about(name) | {"canary": provenance() | {"values": values}})
+
+
+def provenance() -> dict:
+    """What a measurement of this moment is from: commit, day, versions."""
+    commit = subprocess.run(
+        ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"],
+        capture_output=True, text=True, cwd=Path(__file__).parent, check=False,
+    ).stdout.strip()  # fmt: skip
+    versions = {"python": platform.python_version(), "torch": torch.__version__, "numpy": np.__version__}
+    return {"commit": commit or "unknown", "date": datetime.date.today().isoformat(), "versions": versions}
+
+
+def _keep_about(name: str, said: dict) -> None:
+    text = json.dumps(dict(sorted(said.items())), indent=1, ensure_ascii=False) + "\n"
+    tokens.replace_file(MEASURED / f"{name}.json", text.encode("utf-8"))
 
 
 def scores(rows: list[dict], how: FineTuning) -> list[float]:

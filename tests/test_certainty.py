@@ -72,11 +72,9 @@ def test_another_form_is_refused():
 
 # --- what was measured -------------------------------------------------------------------------------------------------
 
-ALSO = (alignment, assistant, calibration, certainty, ppo, reward)
-
 
 def test_learning_from_preferences_costs_calibration_where_the_base_model_had_it():
-    rows = classroom.measured("gpt4_calibration", also=ALSO)
+    rows = classroom.measured("gpt4_calibration")
     errors = {
         (r["model"], int(r["seed"])): float(r["value"])
         for r in rows
@@ -88,7 +86,7 @@ def test_learning_from_preferences_costs_calibration_where_the_base_model_had_it
 
 
 def test_kept_choices_are_those_of_the_questions():
-    rows = classroom.measured("gpt4_choices", also=ALSO)
+    rows = classroom.measured("gpt4_choices")
     for form in certainty.FORMS:
         asked = certainty.questions(form, 20)
         for model in ("base", "ppo"):

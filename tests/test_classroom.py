@@ -6,6 +6,7 @@ How well the models do is measured in the chapters; here it is whether they do w
 import copy
 import math
 import random
+import re
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -122,21 +123,6 @@ def test_a_model_is_trained_only_once(library, pretrained, monkeypatch):
 def test_batches_of_another_size_make_another_model(library, pretrained, monkeypatch):
     monkeypatch.setattr(classroom, "TOKENS_PER_BATCH", classroom.TOKENS_PER_BATCH // 2)
     assert not same(classroom.pretrain(library, n_steps=N_STEPS, n_watched=3).model, pretrained.model)
-
-
-def test_fingerprints_include_every_room_that_a_model_is_made_of(library, pretrained, monkeypatch):
-    asked = []
-
-    def spy(*sources):
-        asked.append({source.__name__.removeprefix("minigpt.") for source in sources})
-        return real(*sources)
-
-    real = classroom.checkpoint.code_fingerprint
-    monkeypatch.setattr(classroom.checkpoint, "code_fingerprint", spy)
-    classroom._code_at_start.cache_clear()
-    classroom.pretrain(library, n_steps=N_STEPS, n_watched=3)
-    classroom.measuring_code()
-    assert len(asked) == 2 and all({"attention", "corpus", "loss", "model", "train"} <= rooms for rooms in asked)
 
 
 def test_pre_training_by_hand(library, pretrained):
@@ -514,43 +500,28 @@ def test_intervals_of_several_quantities_are_cut_where_shares_end():
     assert classroom.intervals([[5.0, 7.0]])[2][0] > 7
 
 
-HEAD = "task,n_labels,start,aux_weight,n_layers,lr,seed,accuracy,code\n"
+HEAD = "task,n_labels,start,aux_weight,n_layers,lr,seed,accuracy\n"
 
 
 @pytest.fixture
 def table(tmp_path, monkeypatch):
-    """Writes data/measured/trial.csv in a folder of its own: rows without the code, and the code."""
+    """Writes data/measured/trial.csv in a folder of its own."""
     monkeypatch.setattr(classroom, "MEASURED", tmp_path)
 
-    def write(rows, code=None):
-        code = code or classroom.measuring_code()
-        (tmp_path / "trial.csv").write_text(HEAD + "".join(f"{row},{code}\n" for row in rows), encoding="utf-8")
+    def write(rows):
+        (tmp_path / "trial.csv").write_text(HEAD + "".join(f"{row}\n" for row in rows), encoding="utf-8")
 
     return write
 
 
-def test_measured_rows_of_today(table):
+def test_rows_of_a_measured_table(table):
     table(["classification,32,pretrained,0.0,all,0.001,0,0.622"])
     [row] = classroom.measured("trial")
     assert row["accuracy"] == "0.622" and list(row) == HEAD.strip().split(",")
-
-
-def test_measured_rows_of_other_code(table):
-    table(["classification,32,pretrained,0.0,all,0.001,0,0.622"], code="0123456789abcdef")
-    with pytest.raises(ValueError, match="other code .0123456789abcdef.*run python benchmarks/trial.py") as caught:
-        classroom.measured("trial")
-    assert classroom.measuring_code() in str(caught.value)
-    table([])
-    with pytest.raises(ValueError, match="it is empty.*benchmarks/trial.py"):
-        classroom.measured("trial")
-
-
-@pytest.mark.parametrize("name", ["GPT1", "PRETRAINING", "N_VOCAB", "TOKENS_PER_BATCH"])
-def test_other_settings_are_other_code(name, monkeypatch):
-    before, value = classroom.measuring_code(), getattr(classroom, name)
-    other = value // 2 if isinstance(value, int) else replace(value, **{"GPT1": {"n_layers": 1}}.get(name, {"lr": 1.0}))
-    monkeypatch.setattr(classroom, name, other)
-    assert classroom.measuring_code() != before
+    for name in ("trial", "nowhere"):
+        table([])
+        with pytest.raises(ValueError, match=f"data/measured/{name}.csv; got none: run python benchmarks/{name}.py"):
+            classroom.measured(name)
 
 
 def test_scores_of_one_way_in_the_order_of_the_seeds(table):
@@ -571,16 +542,17 @@ def test_more_labels_mean_more_updates():
     assert steps == sorted(steps) and len(set(steps)) == 7
 
 
-def test_measured_rows_are_kept_once_and_older_code_is_dropped(tmp_path, monkeypatch):
+def test_measured_rows_are_kept_once_and_say_where_they_are_from(tmp_path, monkeypatch):
     monkeypatch.setattr(classroom, "MEASURED", tmp_path / "measured")
     key = ("seed", "quantity")
     classroom.keep_measured("some", [{"seed": 1, "quantity": "gap", "value": "0.1"}], key)
     classroom.keep_measured("some", [{"seed": 0, "quantity": "gap", "value": "0.2"}], key)
     classroom.keep_measured("some", [{"seed": 1, "quantity": "gap", "value": "0.3"}], key)
     assert [(row["seed"], row["value"]) for row in classroom.measured("some")] == [("0", "0.2"), ("1", "0.3")]
-    monkeypatch.setattr(classroom, "measuring_code", lambda also=(): "another")
-    classroom.keep_measured("some", [{"seed": 7, "quantity": "gap", "value": "0.4"}], key)
-    assert [row["seed"] for row in classroom.measured("some")] == ["7"]
+    classroom.keep_canary("some", {"loss": 2.5})
+    said = classroom.about("some")
+    assert said["canary"]["values"] == {"loss": 2.5} and said["measured"]["versions"]["torch"] == torch.__version__
+    assert re.fullmatch(r"[0-9a-f]{12}(-dirty)?|unknown", said["measured"]["commit"])
 
 
 @pytest.mark.parametrize("task", ["classification", "similarity"])

@@ -71,7 +71,7 @@ def test_a_refusal_can_be_written_and_read_back():
 
 
 def test_a_rule_of_two_sides_refuses_what_is_forbidden_and_only_that():
-    rows = classroom.measured("gpt4_safety", also=(alignment, assistant, guard, ppo, reward))
+    rows = classroom.measured("gpt4_safety")
     found = {(r["model"], r["quantity"], int(r["seed"])): float(r["value"]) for r in rows}
     for seed in range(3):
         shown, ruled = (

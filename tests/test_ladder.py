@@ -109,7 +109,7 @@ def test_runs_are_kept_and_read_back_the_same(tmp_path, monkeypatch):
 
 @pytest.fixture(scope="module")
 def table():
-    return classroom.measured("gpt4_ladder", also=(encyclopedia, ladder))
+    return classroom.measured("gpt4_ladder")
 
 
 def runs_of(table, way, seed, widths):
@@ -153,7 +153,7 @@ def test_without_fame_there_is_a_threshold_and_no_power_law(table):
 
 
 def test_the_best_size_lies_between_few_tokens_and_many():
-    rows = classroom.measured("gpt4_isoflop", also=(encyclopedia, ladder))
+    rows = classroom.measured("gpt4_isoflop")
     for seed in range(3):
         mine = [r for r in rows if int(r["seed"]) == seed]
         N, D, L = (np.array([float(r[name]) for r in mine]) for name in ("n_params", "n_tokens", "loss"))
