@@ -56,7 +56,8 @@ def canary() -> dict[str, float]:
     tokenizer = few_tales().tokenizer
     stages, base, sft, judge = few_stages()
     with shortened() as found:
-        models = {"base": base.model, "sft": sft.model, "ppo": alignment.rlhf(sft, judge, 0, kl_coef=0.4).model.policy}
+        policy = alignment.rlhf(sft, judge, 0, kl_coef=0.4, ptx_coef=0.5).model.policy
+        models = {"base": base.model, "sft": sft.model, "ppo": policy}
         found |= {f"first {name}": value for name, value in stages.items()}
     for form in certainty.FORMS:
         asked = certainty.questions(form, 100)
