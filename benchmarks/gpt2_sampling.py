@@ -60,7 +60,7 @@ def canary() -> dict[str, float]:
     for setting in WRITTEN[1::2]:
         texts = decoding.write(gpt, library, openings[:1], 0, **decoding.SETTINGS[setting])
         measured[setting, "tokens"] = sum_of_tokens(texts)
-        texts.append(library.documents[0])
+        texts.append(next(text for text in library.held_out if text.startswith(openings[0])))
         measured |= {(setting, name): value for name, value in decoding.quality(texts, library).items()}
     found["settings written"] = sum(i * len(setting) for i, setting in enumerate(WRITTEN))
     return found | {f"{setting}, {name}": value for (setting, name), value in measured.items()}
