@@ -15,13 +15,13 @@ import time
 import torch
 from torch.nn import functional as F
 
-from minigpt import attention as room
+from minigpt import attention
 from minigpt.loss import lm_loss
 from minigpt.model import GPT, GPTConfig
 from minigpt.sample import generate
 
 CONFIG = GPTConfig(n_vocab=600, n_ctx=128, n_layers=3, n_heads=6, d_model=96, init_std=96**-0.5)
-FORMULA = room.attention
+FORMULA = attention.attention
 
 
 def fused(q, k, v, mask=None, dropout=0.0):
@@ -53,13 +53,13 @@ def training_steps(B: int, T: int) -> dict:
     ids = torch.randint(0, CONFIG.n_vocab, (B, T + 1), generator=torch.Generator().manual_seed(1))
 
     def step(attend):
-        room.attention = attend  # only here: the room itself has one way to attend
+        attention.attention = attend  # only here: the room itself has one way to attend
         loss = lm_loss(model(ids[:, :-1]), ids[:, 1:])
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
-        room.attention = FORMULA
+        attention.attention = FORMULA
 
     return {"formula": lambda: step(FORMULA), "fused": lambda: step(fused)}
 

@@ -24,7 +24,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 import torch
 
-from minigpt import classroom, corpus, train
+from minigpt import train
+from minigpt.batches import DocumentBatches
+from minigpt.experiments import dataset, measured, sizes
 from minigpt.model import GPT
 
 HERE = Path(__file__).parent
@@ -44,14 +46,14 @@ def first_losses(model, batches, config, loss_fn=train.next_token_loss, n: int =
 @functools.cache
 def library(n_documents: int = 300, n_held_out: int = 20):
     """A small storybook, for the experiments that train on stories."""
-    return classroom.storybook(n_documents, n_held_out)
+    return dataset.story_dataset(n_documents, n_held_out)
 
 
 @functools.cache
 def gpt1(n_steps: int = 12):
     """The book's GPT-1 after a few steps on the small storybook, for what a trained model is asked afterwards."""
-    gpt = GPT(classroom.GPT1, torch.Generator().manual_seed(0))
-    batches = corpus.DocumentBatches(library().corpus, library().tokenizer, classroom.N_CTX, 512, 0)
+    gpt = GPT(sizes.GPT1, torch.Generator().manual_seed(0))
+    batches = DocumentBatches(library().corpus, library().tokenizer, dataset.N_CTX, 512, 0)
     config = train.TrainConfig(n_steps=n_steps, lr=3e-3, warmup_steps=2, betas=(0.9, 0.98))
     for _ in train.train(gpt, batches, config):
         pass
@@ -60,7 +62,7 @@ def gpt1(n_steps: int = 12):
 
 def names() -> list[str]:
     """Every table of data/measured."""
-    return sorted(path.stem for path in classroom.MEASURED.glob("*.csv"))
+    return sorted(path.stem for path in measured.FOLDER.glob("*.csv"))
 
 
 def compute(name: str) -> dict[str, float]:
@@ -94,12 +96,12 @@ def main(argv: list[str]) -> int:
     failed = 0
     for name in options.names or names():
         start = time.perf_counter()
-        found, stored = compute(name), classroom.about(name).get("canary")
+        found, stored = compute(name), measured.about(name).get("canary")
         lines = changed(stored["values"], found) if stored else ["not stored yet"]
         print(f"{name:22s} {time.perf_counter() - start:4.1f} s  {'; '.join(lines) or 'same'}", flush=True)
         failed += bool(lines)
         if options.store and lines:
-            classroom.keep_canary(name, found)
+            measured.keep_canary(name, found)
     return 0 if options.store else int(failed > 0)
 
 

@@ -2,14 +2,16 @@
 
 import contextlib
 import itertools
+import os
+import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
 from unittest import mock
 
 import numpy as np
-
 from canary import library
-from minigpt import checkpoint, corpus, train
+
+from minigpt import corpus, train
 
 
 @contextlib.contextmanager
@@ -45,12 +47,9 @@ def few_updates(n: int = 3) -> Iterator[dict[str, float]]:
         for step in steps[n:]:
             yield replace(last, step=step + 1)
 
-    def uncached(name, key, build, folder=None):
-        tensors, extra = build()
-        return checkpoint.Checkpoint(tensors, key, extra)
-
-    with mock.patch.object(train, "train", short), mock.patch.object(checkpoint, "cached", uncached):
-        yield found
+    with tempfile.TemporaryDirectory() as folder, mock.patch.dict(os.environ, MINIGPT_CACHE=folder):
+        with mock.patch.object(train, "train", short):
+            yield found
 
 
 def stories(n_held_out: int = 6, times: int = 120):
@@ -58,7 +57,7 @@ def stories(n_held_out: int = 6, times: int = 120):
     small = library()
     held_out, nats = small.held_out[:n_held_out], small.held_out_nats[:n_held_out]
     ids, lengths = np.tile(small.corpus.ids, times), np.tile(small.corpus.lengths, times)
-    long = corpus.Corpus(ids, np.concatenate([[0], np.cumsum(lengths)]), small.corpus.fingerprint)
+    long = corpus.Corpus(ids, np.concatenate([[0], np.cumsum(lengths)]), small.corpus.tokenizer_fingerprint)
     held_out_corpus = corpus.encode(held_out, small.tokenizer)
     return replace(small, corpus=long, held_out=held_out, held_out_corpus=held_out_corpus, held_out_nats=nats)
 

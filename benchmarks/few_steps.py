@@ -4,16 +4,18 @@ A canary must run the code that makes a table, and may neither take minutes nor 
 """
 
 import contextlib
+import os
+import tempfile
 from dataclasses import replace
-from types import SimpleNamespace
 from unittest import mock
 
 import numpy as np
 
-from minigpt import checkpoint, classroom, corpus, train
+from minigpt import corpus, train
+from minigpt.experiments import dataset, pretraining
 
 
-def part(library: classroom.Library, n_documents: int, n_held_out: int = 6) -> classroom.Library:
+def part(library: dataset.Dataset, n_documents: int, n_held_out: int = 6) -> dataset.Dataset:
     """A library with only the first documents, or with all of them over and over until there are so many."""
     held_out = _first(library.held_out_corpus, min(n_held_out, len(library.held_out)))
     return replace(
@@ -25,15 +27,13 @@ def part(library: classroom.Library, n_documents: int, n_held_out: int = 6) -> c
 def _first(documents: corpus.Corpus, n: int) -> corpus.Corpus:
     times = -(-n // len(documents))
     offsets = np.cumsum([0, *np.tile(documents.lengths, times)[:n]], dtype=np.int64)
-    return corpus.Corpus(np.tile(documents.ids, times)[: offsets[-1]], offsets, documents.fingerprint)
+    return corpus.Corpus(np.tile(documents.ids, times)[: offsets[-1]], offsets, documents.tokenizer_fingerprint)
 
 
 @contextlib.contextmanager
 def anew():
-    """Inside, classroom.pretrain trains: it looks for no stored model, stores none and shows no bar."""
-    cached = mock.patch.object(checkpoint, "cached", lambda name, key, build: SimpleNamespace(tensors=build()[0]))
-    unread = mock.patch.object(checkpoint, "code_fingerprint", lambda *sources: "")
-    with cached, unread, mock.patch.object(classroom, "progress", lambda records, *_, **__: records):
+    """Inside, nothing that was stored is read, and nothing is stored: the cache is a folder that lasts as long."""
+    with tempfile.TemporaryDirectory() as folder, mock.patch.dict(os.environ, MINIGPT_CACHE=folder):
         yield
 
 
@@ -44,7 +44,7 @@ class _Reached(Exception):
 def training_of(make) -> tuple:
     """(model, batches, config, loss_fn, generator) that make() hands to train.train; nothing is trained."""
 
-    def reached(*arguments):
+    def reached(*arguments, **_):
         raise _Reached(*arguments)
 
     try:
@@ -61,7 +61,7 @@ def rates(make) -> float:
     return sum(train.learning_rate(step, config) for step in range(config.n_steps))
 
 
-def trained(make) -> tuple[classroom.Pretrained, dict[str, float]]:
+def trained(make) -> tuple[pretraining.Pretrained, dict[str, float]]:
     """What make() trains, all steps of it, and numbers from the way: losses, held-out losses, weights, tokens."""
     with anew():
         run = make()
@@ -76,20 +76,20 @@ def trained(make) -> tuple[classroom.Pretrained, dict[str, float]]:
 @contextlib.contextmanager
 def short_writing(n_documents: int, n_held_out: int = 10):
     """Inside, classroom.write writes fewer documents. Gives a list of how many were asked for: (documents, held out)."""
-    write, asked = classroom.write, []
+    write, asked = dataset.build_dataset, []
 
-    def shorter(program, recipe, n_wanted, n_wanted_held_out, *others):
+    def shorter(program, n_wanted, n_wanted_held_out, *others):
         asked.append((n_wanted, n_wanted_held_out, *others))
-        return write(program, recipe, min(n_documents, n_wanted), n_held_out, *others)
+        return write(program, min(n_documents, n_wanted), n_held_out, *others)
 
-    with mock.patch.object(classroom, "write", shorter):
+    with mock.patch.object(dataset, "build_dataset", shorter):
         yield asked
 
 
 def asked_for(call) -> list[int]:
     """The sizes and seeds with which a call of classroom.write would write; nothing is written."""
-    write = mock.patch.object(classroom, "write", lambda program, recipe, *numbers: list(numbers))
-    with write, mock.patch.object(checkpoint, "code_fingerprint", lambda *sources: ""):
+    write = mock.patch.object(dataset, "build_dataset", lambda program, *numbers: list(numbers))
+    with write:
         return call()
 
 

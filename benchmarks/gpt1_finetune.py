@@ -16,14 +16,16 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import torch
 
-from minigpt import classroom, loss
-from minigpt.classroom import FineTuning
+from minigpt import loss
+from minigpt.experiments import dataset, measured, pretraining, sizes
+from minigpt.experiments.gpt1 import finetuning
+from minigpt.experiments.gpt1.finetuning import FineTuning
 from minigpt.model import GPT
 
 FIELDS = ("task", "n_labels", "start", "aux_weight", "n_layers", "lr", "seed", "accuracy")
 KEY = FIELDS[:7]
 SEEDS = [0, 1, 2, 3, 4]
-TASKS = list(classroom.CLASSES)
+TASKS = list(finetuning.CLASSES)
 ABLATION = {"classification": 32, "entailment": 128, "similarity": 512, "multiple choice": 256}  # labels
 
 
@@ -45,20 +47,20 @@ def row_key(how: FineTuning, seed: int) -> tuple:
 
 def main(seeds: list[int]) -> None:
     """Measure what is not measured yet."""
-    library = classroom.storybook()
+    library = dataset.story_dataset()
     try:
-        done = {tuple(row[f] for f in KEY) for row in classroom.measured("gpt1_finetune")}
+        done = {tuple(row[f] for f in KEY) for row in measured.rows("gpt1_finetune")}
     except (FileNotFoundError, ValueError):
         done = set()
-    tests = {task: classroom.test_batches(library, task) for task in TASKS}
-    models = {seed: classroom.pretrain(library, seed=seed).model for seed in seeds}
+    tests = {task: finetuning.test_batches(library, task) for task in TASKS}
+    models = {seed: pretraining.pretrain(library, seed=seed).model for seed in seeds}
     for how in plan():
         for seed in seeds:
             key = row_key(how, seed)
             if key in done:
                 continue
-            score = classroom.accuracy(classroom.fine_tune(models[seed], library, how, seed), tests[how.task])
-            classroom.keep_measured("gpt1_finetune", [dict(zip(FIELDS, (*key, f"{score:.3f}")))], KEY)
+            score = finetuning.accuracy(finetuning.fine_tune(models[seed], library, how, seed), tests[how.task])
+            measured.keep("gpt1_finetune", [dict(zip(FIELDS, (*key, f"{score:.3f}")))], KEY)
             print(*key, f"{score:.3f}", flush=True)
 
 
@@ -67,20 +69,20 @@ def canary() -> dict[str, float]:
     from canary import gpt1, library
     from canary_tools import few_updates
 
-    narrow = GPT(replace(classroom.GPT1, d_model=24), torch.Generator().manual_seed(0)).eval()
+    narrow = GPT(replace(sizes.GPT1, d_model=24), torch.Generator().manual_seed(0)).eval()
     runs = [how for how in plan() if how.n_labels == 16]
     runs += [replace(how, n_labels=16) for how in plan() if how.n_layers == 0 or how.aux_weight > 0]
     chosen = [(gpt1(), FineTuning("classification", 32)), *((narrow, how) for how in runs[::3])]
     with few_updates(3) as found:
         for i, (start, how) in enumerate(chosen):
-            model, tests = classroom.fine_tune(start, library(), how, 0), classroom.test_batches(library(), how.task, 6)
-            found[f"run {i}, accuracy"] = classroom.accuracy(model, tests)
+            model, tests = finetuning.fine_tune(start, library(), how, 0), finetuning.test_batches(library(), how.task, 6)
+            found[f"run {i}, accuracy"] = finetuning.accuracy(model, tests)
             with torch.no_grad():
                 for ids, extract, labels, _ in tests:
                     logits = model(torch.from_numpy(ids), torch.from_numpy(extract))
                     found[f"run {i}, test loss"] = loss.task_loss(logits, torch.from_numpy(labels)).item()
     for task in TASKS:
-        found[f"{task}, best possible"] = classroom.best_possible(task, 4)
+        found[f"{task}, best possible"] = finetuning.best_possible(task, 4)
     found["settings"] = len(plan())
     found["sum of settings"] = sum(how.n_labels * (1 + how.lr + how.aux_weight) + how.n_steps for how in plan())
     found["sum of layers"] = sum(3 if how.n_layers is None else how.n_layers for how in plan())

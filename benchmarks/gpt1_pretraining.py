@@ -14,7 +14,13 @@ import sys
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-from minigpt import classroom, truth, world
+from minigpt import sample
+from minigpt.exact import entropy
+from minigpt.experiments import dataset, pretraining
+from minigpt.experiments.gpt1 import zero_shot
+from minigpt.experiments.gpt1.bert import hidden_examples, hidden_word, pretrain_masked
+from minigpt.experiments.measured import keep
+from minigpt.worlds import story_tasks
 
 SEEDS = [0, 1, 2, 3, 4]
 KEY = ("seed", "step", "quantity")
@@ -23,29 +29,29 @@ ZERO_SHOT = ("classification", "similarity", "multiple choice")
 
 def main(seeds: list[int]) -> None:
     """Measure one seed after another."""
-    library = classroom.storybook()
+    library = dataset.story_dataset()
     for seed in seeds:
         found = measure(library, seed)
         last = max(step for step, _ in found)
         rows = [dict(zip(KEY, (seed, *where)), value=f"{value:.4f}") for where, value in found.items()]
-        classroom.keep_measured("gpt1_pretraining", rows, KEY)
+        keep("gpt1_pretraining", rows, KEY)
         print(*(f"{name} {value:.3f}" for (step, name), value in found.items() if step == last), sep="; ", flush=True)
 
 
 def measure(library, seed: int, n_zero_shot: int = 200, n_hidden: int = 100, n_snapshots: int = 99) -> dict:
     """Everything that is measured of one seed: (step, quantity) -> value."""
-    trained = classroom.pretrain(library, seed=seed)
+    trained = pretraining.pretrain(library, seed=seed)
     last = int(trained.steps[-1])
-    nats = classroom.held_out_nats(trained.model, library)
-    gap = truth.gap(nats, library.held_out_nats, library.held_out_tokens)
+    nats = pretraining.held_out_nats(trained.model, library)
+    gap = entropy.gap(nats, library.held_out_nats, library.held_out_tokens)
     found = {(last, "gap"): gap.mean / library.floor.mean, (last, "gap, low end"): gap.low / library.floor.mean}
     for step in sorted(trained.snapshots)[:n_snapshots]:
         for task in ZERO_SHOT:
-            found[step, f"zero-shot {task}"] = classroom.zero_shot(trained.at(step), library, task, n_zero_shot)
-    bert = classroom.pretrain_masked(library, seed=seed).model
+            found[step, f"zero-shot {task}"] = zero_shot.zero_shot(trained.at(step), library, task, n_zero_shot)
+    bert = pretrain_masked(library, seed=seed).model
     for what in ("article", "place"):
-        examples = classroom.hidden_examples(what, n_hidden)
-        for reader, surprise in classroom.hidden_word(trained.model, bert, library, examples).items():
+        examples = hidden_examples(what, n_hidden)
+        for reader, surprise in hidden_word(trained.model, bert, library, examples).items():
             found[last, f"hidden {what}, {reader}"] = surprise
     return found
 
@@ -59,10 +65,10 @@ def canary() -> dict[str, float]:
     with few_updates() as found:
         measured = measure(library, 0, n_zero_shot=4, n_hidden=1, n_snapshots=1)
     found |= {f"step {step}, {name}": value for (step, name), value in measured.items()}
-    (parts, _), (pair, _) = (world.labelled(task, 1, random.Random(0))[0] for task in ("multiple choice", "similarity"))
+    (parts, _), (pair, _) = (story_tasks.labelled(task, 1, random.Random(0))[0] for task in ("multiple choice", "similarity"))
     for i, ending in enumerate(parts[1:]):
-        found[f"ending {i}"] = classroom.continuation_nats(gpt1(), library.tokenizer, parts[0], ending)
-    found["feelings"] = classroom.next_logps(gpt1(), library.tokenizer, " ".join([*pair, "They"])).mean().item()
+        found[f"ending {i}"] = sample.continuation_nats(gpt1(), library.tokenizer, parts[0], ending)
+    found["feelings"] = sample.next_logps(gpt1(), library.tokenizer, " ".join([*pair, "They"])).mean().item()
     return found | {"floor": library.floor.mean}
 
 

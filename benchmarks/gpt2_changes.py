@@ -14,7 +14,8 @@ from unittest import mock
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-from minigpt import changes, classroom, zeroshot
+from minigpt.experiments import dataset, measured
+from minigpt.experiments.gpt2 import architecture
 
 SEEDS = [0, 1, 2]
 KEY = ("seed", "experiment", "setting", "x")
@@ -22,15 +23,15 @@ KEY = ("seed", "experiment", "setting", "x")
 
 def main(seeds: list[int]) -> None:
     """Measure one seed after another."""
-    library = classroom.storybook()
+    library = dataset.story_dataset()
     for seed in seeds:
-        for form in changes.FORMS:
-            for lr in changes.RATES:
-                keep(seed, "deep", form, lr, changes.short_run(library, form, lr, seed))
-        for n_ctx in changes.WINDOWS:
-            keep(seed, "window", "loss", n_ctx, changes.read_through_window(library, n_ctx, seed))
-        for n_vocab in changes.VOCABULARIES:
-            model, exact, n_tokens = changes.read_cut(changes.cut_by(n_vocab), seed)
+        for form in architecture.FORMS:
+            for lr in architecture.RATES:
+                keep(seed, "deep", form, lr, architecture.short_run(library, form, lr, seed))
+        for n_ctx in architecture.WINDOWS:
+            keep(seed, "window", "loss", n_ctx, architecture.train_with_window(library, n_ctx, seed))
+        for n_vocab in architecture.VOCABULARIES:
+            model, exact, n_tokens = architecture.train_on_cut_text(architecture.cut_by(n_vocab), seed)
             keep(seed, "vocabulary", "nats a document", n_vocab, model)
             keep(seed, "vocabulary", "exact", n_vocab, exact)
             keep(seed, "vocabulary", "tokens read", n_vocab, n_tokens)
@@ -39,7 +40,7 @@ def main(seeds: list[int]) -> None:
 def keep(seed: int, experiment: str, setting: str, x: float, value: float) -> None:
     """Put one number into the table."""
     rows = [dict(zip(KEY, (seed, experiment, setting, f"{x:g}")), value=f"{value:.4f}")]
-    classroom.keep_measured("gpt2_changes", rows, KEY)
+    measured.keep("gpt2_changes", rows, KEY)
     print(seed, experiment, setting, x, round(value, 4), flush=True)
 
 
@@ -49,19 +50,19 @@ def canary() -> dict[str, float]:
 
     library = stories(3, times=1)
     asked = mock.Mock(return_value=library)
-    with few_updates(2) as found, mock.patch.object(classroom, "storybook", asked):
-        for form, lr in zip(changes.FORMS, changes.RATES):
-            found[f"{form}, {lr:g}"] = changes.short_run(library, form, lr, 0)
-        for n_ctx in changes.WINDOWS[::3]:
-            found[f"window {n_ctx}"] = changes.read_through_window(library, n_ctx, 0)
-        for n_vocab in changes.VOCABULARIES[::2]:
-            cut = changes.cut_by(n_vocab)
+    with few_updates(2) as found, mock.patch.object(dataset, "story_dataset", asked):
+        for form, lr in zip(architecture.FORMS, architecture.RATES):
+            found[f"{form}, {lr:g}"] = architecture.short_run(library, form, lr, 0)
+        for n_ctx in architecture.WINDOWS[::3]:
+            found[f"window {n_ctx}"] = architecture.train_with_window(library, n_ctx, 0)
+        for n_vocab in architecture.VOCABULARIES[::2]:
+            cut = architecture.cut_by(n_vocab)
             found[f"vocabulary {n_vocab}, longest"] = cut.corpus.lengths.max()
-            for name, value in zip(("model", "exact", "tokens"), changes.read_cut(cut, 0)):
+            for name, value in zip(("model", "exact", "tokens"), architecture.train_on_cut_text(cut, 0)):
                 found[f"vocabulary {n_vocab}, {name}"] = value
     found |= {f"documents asked for {i}": n for i, n in enumerate(asked.call_args.args)}
     for name in ("RATES", "WINDOWS", "VOCABULARIES"):
-        found[name] = sum(i * x for i, x in enumerate(getattr(changes, name), start=1))
+        found[name] = sum(i * x for i, x in enumerate(getattr(architecture, name), start=1))
     return found
 
 

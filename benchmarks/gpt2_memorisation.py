@@ -17,7 +17,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 
-from minigpt import classroom, memory, overlap, zeroshot
+from minigpt import contamination
+from minigpt.experiments import dataset, measured, pretraining
+from minigpt.experiments.gpt2 import memorisation
 
 SEEDS = [0, 1, 2]
 KEY = ("seed", "times")
@@ -26,19 +28,19 @@ KEY = ("seed", "times")
 def main(seeds: list[int]) -> None:
     """Measure one seed after another."""
     for seed in seeds:
-        library, times = memory.planted(seed)
-        rows = measure(library, times, memory.read(library, seed).model, seed)
-        classroom.keep_measured("gpt2_memorisation", rows, KEY)
+        library, times = memorisation.planted(seed)
+        rows = measure(library, times, memorisation.train_on_planted(library, seed).model, seed)
+        measured.keep("gpt2_memorisation", rows, KEY)
         print(*rows, sep="\n", flush=True)
 
 
 def measure(library, times, model, seed: int) -> list[dict]:
     """The rows of one seed: a row for each number of times."""
-    nats, exact, n_tokens = classroom.held_out_nats(model, library), library.held_out_nats, library.held_out_tokens
-    seen = overlap.known(library.documents)
-    shares = np.array([overlap.share(text, seen) for text in library.held_out])
+    nats, exact, n_tokens = pretraining.held_out_nats(model, library), library.held_out_nats, library.held_out_tokens
+    seen = contamination.known(library.documents)
+    shares = np.array([contamination.share(text, seen) for text in library.held_out])
     rows = []
-    for n in (0, *memory.TIMES):
+    for n in (0, *memorisation.TIMES):
         here = times == n
         total = n_tokens[here].sum()
         rows.append(dict(zip(KEY, (seed, n)), documents=int(here.sum()), tokens=int(total),
@@ -52,13 +54,13 @@ def canary() -> dict[str, float]:
     from canary_tools import few_updates, stories
 
     asked = mock.Mock(return_value=stories(10, times=1))
-    with few_updates() as found, mock.patch.object(classroom, "storybook", asked):
-        library, times = memory.planted(0)
-        model = memory.read(library, 0).model
+    with few_updates() as found, mock.patch.object(dataset, "story_dataset", asked):
+        library, times = memorisation.planted(0)
+        model = memorisation.train_on_planted(library, 0).model
     found |= {f"documents asked for {i}": n for i, n in enumerate(asked.call_args.args)}
     found |= {"documents": len(library.documents), "planted": np.dot(times, np.arange(len(times)))}
     some = replace(library, documents=library.documents[:300])
-    for row in measure(some, np.resize((0, *memory.TIMES), 10), model, 0):
+    for row in measure(some, np.resize((0, *memorisation.TIMES), 10), model, 0):
         found |= {f"{row['times']} times, {name}": float(row[name]) for name in list(row)[len(KEY) :]}
     return found
 

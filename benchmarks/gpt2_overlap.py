@@ -15,7 +15,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 
-from minigpt import classroom, overlap, zeroshot
+from minigpt import contamination
+from minigpt.experiments import dataset, measured, pretraining
+from minigpt.experiments.gpt2 import zero_shot
 
 SEEDS = [0, 1, 2, 3, 4]
 KEY = ("seed", "at_least")
@@ -24,24 +26,24 @@ BOUNDS = (0.0, 0.5, 0.75)  # each group begins at one of these and ends at the n
 
 def main(seeds: list[int]) -> None:
     """Measure one seed after another."""
-    library = classroom.storybook()
+    library = dataset.story_dataset()
     shares = known_shares(library)
     for seed in seeds:
         rows = measure(library, shares, seed)
-        classroom.keep_measured("gpt2_overlap", rows, KEY)
+        measured.keep("gpt2_overlap", rows, KEY)
         print(*rows, sep="\n", flush=True)
 
 
 def known_shares(library) -> np.ndarray:
     """For each held-out document, how much of it stands in the training text."""
-    seen = overlap.known(library.documents)
-    return np.array([overlap.share(text, seen) for text in library.held_out])
+    seen = contamination.known(library.documents)
+    return np.array([contamination.share(text, seen) for text in library.held_out])
 
 
 def measure(library, shares: np.ndarray, seed: int) -> list[dict]:
     """The rows of one seed: a row for each group of documents."""
     group = np.searchsorted(BOUNDS, shares, side="right") - 1
-    nats = classroom.held_out_nats(zeroshot.pretrain(library, seed=seed).model, library)
+    nats = pretraining.held_out_nats(zero_shot.pretrain(library, seed=seed).model, library)
     rows = []
     for i, bound in enumerate(BOUNDS):
         here = group == i

@@ -13,7 +13,9 @@ import sys
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-from minigpt import classroom, decoding, overlap, zeroshot
+from minigpt.experiments import dataset
+from minigpt.experiments.gpt2 import decoding, zero_shot
+from minigpt.experiments.measured import keep
 
 SEEDS = [0, 1, 2, 3, 4]
 KEY = ("seed", "setting", "quantity")
@@ -22,17 +24,17 @@ WRITTEN = ("temperature 0", "temperature 0.7", "temperature 1", "temperature 1.5
 
 def main(seeds: list[int]) -> None:
     """Measure one seed after another."""
-    library = classroom.storybook()
+    library = dataset.story_dataset()
     cuts, openings = decoding.prefixes(library, 300), decoding.openings(library, 100)
     fixed = of_the_truth(library, cuts, openings)
     for seed in seeds:
-        gpt = zeroshot.pretrain(library, seed=seed).model
+        gpt = zero_shot.pretrain(library, seed=seed).model
         found = fixed | of_the_model(gpt, library, cuts)
         for setting in WRITTEN:
-            texts = decoding.write(gpt, library, openings, seed, **decoding.SETTINGS[setting])
+            texts = decoding.generate_stories(gpt, library, openings, seed, **decoding.SETTINGS[setting])
             found |= {(setting, name): value for name, value in decoding.quality(texts, library).items()}
         rows = [dict(zip(KEY, (seed, *where)), value=f"{value:.4f}") for where, value in found.items()]
-        classroom.keep_measured("gpt2_sampling", rows, KEY)
+        keep("gpt2_sampling", rows, KEY)
         print(seed, {k: round(v, 3) for k, v in found.items() if k[1] in ("possible", "alike")}, flush=True)
 
 
@@ -55,10 +57,10 @@ def canary() -> dict[str, float]:
     library = stories(4)
     cuts, openings = decoding.prefixes(library, 3), decoding.openings(library, 2)
     with few_updates() as found:
-        gpt = zeroshot.pretrain(library, seed=0).model
+        gpt = zero_shot.pretrain(library, seed=0).model
     measured = of_the_truth(library, cuts, openings) | of_the_model(gpt, library, cuts)
     for setting in WRITTEN[1::2]:
-        texts = decoding.write(gpt, library, openings[:1], 0, **decoding.SETTINGS[setting])
+        texts = decoding.generate_stories(gpt, library, openings[:1], 0, **decoding.SETTINGS[setting])
         measured[setting, "tokens"] = sum_of_tokens(texts)
         texts.append(next(text for text in library.held_out if text.startswith(openings[0])))
         measured |= {(setting, name): value for name, value in decoding.quality(texts, library).items()}

@@ -16,7 +16,10 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import torch
 
-from minigpt import classroom, truth, zeroshot
+from minigpt import sample
+from minigpt.exact import entropy
+from minigpt.experiments import dataset, measured, pretraining, sizes
+from minigpt.experiments.gpt2 import zero_shot, zero_shot_questions
 
 SEEDS = [0, 1, 2, 3, 4]
 KEY = ("seed", "d_model", "step", "quantity")
@@ -24,17 +27,17 @@ KEY = ("seed", "d_model", "step", "quantity")
 
 def main(seeds: list[int]) -> None:
     """Measure one seed after another, the small models first."""
-    library = classroom.storybook()
+    library = dataset.story_dataset()
     for seed in seeds:
-        for d_model in zeroshot.SIZES:
-            trained = zeroshot.pretrain(library, d_model, seed)
+        for d_model in sizes.GPT2_SIZES:
+            trained = zero_shot.pretrain(library, d_model, seed)
             last, found = int(trained.steps[-1]), {}
             for step in asked_steps(trained, d_model):
                 for name, value in measure(trained.at(step).eval(), library).items():
                     found[step, name] = value
                 found[step, "tokens"] = trained.tokens[step - 1]
             rows = [dict(zip(KEY, (seed, d_model, *where)), value=f"{value:.4f}") for where, value in found.items()]
-            classroom.keep_measured("gpt2_zeroshot", rows, KEY)
+            measured.keep("gpt2_zeroshot", rows, KEY)
             print(seed, d_model, *(f"{name} {v:.2f}" for (step, name), v in found.items() if step == last), sep="; ")
             sys.stdout.flush()
 
@@ -42,16 +45,16 @@ def main(seeds: list[int]) -> None:
 def asked_steps(trained, d_model: int) -> list[int]:
     """When the model of one width is asked: the largest on its way, too."""
     last = int(trained.steps[-1])
-    return sorted(trained.snapshots)[1::2] if d_model == max(zeroshot.SIZES) else [last]
+    return sorted(trained.snapshots)[1::2] if d_model == max(sizes.GPT2_SIZES) else [last]
 
 
 def measure(gpt, library, n_questions: int = 100) -> dict[str, float]:
     """What one model can do: its score at every task, and its loss above the floor."""
     found = {}
-    for task in zeroshot.TASKS:
-        found |= zeroshot.ask(gpt, library.tokenizer, task, n_questions)
-    nats = classroom.held_out_nats(gpt, library)
-    gap = truth.gap(nats, library.held_out_nats, library.held_out_tokens)
+    for task in zero_shot_questions.TASKS:
+        found |= zero_shot.ask(gpt, library.tokenizer, task, n_questions)
+    nats = pretraining.held_out_nats(gpt, library)
+    gap = entropy.gap(nats, library.held_out_nats, library.held_out_tokens)
     return found | {"gap": gap.mean / library.floor.mean, "gap, low end": gap.low / library.floor.mean}
 
 
@@ -61,21 +64,21 @@ def canary() -> dict[str, float]:
 
     library = stories(3)
     with few_updates() as found:
-        for d_model in (min(zeroshot.SIZES), max(zeroshot.SIZES)):
-            trained = zeroshot.pretrain(library, d_model, 0)
+        for d_model in (min(sizes.GPT2_SIZES), max(sizes.GPT2_SIZES)):
+            trained = zero_shot.pretrain(library, d_model, 0)
             found[f"width {d_model}, asked at"] = sum(asked_steps(trained, d_model))
     gpt, tokenizer = trained.model, library.tokenizer
     found |= measure(gpt, library, n_questions=1) | {"floor": library.floor.mean}
-    for task in zeroshot.TASKS:  # the model can hardly answer yet: how likely it finds each answer says more
-        (question,) = zeroshot.questions(task, 1)
+    for task in zero_shot_questions.TASKS:  # the model can hardly answer yet: how likely it finds each answer says more
+        (question,) = zero_shot_questions.questions(task, 1)
         options = [option + question.rest for option in question.choices or (question.answer,)]
-        logps = classroom.continuation_logps(gpt, tokenizer, question.prompt, options)
+        logps = sample.continuation_logps(gpt, tokenizer, question.prompt, options)
         found[f"{task}, log P"], found[f"{task}, best"] = logps.mean().item(), logps.max().item()
-    for d_model, (n_heads, rate) in zeroshot.SIZES.items():
+    for d_model, (n_heads, rate) in sizes.GPT2_SIZES.items():
         found[f"width {d_model}"] = n_heads + 1000 * rate
-    question = zeroshot.questions("reading", 1)[0].prompt
-    found["written"] = sum_of_tokens(zeroshot.write_answers(gpt, tokenizer, [question]))
-    written = zeroshot.write_freely(gpt, tokenizer, [question], torch.Generator().manual_seed(0))
+    question = zero_shot_questions.questions("reading", 1)[0].prompt
+    found["written"] = sum_of_tokens(zero_shot.write_answers(gpt, tokenizer, [question]))
+    written = zero_shot.write_freely(gpt, tokenizer, [question], torch.Generator().manual_seed(0))
     found["written freely"] = sum_of_tokens(written)
     return found | scores_of_known_answers(tokenizer)
 
@@ -84,13 +87,13 @@ def scores_of_known_answers(tokenizer) -> dict[str, float]:
     """The scores if every second answer written were the right one, and the others those of the question before."""
     found = {}
     for task in ("closed book", "summary", "summary, no hint"):
-        questions = zeroshot.questions(task, 4)
+        questions = zero_shot_questions.questions(task, 4)
         answers = [questions[i - i % 2].answer for i in range(4)]
         with (
-            mock.patch.object(zeroshot, "write_answers", return_value=answers),
-            mock.patch.object(zeroshot, "write_freely", return_value=answers),
+            mock.patch.object(zero_shot, "write_answers", return_value=answers),
+            mock.patch.object(zero_shot, "write_freely", return_value=answers),
         ):
-            found |= zeroshot.ask(None, tokenizer, task, 4)
+            found |= zero_shot.ask(None, tokenizer, task, 4)
     return {f"{name}, answers known": value for name, value in found.items()}
 
 

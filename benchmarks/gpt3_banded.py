@@ -14,7 +14,10 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import few_steps
 from canary import library as small_storybook
-from minigpt import classroom, scaling, studies, zeroshot
+
+from minigpt import scaling
+from minigpt.experiments import dataset, measured
+from minigpt.experiments.gpt3 import banded_attention, compute
 
 SEEDS = [0, 1, 2]
 KEY = ("seed", "band")
@@ -22,30 +25,30 @@ KEY = ("seed", "band")
 
 def main(seeds: list[int]) -> None:
     """Measure one seed after another."""
-    library = classroom.storybook()
+    library = dataset.story_dataset()
     for seed in seeds:
-        for band in studies.BANDS:
-            gap = studies.loss_above_floor(studies.banded(library, band, seed), library)
+        for band in banded_attention.BANDS:
+            gap = compute.loss_above_floor(banded_attention.banded(library, band, seed), library)
             rows = [{"seed": seed, "band": band or 0, "gap": f"{gap:.4f}", "pairs": pairs(band)}]
-            classroom.keep_measured("gpt3_banded", rows, KEY)
+            measured.keep("gpt3_banded", rows, KEY)
             print(seed, band, round(gap, 4), flush=True)
 
 
 def pairs(band: int | None) -> int:
     """How many pairs the two blocks, one dense and one in a band, compare in a full window."""
-    return scaling.attention_pairs(classroom.N_CTX) + scaling.attention_pairs(classroom.N_CTX, band)
+    return scaling.attention_pairs(dataset.N_CTX) + scaling.attention_pairs(dataset.N_CTX, band)
 
 
 def canary() -> dict[str, float]:
     """Numbers from a few seconds of the same code (see canary.py)."""
     library = few_steps.part(small_storybook(), 26)
     whole = few_steps.part(small_storybook(), 36_000)
-    found = {"written": few_steps.checksum(few_steps.asked_for(classroom.storybook)), "floor": library.floor.mean}
-    found["sum of rates"] = few_steps.rates(lambda: studies.banded(whole, 8, 0))
-    for band in studies.BANDS:
-        run, numbers = few_steps.trained(lambda band=band: studies.banded(library, band, 0))
+    found = {"written": few_steps.checksum(few_steps.asked_for(dataset.story_dataset)), "floor": library.floor.mean}
+    found["sum of rates"] = few_steps.rates(lambda: banded_attention.banded(whole, 8, 0))
+    for band in banded_attention.BANDS:
+        run, numbers = few_steps.trained(lambda band=band: banded_attention.banded(library, band, 0))
         found |= few_steps.under(f"band {band}", numbers)
-        found[f"band {band}, gap"] = studies.loss_above_floor(run, library)
+        found[f"band {band}, gap"] = compute.loss_above_floor(run, library)
         found[f"band {band}, pairs"] = pairs(band)
     return found
 

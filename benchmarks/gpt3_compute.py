@@ -14,7 +14,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import few_steps
 from canary import library as small_storybook
-from minigpt import classroom, studies, zeroshot
+
+from minigpt.experiments import dataset, measured
+from minigpt.experiments.gpt3 import compute
 
 SEEDS = [0, 1, 2]
 KEY = ("seed", "d_model", "step")
@@ -22,15 +24,15 @@ KEY = ("seed", "d_model", "step")
 
 def main(seeds: list[int]) -> None:
     """Measure one seed after another."""
-    library = classroom.storybook()
+    library = dataset.story_dataset()
     for seed in seeds:
         rows = []
-        for d_model in studies.WIDTHS:
-            run = studies.read_once(library, d_model, seed)
+        for d_model in compute.WIDTHS:
+            run = compute.train_once(library, d_model, seed)
             for step, loss in zip(run.watched.tolist(), run.held_out.tolist()):
                 tokens = int(run.tokens[step - 1])
                 rows.append(dict(zip(KEY, (seed, d_model, step)), tokens=tokens, loss=f"{loss:.5f}"))
-        classroom.keep_measured("gpt3_compute", rows, KEY)
+        measured.keep("gpt3_compute", rows, KEY)
         print(seed, [(row["d_model"], row["loss"]) for row in rows][9::10], flush=True)
 
 
@@ -38,10 +40,10 @@ def canary() -> dict[str, float]:
     """Numbers from a few seconds of the same code (see canary.py)."""
     library = few_steps.part(small_storybook(), 34)
     whole = few_steps.part(small_storybook(), 36_000)
-    found = {"written": few_steps.checksum(few_steps.asked_for(classroom.storybook)), "floor": library.floor.mean}
-    for d_model in studies.WIDTHS:
-        found |= few_steps.under(str(d_model), few_steps.trained(lambda d=d_model: studies.read_once(library, d, 0))[1])
-        found[f"{d_model}, sum of rates"] = few_steps.rates(lambda d=d_model: studies.read_once(whole, d, 0))
+    found = {"written": few_steps.checksum(few_steps.asked_for(dataset.story_dataset)), "floor": library.floor.mean}
+    for d_model in compute.WIDTHS:
+        found |= few_steps.under(str(d_model), few_steps.trained(lambda d=d_model: compute.train_once(library, d, 0))[1])
+        found[f"{d_model}, sum of rates"] = few_steps.rates(lambda d=d_model: compute.train_once(whole, d, 0))
     return found
 
 

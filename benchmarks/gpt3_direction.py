@@ -15,7 +15,10 @@ from unittest import mock
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import few_steps
-from minigpt import classroom, directions, grammar, zeroshot
+
+from minigpt.experiments import measured
+from minigpt.experiments.gpt3 import translation
+from minigpt.worlds import grammar
 
 SEEDS = [0, 1, 2, 3, 4]
 KEY = ("seed", "typical", "balance", "into", "quantity")
@@ -24,48 +27,48 @@ KEY = ("seed", "typical", "balance", "into", "quantity")
 def main(seeds: list[int]) -> None:
     """Measure one seed after another."""
     for seed in seeds:
-        for typical in directions.TYPICAL:
-            for balance in directions.BALANCES:
+        for typical in translation.TYPICAL:
+            for balance in translation.BALANCES:
                 keep(seed, typical, balance)
 
 
 def keep(seed: int, typical: float, balance: str) -> None:
     """Train one model, ask it in both directions, and put the answers into the table."""
-    corpus_of = directions.library(balance, typical)
-    model, rows = directions.read_twice(corpus_of, seed).model, []
-    for into in directions.LANGUAGES:
-        for name, value in directions.translate(model, corpus_of, into, typical).items():
+    corpus_of = translation.two_language_dataset(balance, typical)
+    model, rows = translation.train_twice(corpus_of, seed).model, []
+    for into in translation.LANGUAGES:
+        for name, value in translation.translate(model, corpus_of, into, typical).items():
             rows.append(dict(zip(KEY, (seed, f"{typical:g}", balance, into, name)), value=f"{value:.4f}"))
-    classroom.keep_measured("gpt3_direction", rows, KEY)
+    measured.keep("gpt3_direction", rows, KEY)
     print(seed, typical, balance, [(row["into"], row["quantity"], row["value"]) for row in rows], flush=True)
 
 
 def canary() -> dict[str, float]:
     """Numbers from a few seconds of the same code (see canary.py)."""
     found = {}
-    for typical in directions.TYPICAL:
-        for balance in directions.BALANCES:
+    for typical in translation.TYPICAL:
+        for balance in translation.BALANCES:
             with few_steps.short_writing(60, 6) as asked:
-                corpus_of = directions.library(balance, typical)
+                corpus_of = translation.two_language_dataset(balance, typical)
             found |= {f"{balance} {typical}, written": few_steps.checksum(asked[0])}
             found |= {f"{balance} {typical}, floor": corpus_of.floor.mean}
-            found[f"{balance} {typical}, English"] = directions.english(corpus_of.documents)
-        run, numbers = few_steps.trained(lambda: directions.read_twice(few_steps.part(corpus_of, 45), 0))
+            found[f"{balance} {typical}, English"] = translation.english(corpus_of.documents)
+        run, numbers = few_steps.trained(lambda: translation.train_twice(few_steps.part(corpus_of, 45), 0))
         found |= few_steps.under(f"{typical}", numbers)
-        whole = few_steps.part(corpus_of, directions.N_DOCUMENTS)
-        found[f"{typical}, sum of rates"] = few_steps.rates(lambda: directions.read_twice(whole, 0))
-        for into in directions.LANGUAGES:
-            asked = directions.questions(into, typical)
+        whole = few_steps.part(corpus_of, translation.N_DOCUMENTS)
+        found[f"{typical}, sum of rates"] = few_steps.rates(lambda: translation.train_twice(whole, 0))
+        for into in translation.LANGUAGES:
+            asked = translation.questions(into, typical)
             found[f"{typical} into {into}, asked"] = len(asked)
-            source = directions.LANGUAGES[into == "English"]
-            said = [grammar.score(lambda d: directions._say(d, directions.NEW, source, typical, ""), prompt[:-2]).logp
+            source = translation.LANGUAGES[into == "English"]
+            said = [grammar.score(lambda d: translation._say(d, translation.NEW, source, typical, ""), prompt[:-2]).logp
                     for prompt, _ in asked[:12]]  # fmt: skip
             found[f"{typical} into {into}, questions"] = sum(said)
             found[f"{typical} into {into}, right"] = few_steps.checksum(
-                directions.is_sentence(answer.strip(), into) for _, answer in asked[:6]
+                translation.is_sentence(answer.strip(), into) for _, answer in asked[:6]
             )
-            with mock.patch.object(directions, "questions", functools.partial(directions.questions, n=3)):
-                answers = directions.translate(run.model, corpus_of, into, typical)
+            with mock.patch.object(translation, "questions", functools.partial(translation.questions, n=3)):
+                answers = translation.translate(run.model, corpus_of, into, typical)
             found |= few_steps.under(f"{typical} into {into}", answers)
     return found
 

@@ -16,11 +16,14 @@ from unittest import mock
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-import numpy as np
-
 import few_steps
+import numpy as np
 from canary import library as small_storybook
-from minigpt import classroom, corpus, studies, zeroshot
+
+from minigpt import batches
+from minigpt.experiments import dataset, measured, pretraining
+from minigpt.experiments.gpt3 import compute, data_mixture
+from minigpt.experiments.sizes import gpt2, gpt2_training
 
 SEEDS = [0, 1, 2]
 KEY = ("seed", "clean_weight")
@@ -29,39 +32,39 @@ KEY = ("seed", "clean_weight")
 def main(seeds: list[int]) -> None:
     """Measure one seed after another."""
     for seed in seeds:
-        for weight in studies.CLEAN_WEIGHTS:
-            library, order = studies.mixed(weight, seed)
-            gap = studies.loss_above_floor(read(library, seed), library)
+        for weight in data_mixture.CLEAN_WEIGHTS:
+            library, order = data_mixture.mixed(weight, seed)
+            gap = compute.loss_above_floor(read(library, seed), library)
             row = dict(zip(KEY, (seed, weight)), gap=f"{gap:.4f}", share=f"{order.shares[1]:.4f}")
             row |= {f"{name}_epochs": f"{e:.3f}" for name, e in zip(("crawl", "clean"), order.epochs)}
-            classroom.keep_measured("gpt3_mixture", [row], KEY)
+            measured.keep("gpt3_mixture", [row], KEY)
             print(row, flush=True)
 
 
-def read(library: classroom.Library, seed: int) -> classroom.Pretrained:
+def read(library: dataset.Dataset, seed: int) -> pretraining.Pretrained:
     """A GPT-2 of width 64 that has read a mixture once."""
-    return classroom.pretrain(library, zeroshot.gpt2(64), seed, training=zeroshot.training(64))
+    return pretraining.pretrain(library, gpt2(64), seed, training=gpt2_training(64))
 
 
 def canary() -> dict[str, float]:
     """Numbers from a few seconds of the same code (see canary.py)."""
     found = {}
-    sizes = [studies.N_CRAWL, studies.N_CLEAN]
-    for weight in studies.CLEAN_WEIGHTS:
-        order = corpus.mixture_order(sizes, [1 - weight, weight], studies.N_READ, np.random.default_rng(0))
+    sizes = [data_mixture.N_CRAWL, data_mixture.N_CLEAN]
+    for weight in data_mixture.CLEAN_WEIGHTS:
+        order = batches.mixture_order(sizes, [1 - weight, weight], data_mixture.N_READ, np.random.default_rng(0))
         found[f"{weight}, whole epochs"] = few_steps.checksum(order.epochs)
         with short_sources() as asked:
-            library, order = studies.mixed(weight, 0)
+            library, order = data_mixture.mixed(weight, 0)
         found[f"{weight}, clean documents"] = few_steps.checksum(asked[0])
         found[f"{weight}, share"] = order.shares[1]
         found[f"{weight}, epochs"] = few_steps.checksum(order.epochs)
         found[f"{weight}, ids"] = library.corpus.ids.astype(float).mean()
-        if weight not in studies.CLEAN_WEIGHTS[1::2]:
+        if weight not in data_mixture.CLEAN_WEIGHTS[1::2]:
             continue
         library = few_steps.part(library, len(library.documents))
         run, numbers = few_steps.trained(lambda library=library: read(library, 0))
-        found |= few_steps.under(f"{weight}", numbers) | {f"{weight}, gap": studies.loss_above_floor(run, library)}
-    whole = few_steps.part(library, studies.N_READ)
+        found |= few_steps.under(f"{weight}", numbers) | {f"{weight}, gap": compute.loss_above_floor(run, library)}
+    whole = few_steps.part(library, data_mixture.N_READ)
     return found | {"floor": library.floor.mean, "sum of rates": few_steps.rates(lambda: read(whole, 0))}
 
 
@@ -71,11 +74,11 @@ def short_sources():
     asked, small = [], small_storybook()
 
     def storybook(*numbers):
-        asked.append((studies.N_CLEAN, *numbers[1:]))
+        asked.append((data_mixture.N_CLEAN, *numbers[1:]))
         return replace(small, documents=small.documents[: numbers[0]])
 
-    sizes = {name: getattr(studies, name) // by for name, by in (("N_CRAWL", 400), ("N_CLEAN", 50), ("N_READ", 400))}
-    with mock.patch.multiple(studies, **sizes), mock.patch.object(classroom, "storybook", storybook):
+    sizes = {name: getattr(data_mixture, name) // by for name, by in (("N_CRAWL", 400), ("N_CLEAN", 50), ("N_READ", 400))}
+    with mock.patch.multiple(data_mixture, **sizes), mock.patch.object(dataset, "story_dataset", storybook):
         yield asked
 
 

@@ -15,7 +15,10 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 
-from minigpt import alignment, assistant, calibration, certainty, classroom, ppo, reward
+from minigpt import calibration
+from minigpt.experiments import measured
+from minigpt.experiments.gpt4 import calibration_after_rlhf
+from minigpt.experiments.instructgpt import dialogue, step1_sft, step2_reward_model, step3_ppo
 
 SEEDS = [0, 1, 2]
 KEY = ("seed", "model", "form", "quantity")
@@ -24,28 +27,28 @@ N = 1500
 
 def main(seeds: list[int]) -> None:
     """Measure one seed after another."""
-    tokenizer = alignment.library().tokenizer
+    tokenizer = dialogue.tale_dataset().tokenizer
     for seed in seeds:
-        base = alignment.base(seed)
-        sft = alignment.sft(base, seed)
-        judge = alignment.reward_model(sft, alignment.rankings(sft, 3200, seed), seed)
+        base = step1_sft.base(seed)
+        sft = step1_sft.sft(base, seed)
+        judge = step2_reward_model.reward_model(sft, step2_reward_model.rankings(sft, 3200, seed), seed)
         models = {"base": base.model, "sft": sft.model}
         for name, how in (("ppo", {"kl_coef": 0.05}), ("ppo, beta 0.4", {"kl_coef": 0.4}), ("ppo, beta 0", {"kl_coef": 0.0}),
                           ("ppo-ptx", {"ptx_coef": 0.5})):  # fmt: skip
-            models[name] = alignment.rlhf(sft, judge, seed, **how).model.policy
-        for form in certainty.FORMS:
-            asked = certainty.questions(form, N)
+            models[name] = step3_ppo.rlhf(sft, judge, seed, **how).model.policy
+        for form in calibration_after_rlhf.FORMS:
+            asked = calibration_after_rlhf.questions(form, N)
             keep(seed, "truth", form, np.array([question.truth for question in asked]), asked)
             for name, model in models.items():
-                logps = certainty.choice_logps(model, tokenizer, asked)
+                logps = calibration_after_rlhf.choice_logps(model, tokenizer, asked)
                 keep(seed, name, form, calibration.choice_probabilities(logps), asked)
 
 
 def keep(seed: int, name: str, form: str, p: np.ndarray, asked: list) -> None:
     """Put what was found into the table, and say so."""
-    found = certainty.report(p, asked)
+    found = calibration_after_rlhf.report(p, asked)
     rows = [dict(zip(KEY, (seed, name, form, each)), value=f"{value:.4f}") for each, value in found.items()]
-    classroom.keep_measured("gpt4_calibration", rows, KEY)
+    measured.keep("gpt4_calibration", rows, KEY)
     print(seed, name, form, {each: round(value, 3) for each, value in list(found.items())[:4]}, flush=True)
 
 
@@ -56,18 +59,17 @@ def canary() -> dict[str, float]:
     tokenizer = few_tales().tokenizer
     stages, base, sft, judge = few_stages()
     with shortened() as found:
-        policy = alignment.rlhf(sft, judge, 0, kl_coef=0.4, ptx_coef=0.5).model.policy
-        models = {"base": base.model, "sft": sft.model, "ppo": policy}
+        models = {"base": base.model, "sft": sft.model, "ppo": step3_ppo.rlhf(sft, judge, 0, kl_coef=0.4).model.policy}
         found |= {f"first {name}": value for name, value in stages.items()}
-    for form in certainty.FORMS:
-        asked = certainty.questions(form, 100)
+    for form in calibration_after_rlhf.FORMS:
+        asked = calibration_after_rlhf.questions(form, 100)
         exact = np.array([question.truth for question in asked])
         for power in (1, 3):  # the grammar itself, and somebody who is too sure
             p = calibration.choice_probabilities(power * np.log(exact))
-            found |= {f"{form} {power}: {name}": value for name, value in certainty.report(p, asked).items()}
+            found |= {f"{form} {power}: {name}": value for name, value in calibration_after_rlhf.report(p, asked).items()}
         for name, model in models.items():
-            logps = certainty.choice_logps(model, tokenizer, asked[:12])
-            sure, _ = certainty.confidence(calibration.choice_probabilities(logps), asked[:12])
+            logps = calibration_after_rlhf.choice_logps(model, tokenizer, asked[:12])
+            sure, _ = calibration_after_rlhf.confidence(calibration.choice_probabilities(logps), asked[:12])
             found |= {f"{form} {name}: nats": -logps.mean(), f"{form} {name}: confidence": sure.mean()}
     return found
 

@@ -19,8 +19,13 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 import torch
 
-from minigpt import alignment, assistant, calibration, certainty, classroom, corpus, ppo, reward, train
+from minigpt import calibration, ppo, reward_model, train
+from minigpt.batches import DocumentBatches
+from minigpt.experiments import dataset, measured, sizes
+from minigpt.experiments.gpt4 import calibration_after_rlhf
+from minigpt.experiments.instructgpt import dialogue, step1_sft, step2_reward_model, step3_ppo
 from minigpt.model import GPT
+from minigpt.worlds import tales
 
 KEY = ("model", "form", "question")
 N, BETA = 400, 0.05  # questions; the price of leaving the SFT model
@@ -28,21 +33,21 @@ N, BETA = 400, 0.05  # questions; the price of leaving the SFT model
 
 def main() -> None:
     """Ask both models everything."""
-    base = alignment.base(0)
-    sft = alignment.sft(base, 0)
-    judge = alignment.reward_model(sft, alignment.rankings(sft, 3200, 0), 0)
-    models = {"base": base.model, "ppo": alignment.rlhf(sft, judge, 0, kl_coef=BETA).model.policy}
-    for form in certainty.FORMS:
-        asked = certainty.questions(form, N)
+    base = step1_sft.base(0)
+    sft = step1_sft.sft(base, 0)
+    judge = step2_reward_model.reward_model(sft, step2_reward_model.rankings(sft, 3200, 0), 0)
+    models = {"base": base.model, "ppo": step3_ppo.rlhf(sft, judge, 0, kl_coef=BETA).model.policy}
+    for form in calibration_after_rlhf.FORMS:
+        asked = calibration_after_rlhf.questions(form, N)
         for name, model in models.items():
-            logps = certainty.choice_logps(model, alignment.library().tokenizer, asked)
+            logps = calibration_after_rlhf.choice_logps(model, dialogue.tale_dataset().tokenizer, asked)
             rows = [
                 dict(zip(KEY, (name, form, f"{i:03d}")))
                 | {f"logp {j}": f"{x:.3f}" for j, x in enumerate(row)}
                 | {"right": question.right}
                 for i, (row, question) in enumerate(zip(logps, asked))
             ]
-            classroom.keep_measured("gpt4_choices", rows, KEY)
+            measured.keep("gpt4_choices", rows, KEY)
             print(name, form, len(rows), flush=True)
 
 
@@ -51,59 +56,59 @@ def canary() -> dict[str, float]:
 
     Each step of chapter 04 in short, on a small library.
     """
-    small = alignment.library.__wrapped__(1000)
-    with mock.patch.object(alignment, "library", lambda: small):
+    small = dialogue.tale_dataset.__wrapped__(1000)
+    with mock.patch.object(dialogue, "tale_dataset", lambda: small):
         base, found = in_short(small)
-        for form in certainty.FORMS:
-            asked = certainty.questions(form, 12)
-            logps = certainty.choice_logps(base, small.tokenizer, asked)
+        for form in calibration_after_rlhf.FORMS:
+            asked = calibration_after_rlhf.questions(form, 12)
+            logps = calibration_after_rlhf.choice_logps(base, small.tokenizer, asked)
             found |= {f"logp {i}, {form}": x for i, x in enumerate(logps.mean(axis=0))}
             found[f"right, {form}"] = np.mean([row[question.right] for row, question in zip(logps, asked)])
             found |= {f"truth {i}, {form}": x for i, x in enumerate(np.mean([q.truth for q in asked], axis=0))}
-            found |= {f"report, {form}: {name}": x for name, x in certainty.report(oracle(asked), asked).items()}
-    return found | {"questions": N, "beta": BETA, "dropout": alignment.DROPOUT, "noise": alignment.NOISE}
+            found |= {f"report, {form}: {name}": x for name, x in calibration_after_rlhf.report(oracle(asked), asked).items()}
+    return found | {"questions": N, "beta": BETA, "dropout": step1_sft.DROPOUT, "noise": step2_reward_model.NOISE}
 
 
-def oracle(asked: list[certainty.Question]) -> np.ndarray:
+def oracle(asked: list[calibration_after_rlhf.Question]) -> np.ndarray:
     """What the grammar knows, but twice as sure. Shapes: (n, 4)."""
     return calibration.choice_probabilities(np.log([question.truth for question in asked]), 0.5)
 
 
-def in_short(library: classroom.Library) -> tuple[GPT, dict[str, float]]:
+def in_short(library: dataset.Dataset) -> tuple[GPT, dict[str, float]]:
     """A base model after a few steps, and the first numbers of every step that follows; no dropout, no long answers."""
     from canary import first_losses
 
-    base, found = GPT(alignment.BASE, torch.Generator().manual_seed(0)), {"floor": library.floor.mean}
-    batches = corpus.DocumentBatches(library.corpus, library.tokenizer, alignment.BASE.n_ctx, 1024, 0)
-    config = replace(alignment.PRETRAINING, n_steps=10, warmup_steps=1)
+    base, found = GPT(sizes.INSTRUCTGPT, torch.Generator().manual_seed(0)), {"floor": library.floor.mean}
+    batches = DocumentBatches(library.corpus, library.tokenizer, sizes.INSTRUCTGPT.n_ctx, 1024, 0)
+    config = replace(step1_sft.PRETRAINING, n_steps=10, warmup_steps=1)
     found |= {f"base: {key}": x for key, x in first_losses(base, batches, config, n=10).items()}
 
-    policy, rows = copy.deepcopy(base), alignment.supervised(*alignment.demonstrations(64, 0))
-    usual = defaults(alignment.sft)
-    mixed = alignment.mixed(alignment.Shuffled(rows, alignment.BATCH, 0), usual["mix"], 0)
+    policy, rows = copy.deepcopy(base), step1_sft.supervised(*step1_sft.demonstrations(64, 0))
+    usual = defaults(step1_sft.sft)
+    mixed = step1_sft.mixed(step1_sft.Shuffled(rows, step1_sft.BATCH, 0), usual["mix"], 0)
     config = train.TrainConfig(6, lr=usual["lr"], final_lr_fraction=0.1, betas=(0.9, 0.95), weight_decay=0)
     found |= {f"sft: {key}": x for key, x in first_losses(policy, mixed, config).items()}
 
-    judge, ranked = reward.RewardModel(copy.deepcopy(policy)), alignment.Shuffled(rankings(8), 4, 0)
-    lr = defaults(alignment.reward_model)["lr"]
+    judge, ranked = reward_model.RewardModel(copy.deepcopy(policy)), step1_sft.Shuffled(rankings(8), 4, 0)
+    lr = defaults(step2_reward_model.reward_model)["lr"]
     config = train.TrainConfig(6, lr=lr, warmup_steps=1, schedule="linear", betas=(0.9, 0.95), weight_decay=0)
-    found |= {f"judge: {k}": x for k, x in first_losses(judge, ranked, config, alignment.comparison_loss, n=4).items()}
+    found |= {f"judge: {k}": x for k, x in first_losses(judge, ranked, config, step2_reward_model.comparison_loss, n=4).items()}
     torch.nn.init.zeros_(judge.head.bias)  # no pair depends on it: Adam moves it by what rounding left of a gradient
-    requests, answers = alignment.demonstrations(32, 0)
-    found["centre"] = reward.centre(judge, alignment.prompt_ids(requests), alignment.answer_ids(answers))
+    requests, answers = step1_sft.demonstrations(32, 0)
+    found["centre"] = reward_model.centre(judge, dialogue.prompt_ids(requests), dialogue.answer_ids(answers))
 
     short = {"n_iterations": 1, "batch_size": 16, "longest": 12, "end_id": library.tokenizer.endoftext}
-    config = replace(alignment.PPO, kl_coef=BETA, **short)
+    config = replace(step3_ppo.PPO, kl_coef=BETA, **short)
     agent = ppo.ActorCritic(copy.deepcopy(policy), copy.deepcopy(judge))
-    prompts = alignment.prompt_ids(assistant.requests("training")[:16])
+    prompts = dialogue.prompt_ids(tales.requests("training")[:16])
     records = ppo.ppo(agent, policy, judge.score, prompts, config, torch.Generator().manual_seed(0))
     for record in records:
         names = ("reward", "kl", "policy_loss", "value_loss", "entropy", "p_end", "explained_variance")
         found |= {f"ppo: {name}": getattr(record, name) for name in names}
     found["ppo: weights"] = sum(p.detach().double().norm().item() for p in agent.parameters())
-    for step in (alignment.sft, alignment.reward_model):
+    for step in (step1_sft.sft, step2_reward_model.reward_model):
         found |= {f"{step.__name__}: {name}": value for name, value in defaults(step).items()}
-    found["ppo: iterations"], found["ppo: answers"] = alignment.PPO.n_iterations, alignment.PPO.batch_size
+    found["ppo: iterations"], found["ppo: answers"] = step3_ppo.PPO.n_iterations, step3_ppo.PPO.batch_size
     return base, found
 
 
@@ -115,14 +120,14 @@ def defaults(step) -> dict[str, float]:
 
 def rankings(n_prompts: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Demonstrations for the same prompts, ranked as `alignment.rankings` has answers ranked."""
-    requests, answers = alignment.demonstrations(4 * n_prompts, 1)
+    requests, answers = step1_sft.demonstrations(4 * n_prompts, 1)
     asked, rng = requests[:n_prompts], random.Random("rankings")
-    worth = [assistant.utility(asked[i // 4], answer).total for i, answer in enumerate(answers)]
+    worth = [tales.utility(asked[i // 4], answer).total for i, answer in enumerate(answers)]
     ranks = [
-        assistant.ranking(worth[i : i + 4], alignment.NOISE, rng, alignment.TIE) for i in range(0, 4 * n_prompts, 4)
+        tales.ranking(worth[i : i + 4], step2_reward_model.NOISE, rng, step2_reward_model.TIE) for i in range(0, 4 * n_prompts, 4)
     ]
-    ids = alignment.answer_ids(answers)
-    return alignment.prompt_ids(asked), ids.reshape(n_prompts, 4, -1), torch.tensor(ranks)
+    ids = dialogue.answer_ids(answers)
+    return dialogue.prompt_ids(asked), ids.reshape(n_prompts, 4, -1), torch.tensor(ranks)
 
 
 if __name__ == "__main__":

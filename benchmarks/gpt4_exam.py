@@ -16,8 +16,11 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 import torch
 
-from minigpt import classroom, exam, tongues, train
+from minigpt import train
+from minigpt.experiments import measured
+from minigpt.experiments.gpt4 import languages_exam
 from minigpt.model import GPT
+from minigpt.worlds import languages
 
 SEEDS = [0, 1, 2, 3, 4]
 KEY = ("seed", "language")
@@ -25,8 +28,8 @@ KEY = ("seed", "language")
 def main(seeds: list[int]) -> None:
     """Measure one seed after another."""
     for seed in seeds:
-        model, world = exam.student(seed)
-        found = exam.scores(model, world)
+        model, world = languages_exam.train_student(seed)
+        found = languages_exam.scores(model, world)
         rows = [
             {
                 "seed": seed,
@@ -37,7 +40,7 @@ def main(seeds: list[int]) -> None:
             }
             for each in world.languages
         ]
-        classroom.keep_measured("gpt4_exam", rows, KEY)
+        measured.keep("gpt4_exam", rows, KEY)
         print(seed, {name: round(score, 2) for name, score in found.items()}, flush=True)
 
 
@@ -48,17 +51,17 @@ def canary() -> dict[str, float]:
     """
     from canary import first_losses
 
-    world, config = tongues.world(SEEDS[1]), exam.TRAINING
-    model = GPT(exam.gpt(world), torch.Generator().manual_seed(SEEDS[1]))
+    world, config = languages.world(SEEDS[1]), languages_exam.TRAINING
+    model = GPT(languages_exam.model_config(world), torch.Generator().manual_seed(SEEDS[1]))
     short = replace(config, n_steps=12, warmup_steps=2)
-    found = first_losses(model, exam.Texts(world, SEEDS[1]), short, n=12)
-    found["sum of rates"] = sum(train.learning_rate(step, config) for step in range(exam.N_STEPS))
+    found = first_losses(model, languages_exam.Texts(world, SEEDS[1]), short, n=12)
+    found["sum of rates"] = sum(train.learning_rate(step, config) for step in range(languages_exam.N_STEPS))
     table = torch.randn(world.n_vocab, world.n_vocab, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
 
     def guesses(ids):
         return torch.cumsum(table[ids], dim=1)
 
-    rates = exam.scores(guesses, world)
+    rates = languages_exam.scores(guesses, world)
     for number, language in enumerate(world.languages):
         questions, choices = (torch.from_numpy(each) for each in world.exam(number, np.random.default_rng(number)))
         with torch.no_grad():
@@ -66,7 +69,7 @@ def canary() -> dict[str, float]:
         found |= {f"share, {language.name}": language.share, f"kin, {language.name}": language.kin}
         found |= {f"guessed, {language.name}": rates[language.name]}
         found |= {f"logp {i}, {language.name}": x for i, x in enumerate(logps.mean(dim=0).tolist())}
-    return found | {"seeds": len(SEEDS), "told": sum(world.seen(exam.BATCH * exam.N_STEPS).values())}
+    return found | {"seeds": len(SEEDS), "told": sum(world.seen(languages_exam.BATCH * languages_exam.N_STEPS).values())}
 
 
 if __name__ == "__main__":

@@ -12,7 +12,9 @@ import sys
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-from minigpt import classroom, pictures, seeing, train, vision
+from minigpt import train
+from minigpt.experiments import measured
+from minigpt.experiments.gpt4 import visual_questions
 
 SEEDS = [0, 1, 2]
 KEY = ("seed", "block")
@@ -20,9 +22,9 @@ KEY = ("seed", "block")
 def main(seeds: list[int]) -> None:
     """Measure one seed after another."""
     for seed in seeds:
-        shares = seeing.looks_at_what_is_asked(seeing.train_seer(seed).model)
+        shares = visual_questions.looks_at_what_is_asked(visual_questions.train_vqa(seed).model)
         rows = [{"seed": seed, "block": block, "share": f"{share:.4f}"} for block, share in enumerate(shares, start=1)]
-        classroom.keep_measured("gpt4_looks", rows, KEY)
+        measured.keep("gpt4_looks", rows, KEY)
         print(seed, *(row["share"] for row in rows), flush=True)
 
 
@@ -31,8 +33,8 @@ def canary() -> dict[str, float]:
     from gpt4_pictures import barely_trained
 
     model, found = barely_trained(SEEDS[1])
-    shares = seeing.looks_at_what_is_asked(model, n=60)
-    found["sum of rates"] = sum(train.learning_rate(step, seeing.TRAINING) for step in range(seeing.N_STEPS))
+    shares = visual_questions.looks_at_what_is_asked(model, n=60)
+    found["sum of rates"] = sum(train.learning_rate(step, visual_questions.TRAINING) for step in range(visual_questions.N_STEPS))
     return found | {f"share {block}": share for block, share in enumerate(shares, start=1)} | {"seeds": len(SEEDS)}
 
 

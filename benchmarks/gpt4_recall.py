@@ -17,7 +17,10 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 import torch
 
-from minigpt import calibration, classroom, encyclopedia, ladder, recall
+from minigpt import calibration
+from minigpt.experiments import measured
+from minigpt.experiments.gpt4 import closed_book, scaling_runs
+from minigpt.worlds import facts
 
 SEEDS = [0, 1, 2]
 KEY = ("seed", "group", "quantity")
@@ -26,19 +29,19 @@ SURE = 0.5  # answers only if the model is at least so sure
 
 def main(seeds: list[int]) -> None:
     """Measure one seed after another."""
-    book = ladder.book()
+    book = scaling_runs.book()
     for seed in seeds:
-        rung, model = ladder.large_run(seed)
-        asked = recall.closed_book(model, book, recall.times_read(book, rung.d_model, seed), seed=seed)
+        rung, model = scaling_runs.large_run(seed)
+        asked = closed_book.closed_book(model, book, closed_book.times_read(book, rung.d_model, seed), seed=seed)
         rows = [
             dict(zip(KEY, (seed, name, each)), value=f"{value:.4f}") for (name, each), value in numbers(asked).items()
         ]
-        classroom.keep_measured("gpt4_recall", rows, KEY)
+        measured.keep("gpt4_recall", rows, KEY)
         for row in rows:
             print(*row.values(), flush=True)
 
 
-def numbers(asked: dict[str, recall.Recall]) -> dict[tuple[str, str], float]:
+def numbers(asked: dict[str, closed_book.Recall]) -> dict[tuple[str, str], float]:
     """What the table holds, by group and quantity."""
     known, never = list(asked)[0], list(asked)[-1]
     found = {}
@@ -65,25 +68,25 @@ def canary() -> dict[str, float]:
     The table's own numbers are those of a reader who remembers better what it read more often: a model that has hardly
     learned answers all alike, and has too many ties.
     """
-    book, d_model, seed = ladder.book(), ladder.SMALL[0], SEEDS[1]
-    rows, n_steps = ladder.plan(ladder.LARGE)
-    found = {"floor": ladder.floor(book), "rows": rows, "steps": n_steps, "rate": ladder.learning_rate(ladder.LARGE)}
-    for width, n in ((ladder.LARGE, 1), (d_model, 6)):
-        records = itertools.islice(ladder.run(book, width, seed), n)
+    book, d_model, seed = scaling_runs.book(), scaling_runs.SMALL[0], SEEDS[1]
+    rows, n_steps = scaling_runs.plan(scaling_runs.LARGE)
+    found = {"floor": scaling_runs.floor(book), "rows": rows, "steps": n_steps, "rate": scaling_runs.learning_rate(scaling_runs.LARGE)}
+    for width, n in ((scaling_runs.LARGE, 1), (d_model, 6)):
+        records = itertools.islice(scaling_runs.train_run(book, scaling_runs.fresh_model(book, width, seed), seed), n)
         found |= {f"loss {i}, {width}": record.loss for i, record in enumerate(records)}
-    counts = recall.times_read(book, d_model, seed)
+    counts = closed_book.times_read(book, d_model, seed)
     found |= {f"read {least} to {most}": ((counts >= least) & (counts <= (most or counts.max()))).sum()
-              for least, most in recall.GROUPS.values()}  # fmt: skip
-    ended = list(ladder.run(book, d_model, seed, tokens_per_param=0.4))[-1]
-    found["loss"] = ended.rung.loss
-    for name, group in recall.closed_book(ended.model, book, counts, n=200, seed=seed).items():
+              for least, most in closed_book.GROUPS.values()}  # fmt: skip
+    [(run, model)] = scaling_runs.train_runs([(d_model, seed, {"tokens_per_param": 0.4})], book, "short")
+    found["loss"] = run.loss
+    for name, group in closed_book.closed_book(model, book, counts, n=200, seed=seed).items():
         found[f"confidence, {name}"] = 1000 * group.confidence.mean()
-        found[f"pass, {name}"] = np.log(ladder.pass_rates(ended.model, book, group.keys)).mean()
-    asked = recall.closed_book(remembers(book, counts), book, counts, seed=seed)
+        found[f"pass, {name}"] = np.log(scaling_runs.pass_rates(model, book, group.keys)).mean()
+    asked = closed_book.closed_book(remembers(book, counts), book, counts, seed=seed)
     return found | {f"{name}: {each}": value for (name, each), value in numbers(asked).items()} | {"seeds": len(SEEDS)}
 
 
-def remembers(book: encyclopedia.Encyclopedia, counts: np.ndarray):
+def remembers(book: facts.Encyclopedia, counts: np.ndarray):
     """A model that answers by how often it read an entry, and otherwise by the words of the question."""
     n = book.n_words + 1
     table = 2 * torch.randn(n, n, generator=torch.Generator().manual_seed(0), dtype=torch.float64)

@@ -24,9 +24,11 @@ from unittest import mock
 import numpy as np
 import torch
 
-from minigpt import (
-    alignment, assistant, checkpoint, classroom, corpus, grammar, guard, optimum, ppo, reward, train,
-)  # fmt: skip
+from minigpt import corpus, ppo, reward_model, train
+from minigpt.exact import optimal_policy
+from minigpt.experiments import dataset, measured, sizes
+from minigpt.experiments.instructgpt import dialogue, step1_sft, step2_reward_model, step3_ppo
+from minigpt.worlds import grammar, tales
 
 SEEDS = [0, 1, 2]
 KEY = ("seed", "thing", "quantity")
@@ -38,17 +40,17 @@ PTX = (0.5, 2.0)
 def keep(seed: int, thing: str, found: dict) -> None:
     """Put what was found into the table, and say so."""
     rows = [dict(zip(KEY, (seed, thing, name)), value=f"{value:.4f}") for name, value in found.items()]
-    classroom.keep_measured("instructgpt_tales", rows, KEY)
+    measured.keep("instructgpt_tales", rows, KEY)
     print(seed, thing, {name: round(float(value), 3) for name, value in list(found.items())[:9]}, flush=True)
 
 
-def numbers(seen: alignment.Report, beside: alignment.Report) -> dict[str, float]:
+def numbers(seen: step3_ppo.Report, beside: step3_ppo.Report) -> dict[str, float]:
     """A report as numbers, and its win rate beside another."""
-    win = alignment.win_rate(seen.utilities, beside.utilities)
+    win = step3_ppo.win_rate(seen.utilities, beside.utilities)
     return {name: getattr(seen, name) for name in REPORTED} | {"win": win.mean, "win ±": win.half_width}
 
 
-def epochs(trained: alignment.Trained) -> dict[str, float]:
+def epochs(trained: step1_sft.Trained) -> dict[str, float]:
     """Held-out loss and true utility after each epoch."""
     return {
         f"{name} {epoch}": value
@@ -58,34 +60,34 @@ def epochs(trained: alignment.Trained) -> dict[str, float]:
 
 
 def best_there_is(
-    sft: alignment.Trained, judge: alignment.Trained, policy: alignment.Trained, beta: float,
+    sft: step1_sft.Trained, judge: step1_sft.Trained, policy: step1_sft.Trained, beta: float,
     n_requests: int = 64, n_answers: int = 128,
 ) -> dict:  # fmt: skip
     """The best policy's mean score, from answers of the SFT model weighted by e^(r / beta), beside what PPO reached.
 
     "effective" is how many of the n_answers to each request the weights are worth.
     """
-    requests = assistant.requests("test")[:n_requests]
+    requests = tales.requests("test")[:n_requests]
     found = {"best score": [], "effective": [], "sft score": [], "score": []}
     for whose, model in (("sft", sft.model), ("ppo", policy.model.policy)):
         asked = [request for request in requests for _ in range(n_answers)]
-        answers = alignment.ask(model, asked, seed=99)
-        scores = judge.model.score(alignment.prompt_ids(asked), answers).double().numpy().reshape(n_requests, n_answers)
+        answers = dialogue.sample_answers(model, asked, seed=99)
+        scores = judge.model.score(dialogue.prompt_ids(asked), answers).double().numpy().reshape(n_requests, n_answers)
         if whose == "ppo":
             found["score"] = [scores.mean()]
             continue
         found["sft score"] = [scores.mean()]
         for row in scores:
-            mean, effective = optimum.tilted_mean(row, row, beta)
+            mean, effective = optimal_policy.tilted_mean(row, row, beta)
             found["best score"].append(mean)
             found["effective"].append(effective)
     return {name: np.mean(values) for name, values in found.items()}
 
 
-def labelers(test: alignment.Rankings) -> dict[str, float]:
+def labelers(test: step2_reward_model.Rankings) -> dict[str, float]:
     """How often two labelers would order a pair of these answers alike."""
     agree = [
-        assistant.labeler_agreement(u[r != reward.ABSENT].tolist(), alignment.NOISE)
+        tales.labeler_agreement(u[r != reward_model.ABSENT].tolist(), step2_reward_model.NOISE)
         for u, r in zip(test.utilities, test.ranks)
     ]
     return {"agreement": np.mean(agree)}
@@ -94,45 +96,45 @@ def labelers(test: alignment.Rankings) -> dict[str, float]:
 def main(seeds: list[int]) -> None:
     """Measure one seed after another."""
     for seed in seeds:
-        base = alignment.base(seed)
-        sft = alignment.sft(base, seed)
-        beside = alignment.report(sft.model)
+        base = step1_sft.base(seed)
+        sft = step1_sft.sft(base, seed)
+        beside = step3_ppo.report(sft.model)
         keep(seed, "sft", numbers(beside, beside))
-        keep(seed, "base", numbers(alignment.report(base.model), beside))
-        keep(seed, "base, prompted", numbers(alignment.report(base.model, titled=True), beside))
+        keep(seed, "base", numbers(step3_ppo.report(base.model), beside))
+        keep(seed, "base, prompted", numbers(step3_ppo.report(base.model, titled=True), beside))
         for name, how in (("dropout 0", {"dropout": 0.0, "n": 300}), ("dropout 0.2", {"dropout": 0.2})):
-            keep(seed, f"epochs, {name}", epochs(alignment.sft(base, seed, mix=0.0, watch=True, **how)))
-        data, test = alignment.rankings(sft, 3200, seed), alignment.rankings(sft, 200, seed, "test")
+            keep(seed, f"epochs, {name}", epochs(step1_sft.sft(base, seed, mix=0.0, watch=True, **how)))
+        data, test = step2_reward_model.rankings(sft, 3200, seed), step2_reward_model.rankings(sft, 200, seed, "test")
         keep(seed, "labelers", labelers(test))
         judges = {}
         for n in (400, 800, 3200):
-            judges[n] = alignment.reward_model(sft, data.rows(slice(n)), seed)
-            keep(seed, f"reward model, {n} prompts", alignment.judged(judges[n].model, test))
+            judges[n] = step2_reward_model.reward_model(sft, data.rows(slice(n)), seed)
+            keep(seed, f"reward model, {n} prompts", step2_reward_model.judged(judges[n].model, test))
         for beta in BETAS:
-            policy = alignment.rlhf(sft, judges[3200], seed, kl_coef=beta)
-            report = alignment.report(policy.model.policy, judges[3200].model, sft.model)
+            policy = step3_ppo.rlhf(sft, judges[3200], seed, kl_coef=beta)
+            report = step3_ppo.report(policy.model.policy, judges[3200].model, sft.model)
             keep(seed, f"ppo, beta {beta}", numbers(report, beside))
             if beta >= 0.4:
                 keep(seed, f"best, beta {beta}", best_there_is(sft, judges[3200], policy, beta))
             if beta == 0.05:
                 keep(seed, "curves, beta 0.05", curves(policy))
         for ptx in PTX:
-            policy = alignment.rlhf(sft, judges[3200], seed, ptx_coef=ptx)
-            report = alignment.report(policy.model.policy, judges[3200].model, sft.model)
+            policy = step3_ppo.rlhf(sft, judges[3200], seed, ptx_coef=ptx)
+            report = step3_ppo.report(policy.model.policy, judges[3200].model, sft.model)
             keep(seed, f"ppo-ptx {ptx}, beta 0.05", numbers(report, beside))
-        policy = alignment.rlhf(sft, judges[800], seed, kl_coef=0.0, n_iterations=80)
+        policy = step3_ppo.rlhf(sft, judges[800], seed, kl_coef=0.0, n_iterations=80)
         keep(
             seed,
             "ppo, beta 0, weak reward model",
-            numbers(alignment.report(policy.model.policy, judges[800].model, sft.model), beside),
+            numbers(step3_ppo.report(policy.model.policy, judges[800].model, sft.model), beside),
         )
         keep(seed, "curves, weak reward model", curves(policy))
-        large = alignment.base(seed, alignment.LARGE)
-        keep(seed, "large base", numbers(alignment.report(large.model), beside))
-        keep(seed, "large base, prompted", numbers(alignment.report(large.model, titled=True), beside))
+        large = step1_sft.base(seed, sizes.INSTRUCTGPT_LARGE)
+        keep(seed, "large base", numbers(step3_ppo.report(large.model), beside))
+        keep(seed, "large base, prompted", numbers(step3_ppo.report(large.model, titled=True), beside))
 
 
-def curves(policy: alignment.Trained) -> dict[str, float]:
+def curves(policy: step1_sft.Trained) -> dict[str, float]:
     """Reward, true utility and distance on the way, means over ten iterations each."""
     return {
         f"{name} {10 * i}": part.mean()
@@ -145,9 +147,9 @@ def curves(policy: alignment.Trained) -> dict[str, float]:
 
 
 @functools.cache
-def few_tales() -> classroom.Library:
+def few_tales() -> dataset.Dataset:
     """The library of chapter 04 with few documents; as many as its vocabulary needs."""
-    library = alignment.library(600)
+    library = dialogue.tale_dataset(600)
     return dataclasses.replace(
         library,
         corpus=corpus.encode(library.documents[:64], library.tokenizer),
@@ -161,7 +163,7 @@ def told(policy, requests, seed: int = 0, prompts=None):
     """What `alignment.ask` is for a model, from labelers who write about another request one time in two."""
     rng = random.Random(f"told {seed}")
     about = [rng.choice((request, rng.choice(requests))) for request in requests]
-    return alignment.answer_ids([grammar.sample(assistant.demonstration(each), rng)[0] for each in about])
+    return dialogue.answer_ids([grammar.sample(tales.demonstration(each), rng)[0] for each in about])
 
 
 @contextlib.contextmanager
@@ -172,11 +174,11 @@ def shortened(n_steps: int = 3, n_iterations: int = 2):
     In double precision: Adam's first steps make much of the rounding of small gradients, and answers are drawn.
     """
     found, names = {}, itertools.count(1)
-    library, all_requests, train_all, ppo_all = few_tales(), assistant.requests, train.train, ppo.ppo
-    demonstrations = alignment.demonstrations
+    library, all_requests, train_all, ppo_all = few_tales(), tales.requests, train.train, ppo.ppo
+    demonstrations = step1_sft.demonstrations
 
     def few_demonstrations(n, *args):  # as many as are learned from, but few of those that are only looked at
-        return demonstrations(n if n == alignment.N_DEMONSTRATIONS else 40, *args)
+        return demonstrations(n if n == step1_sft.N_DEMONSTRATIONS else 40, *args)
 
 
     def few_steps(model, batches, config, *args, **more):
@@ -192,7 +194,7 @@ def shortened(n_steps: int = 3, n_iterations: int = 2):
         name = f"training {next(names)}"
         rates = [config.lr * ppo.learning_rate_factor(i, config) for i in range(config.n_iterations)]
         found[f"{name}: sum of rates"] = sum(rates)
-        few = dataclasses.replace(config, batch_size=16, n_epochs=4)  # far enough for values to be clipped
+        few = dataclasses.replace(config, batch_size=16)
         records = ppo_all(agent, reference, reward_fn, prompts, few, *args, **more)
         for record in itertools.islice(records, n_iterations):
             for key in ("reward", "utility", "kl", "policy_loss", "value_loss"):
@@ -206,11 +208,10 @@ def shortened(n_steps: int = 3, n_iterations: int = 2):
         torch.set_default_dtype(torch.float64)
         stack.enter_context(mock.patch.dict(os.environ, MINIGPT_CACHE=folder))
         for module, name, by in (
-            (alignment, "library", lambda: library),
-            (alignment, "demonstrations", few_demonstrations),
-            (alignment, "_by_ids", functools.cache(alignment._by_ids.__wrapped__)),
-            (assistant, "requests", lambda which: all_requests(which)[:32]),
-            *((module, "code_fingerprint", lambda *_: "") for module in (alignment, checkpoint, guard)),
+            (dialogue, "tale_dataset", lambda: library),
+            (step1_sft, "demonstrations", few_demonstrations),
+            (dialogue, "by_ids", functools.cache(dialogue.by_ids.__wrapped__)),
+            (tales, "requests", lambda which: all_requests(which)[:32]),
             (train, "train", few_steps),
             (ppo, "ppo", few_iterations),
         ):
@@ -218,22 +219,22 @@ def shortened(n_steps: int = 3, n_iterations: int = 2):
         yield found
 
 
-def few_rankings(start: alignment.Trained, n: int = 8, seed: int = 0, which: str = "training") -> alignment.Rankings:
+def few_rankings(start: step1_sft.Trained, n: int = 8, seed: int = 0, which: str = "training") -> step2_reward_model.Rankings:
     """Rankings of answers that are worth ranking: a model that has hardly learned gives none."""
-    with mock.patch.object(alignment, "ask", told):
-        return alignment.rankings(start, n, seed, which)
+    with mock.patch.object(dialogue, "sample_answers", told):
+        return step2_reward_model.rankings(start, n, seed, which)
 
 
 @functools.cache
-def few_stages() -> tuple[dict[str, float], alignment.Trained, alignment.Trained, alignment.Trained]:
+def few_stages() -> tuple[dict[str, float], step1_sft.Trained, step1_sft.Trained, step1_sft.Trained]:
     """What the first trainings do, and the base model, the SFT model and the reward model that come out of them."""
     with shortened() as found:
-        base = alignment.base(0)
-        sft = alignment.sft(base, 0)
+        base = step1_sft.base(0)
+        sft = step1_sft.sft(base, 0)
         found |= {f"sft: {name}": values[0] for name, values in sft.curves.items()}
         data = few_rankings(sft)
         found |= {"utilities": float(data.utilities.sum()), "ranks": float(data.ranks.sum())}
-        judge = alignment.reward_model(sft, data, 0)
+        judge = step2_reward_model.reward_model(sft, data, 0)
         found["judge: shift"] = float(judge.model.shift)
         return dict(found), base, sft, judge
 
@@ -243,20 +244,20 @@ def canary() -> dict[str, float]:
     stages, base, sft, judge = few_stages()
     with shortened() as found:
         test = few_rankings(sft, 12, 0, "test")
-        truth = alignment.true_ranking(test)
-        found |= labelers(test) | {"ranks and truth": reward.agreement(-test.ranks.double(), truth)}
-        judged = alignment.judged(judge.model, test)
+        truth = step2_reward_model.true_ranking(test)
+        found |= labelers(test) | {"ranks and truth": reward_model.agreement(-test.ranks.double(), truth)}
+        judged = step2_reward_model.judged(judge.model, test)
         found |= {f"judge: {name}": judged[name] for name in ("loss", "best on labels")}
-        policy = alignment.rlhf(sft, judge, 0, kl_coef=BETAS[3], ptx_coef=PTX[0])
+        policy = step3_ppo.rlhf(sft, judge, 0, kl_coef=BETAS[3], ptx_coef=PTX[0])
         tenfold = {name: np.repeat(values, 10) for name, values in policy.curves.items()}
         found |= curves(dataclasses.replace(policy, curves=tenfold))
-        beside = alignment.report(base.model, titled=True)
-        with mock.patch.object(alignment, "ask", told):
-            report = numbers(alignment.report(policy.model.policy, judge.model, sft.model), beside)
+        beside = step3_ppo.report(base.model, titled=True)
+        with mock.patch.object(dialogue, "sample_answers", told):
+            report = numbers(step3_ppo.report(policy.model.policy, judge.model, sft.model), beside)
         found |= {f"report: {name}": value for name, value in report.items()}
         best = best_there_is(sft, judge, policy, 0.05, 2, 8)
         found |= {f"best: {name}": value for name, value in best.items()}
-        alignment.base(0, alignment.LARGE)
+        step1_sft.base(0, sizes.INSTRUCTGPT_LARGE)
         return {f"first {name}": value for name, value in stages.items()} | found
 
 

@@ -19,7 +19,9 @@ from unittest import mock
 import torch
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
-from minigpt import classroom, optimum, ppo, reward, smallworld
+from minigpt import ppo
+from minigpt.experiments import measured
+from minigpt.experiments.instructgpt import enumerable_ppo
 
 SEEDS = [0, 1, 2]
 KEY = ("seed", "beta", "gamma")
@@ -28,11 +30,11 @@ BETAS, GAMMAS = (0.3, 1.0, 3.0), (0.0, 1.0)
 
 def run(world, documents, reference, config: ppo.PPOConfig, seed: int) -> tuple[dict[str, float], list[ppo.Record]]:
     """One run of PPO: what it came to, and what happened on the way."""
-    agent, generator = smallworld.agent_of(reference), torch.Generator().manual_seed(seed)
+    agent, generator = enumerable_ppo.agent_of(reference), torch.Generator().manual_seed(seed)
     records = list(
         ppo.ppo(agent, reference, world.reward_fn, world.prompts, config, generator, ptx_batches=documents)
     )
-    end = smallworld.distance(world, agent.policy, reference, config.kl_coef)
+    end = enumerable_ppo.distance(world, agent.policy, reference, config.kl_coef)
     return {
         "reward": end.reward, "best_reward": end.best_reward, "kl": end.kl,
         "tax": documents.tax(agent.policy), "tax_before": documents.tax(reference),
@@ -42,13 +44,13 @@ def run(world, documents, reference, config: ppo.PPOConfig, seed: int) -> tuple[
 def main(seeds: list[int]) -> None:
     """Measure one seed after another."""
     for seed in seeds:
-        world, documents, reference = smallworld.document_world(seed)
+        world, documents, reference = enumerable_ppo.document_world(seed)
         for beta in BETAS:
             for gamma in GAMMAS:
-                config = dataclasses.replace(smallworld.PPO, kl_coef=beta, ptx_coef=gamma)
+                config = dataclasses.replace(enumerable_ppo.PPO, kl_coef=beta, ptx_coef=gamma)
                 found, _ = run(world, documents, reference, config, seed)
                 row = dict(zip(KEY, (seed, beta, gamma))) | {name: f"{value:.4f}" for name, value in found.items()}
-                classroom.keep_measured("instructgpt_tax", [row], KEY)
+                measured.keep("instructgpt_tax", [row], KEY)
                 print(row, flush=True)
 
 
@@ -60,7 +62,7 @@ def begun(seed: int, n_steps: int):
     """As `smallworld.document_world`, but its network has learned for n_steps only; and the sum of its rates."""
     kept, rates = [], []
 
-    def keep(*args, make=smallworld.Documents, **more):
+    def keep(*args, make=enumerable_ppo.Documents, **more):
         kept.append(make(*args, **more))
         return kept[0]
 
@@ -72,14 +74,14 @@ def begun(seed: int, n_steps: int):
 
     hook = register_optimizer_step_post_hook(count)
     try:
-        with mock.patch.object(smallworld, "Documents", keep):
-            smallworld.document_world(seed)
+        with mock.patch.object(enumerable_ppo, "Documents", keep):
+            enumerable_ppo.document_world(seed)
     except Enough:
         pass
     finally:
         hook.remove()
     documents, weights = kept
-    network = smallworld.small_world(seed)[1]
+    network = enumerable_ppo.small_world(seed)[1]
     with torch.no_grad():
         for p, learned in zip(network.parameters(), weights, strict=True):
             p.copy_(learned)
@@ -93,15 +95,15 @@ def canary() -> dict[str, float]:
         "rates of the documents": rates,
         "documents": float(documents.logp @ range(len(documents.logp))) / 1000,
         "batch": float(documents[3][0].double().mean()),
-        "sum of rates": sum(ppo.learning_rate_factor(i, smallworld.PPO) for i in range(smallworld.PPO.n_iterations)),
+        "sum of rates": sum(ppo.learning_rate_factor(i, enumerable_ppo.PPO) for i in range(enumerable_ppo.PPO.n_iterations)),
     }
     for beta, gamma in ((BETAS[0], GAMMAS[0]), (BETAS[2], GAMMAS[1])):
-        config = dataclasses.replace(smallworld.PPO, kl_coef=beta, ptx_coef=gamma, n_iterations=2, batch_size=64)
+        config = dataclasses.replace(enumerable_ppo.PPO, kl_coef=beta, ptx_coef=gamma, n_iterations=2, batch_size=64)
         end, records = run(world, documents, reference, config, 0)
         found |= {f"beta {beta} gamma {gamma}: {key}": value for key, value in end.items()}
         for key in ("reward", "kl", "policy_loss", "value_loss"):
             found[f"beta {beta} gamma {gamma}: last {key}"] = getattr(records[-1], key)
-    bold = dataclasses.replace(smallworld.PPO, n_iterations=2, batch_size=64, n_epochs=2, lr=5e-3, value_lr=5e-3)
+    bold = dataclasses.replace(enumerable_ppo.PPO, n_iterations=2, batch_size=64, n_epochs=2, lr=5e-3, value_lr=5e-3)
     _, records = run(world, documents, reference, bold, 1)  # far enough to be clipped
     return found | {f"bold steps: {key}": getattr(records[-1], key) for key in ("kl", "policy_loss", "value_loss")}
 

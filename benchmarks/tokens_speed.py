@@ -14,7 +14,10 @@ from functools import partial
 
 from tiktoken._educational import SimpleBytePairEncoding, bpe_train
 
-from minigpt import corpus, tokens, world
+from minigpt import corpus
+from minigpt.batches import DocumentBatches
+from minigpt.tokenizer import PATTERN, SPECIALS, train_bpe
+from minigpt.worlds import stories
 
 N_REPEATS = 3
 
@@ -44,20 +47,20 @@ def main() -> None:
     if len(sys.argv) > 1:
         texts = corpus.read_text(sys.argv[1])
     else:
-        texts = list(world.documents(12_000, random.Random(0)))
+        texts = list(stories.documents(12_000, random.Random(0)))
     n_bytes = sum(len(text.encode("utf-8")) for text in texts)
-    took, tokenizer = seconds(partial(tokens.train, texts, 1024))
+    took, tokenizer = seconds(partial(train_bpe, texts, 1024))
     print(f"training on all {n_bytes / 1e6:.2f} MB, n_vocab {tokenizer.n_vocab}: {took:.2f} s")
 
     part = "".join(texts)[:20_000]  # the educational trainer needs about a minute for a megabyte and 100 merges
-    n_ranks = tokens.train([part], 256 + 200).n_vocab - len(tokens.SPECIALS)
+    n_ranks = train_bpe([part], 256 + 200).n_vocab - len(SPECIALS)
     side_by_side(
         f"training, {len(part):,} characters, {n_ranks - 256} merges",
-        lambda: tokens.train([part], n_ranks + len(tokens.SPECIALS)).ranks,
-        lambda: bpe_train(part, n_ranks, tokens.PATTERN, visualise=None),
+        lambda: train_bpe([part], n_ranks + len(SPECIALS)).ranks,
+        lambda: bpe_train(part, n_ranks, PATTERN, visualise=None),
     )
     long = "".join(texts)[:200_000]
-    slow = SimpleBytePairEncoding(pat_str=tokens.PATTERN, mergeable_ranks=tokenizer.ranks)
+    slow = SimpleBytePairEncoding(pat_str=PATTERN, mergeable_ranks=tokenizer.ranks)
     tokenizer.encode("")  # builds the encoding
     side_by_side(
         f"encoding, {len(long):,} characters",
@@ -67,7 +70,7 @@ def main() -> None:
     took, encoded = seconds(partial(corpus.encode, texts, tokenizer))
     print(f"encoding {len(texts):,} documents, {encoded.n_tokens:,} tokens: {took:.2f} s")
     if max(encoded.lengths) < 2048:
-        took, batches = seconds(partial(corpus.DocumentBatches, encoded, tokenizer, 2048))
+        took, batches = seconds(partial(DocumentBatches, encoded, tokenizer, 2048))
         took_epoch, _ = seconds(lambda: [batch for batch in batches])
         each = took_epoch / len(batches)
         print(f"batches: {len(batches):,} made ready in {took * 1e3:.0f} ms; each takes {each * 1e6:.0f} µs")

@@ -5,29 +5,18 @@ a folder. Its JSON file names the tensor file and its SHA-256 and is replaced la
 before that move, the checkpoint that was there still loads.
 """
 
-import ast
 import contextlib
 import dataclasses
-import errno
 import hashlib
-import inspect
-import io
 import json
-import os
-import re
-import shutil
-import sys
-import textwrap
-import tokenize
-import warnings
-from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import filelock
 import safetensors.torch
 import torch
 from torch import Tensor, nn
+
+from minigpt.io import files
 
 FORMAT = 1  # counts up when the layout of the files changes
 JSON_NAME = "checkpoint.json"
@@ -50,7 +39,7 @@ def save(folder, tensors, config=None, extra: dict | None = None) -> None:
     ValueError if something in config or extra cannot be written as JSON.
     Differs: the usual pickle runs code when it is read; these files cannot.
 
-    Only one process at a time may write to a folder (`cached` sees to that with a lock).
+    Only one process at a time may write to a folder (experiments.cache sees to that with a lock).
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -69,13 +58,13 @@ def save(folder, tensors, config=None, extra: dict | None = None) -> None:
         "n_bytes": len(data),
         "sha256": sha256,
         "shapes": {name: list(t.shape) for name, t in tensors.items()},
-        "config": _plain(config or {}, "config"),
-        "extra": _plain(extra or {}, "extra"),
+        "config": plain(config or {}, "config"),
+        "extra": plain(extra or {}, "extra"),
     }
-    about["sha256_of_this"] = _digest(about)
+    about["sha256_of_this"] = json_digest(about)
     try:
-        _write(folder / about["tensor_file"], data)
-        _write(folder / JSON_NAME, (json.dumps(about, indent=1) + "\n").encode("utf-8"))
+        files.write(folder / about["tensor_file"], data)
+        files.write(folder / JSON_NAME, (json.dumps(about, indent=1) + "\n").encode("utf-8"))
     finally:
         _tidy(folder)
 
@@ -90,13 +79,13 @@ def load(folder, model: nn.Module | None = None) -> Checkpoint:
     folder = Path(folder)
     about = _read_json(folder / JSON_NAME)
     path = folder / about["tensor_file"]
-    data = _read(path)
+    data = files.read(path)
     if data is None:
-        raise ValueError(f"{path} is missing, but {folder / JSON_NAME} needs it. {_DO}")
+        raise ValueError(f"{path} is missing, but {folder / JSON_NAME} needs it. {DO}")
     if len(data) != about["n_bytes"]:
-        raise ValueError(f"{path} is damaged: it should have {about['n_bytes']} bytes but has {len(data)}. {_DO}")
+        raise ValueError(f"{path} is damaged: it should have {about['n_bytes']} bytes but has {len(data)}. {DO}")
     if hashlib.sha256(data).hexdigest() != about["sha256"]:
-        raise ValueError(f"{path} is damaged: its SHA-256 is not {about['sha256'][:16]}... as when written. {_DO}")
+        raise ValueError(f"{path} is damaged: its SHA-256 is not {about['sha256'][:16]}... as when written. {DO}")
     tensors = safetensors.torch.load(data)
     tensors = {name: tensors[name] for name in about["shapes"]}  # in the order in which they were saved
     if model is not None:
@@ -121,185 +110,35 @@ def fill(model: nn.Module, tensors: dict[str, Tensor]) -> None:
     model.load_state_dict(tensors)
 
 
-def save_state(folder, model: nn.Module, state, config=None) -> None:
-    """Write a training run as it stands, weights and train.TrainState, so that it can go on later bit for bit.
+def save_state(folder, model: nn.Module, state, config=None, more: dict[str, Tensor] | None = None) -> None:
+    """Checkpoint of an unfinished training run: weights, optimiser state (train.TrainState, ppo.PPOState) and `more`.
 
-    Errors: as save.
+    load_state puts it back, and the run goes on bit for bit. Errors: as save.
     """
     tensors = {f"weights/{name}": t for name, t in model.state_dict().items()}
     tensors |= {f"state/{name}": t for name, t in state.tensors().items()}
+    tensors |= {f"more/{name}": t for name, t in (more or {}).items()}
     save(folder, tensors, config, state.info())
 
 
-def load_state(folder, model: nn.Module, state):
-    """Read a training run back into a model and a fresh train.TrainState, and return the state.
+def load_state(folder, model: nn.Module, state) -> dict[str, Tensor]:
+    """Put an unfinished run back into a model and a fresh state; returns the tensors that were saved with it as `more`.
 
-    Errors: as load.
+    Errors: as load; a checkpoint that holds no training run is a ValueError.
     """
     checkpoint = load(folder)
-    parts = {"weights": {}, "state": {}}
+    parts = {"weights": {}, "state": {}, "more": {}}
     for key, t in checkpoint.tensors.items():
         part, _, name = key.partition("/")
         parts.setdefault(part, {})[name] = t
-    if set(parts) != {"weights", "state"}:
+    if set(parts) != {"weights", "state", "more"} or not parts["weights"]:
         raise ValueError(f"{folder} holds no training run to continue, but tensors named {sorted(parts)[:5]}")
     fill(model, parts["weights"])
     state.restore(parts["state"], checkpoint.extra)
-    return state
+    return parts["more"]
 
 
-def resumable(folder, model: nn.Module, state, records: Iterable, every: int = 200, config=None) -> Iterator:
-    """Pass on a training run's records, saving it on the way; called again, go on where it was broken off.
-
-    `records` is train(model, ..., state=state) with the same model and state. The run is saved every `every` steps
-    and when it is broken off or interrupted; a killed process loses at most `every` steps. Called again, it first
-    passes on the saved records, so that the caller sees the whole curve. When the run is complete the folder is left
-    to the caller (`cached` removes its `partial_folder` by itself).
-
-    Errors: ValueError if the folder holds a run with another `config`.
-    """
-    if (Path(folder) / JSON_NAME).exists():
-        if load(folder).config != _plain(config or {}, "config"):
-            raise ValueError(f"{folder} holds a training run with another configuration; delete it or choose another")
-        load_state(folder, model, state)
-        yield from list(state.history)
-    try:
-        for record in records:
-            if record.step % every == 0:
-                save_state(folder, model, state, config)
-            yield record
-    except (GeneratorExit, KeyboardInterrupt):
-        save_state(folder, model, state, config)
-        raise
-
-
-def cache_dir() -> Path:
-    """The folder for results that can be computed again: MINIGPT_CACHE, or else the system's place for caches."""
-    if os.environ.get("MINIGPT_CACHE"):
-        return Path(os.environ["MINIGPT_CACHE"]).expanduser()
-    if sys.platform == "win32":
-        base = os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local"
-    elif sys.platform == "darwin":
-        base = Path.home() / "Library" / "Caches"
-    else:
-        base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "minigpt"
-
-
-def code_fingerprint(*sources) -> str:
-    """A short name for what some modules or functions do: other code, other name; comments and docstrings are free.
-
-    Only the given source is read, not what it imports: list every room that the result depends on. It is the same
-    under every version of Python.
-
-    >>> def double(x):
-    ...     return 2 * x
-    >>> len(code_fingerprint(double))
-    64
-    """
-    digest = hashlib.sha256()
-    for source in sources:
-        text = textwrap.dedent(inspect.getsource(source))
-        digest.update(_bare(text).encode("utf-8") + b"\0")
-    return digest.hexdigest()
-
-
-def _bare(text: str) -> str:
-    """Python code without its docstrings, comments and empty lines; the text itself if it is only a piece of code."""
-    lines = text.splitlines()
-    try:
-        tree = ast.parse(text)
-    except SyntaxError:  # a lambda in the middle of a call, for one
-        return text
-    for node in ast.walk(tree):
-        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)) and ast.get_docstring(node) is not None:
-            for number in range(node.body[0].lineno, node.body[0].end_lineno + 1):
-                lines[number - 1] = ""
-    for token in tokenize.generate_tokens(io.StringIO(text).readline):
-        if token.type == tokenize.COMMENT:
-            number, column = token.start
-            lines[number - 1] = lines[number - 1][:column]
-    return "\n".join(line.rstrip() for line in lines if line.strip())
-
-
-def cached(name: str, key, build: Callable[[], tuple[dict, dict]], folder=None) -> Checkpoint:
-    """Build something slow once and read it back ever after, as long as everything in its key is the same.
-
-    build() returns (tensors, extra), as save takes them. `key` (a dictionary, dataclasses allowed inside) is
-    everything the result depends on: configurations, seeds, the data's fingerprint, code_fingerprint(...). First
-    and later calls return the same, both read from the files. Several processes may ask at once: one builds, the
-    others wait. A build that fails or is interrupted leaves nothing behind (but see resumable).
-
-    Errors: as save. A damaged entry is built again, and a UserWarning says so.
-    """
-    place = _entry(name, key, folder)
-    try:
-        return _load_entry(place, key)
-    except (FileNotFoundError, ValueError):
-        pass  # absent or damaged: look again once we hold the lock
-    damage = None
-    with _lock(place):
-        try:
-            return _load_entry(place, key)
-        except FileNotFoundError:
-            pass
-        except ValueError as error:
-            damage = error
-        tensors, extra = build()
-        save(place, tensors, key, extra)
-        shutil.rmtree(partial_folder(name, key, folder), ignore_errors=True)
-    if damage is not None:
-        warnings.warn(f"a cached result was damaged and has been built again ({damage})", UserWarning, stacklevel=2)
-    return _load_entry(place, key)
-
-
-def partial_folder(name: str, key, folder=None) -> Path:
-    """Where the build of cached(name, key, ...) may keep a training run that is not finished (see resumable)."""
-    place = _entry(name, key, folder)
-    return place.with_name(place.name + ".partial")
-
-
-_DO = "Delete the folder and make it again (cached results are built again by themselves)."
-_HELP = {
-    errno.ENOSPC: "the disk is full: free some space, or set MINIGPT_CACHE to a folder on another disk",
-    errno.EACCES: "no permission: set MINIGPT_CACHE to a folder you may write to",
-    errno.EPERM: "no permission: set MINIGPT_CACHE to a folder you may write to",
-    errno.EROFS: "the disk is read-only: set MINIGPT_CACHE to a folder you may write to",
-    errno.ENOTDIR: "a file is in the way: set MINIGPT_CACHE to a folder you may write to",
-    errno.EEXIST: "a file is in the way: set MINIGPT_CACHE to a folder you may write to",
-}
-if hasattr(errno, "EDQUOT"):  # not on Windows
-    _HELP[errno.EDQUOT] = _HELP[errno.ENOSPC]
-
-
-def _explain(error: OSError, path: Path, doing: str = "write") -> OSError:
-    """The same error, saying what happened to which file, that nothing is lost, and what to do."""
-    help_ = _HELP.get(error.errno, error.strerror or str(error))
-    return OSError(error.errno, f"cannot {doing} {path}: {help_}. Whatever was saved before is still there")
-
-
-def _read(path: Path) -> bytes | None:
-    """The bytes of a file, None if there is no such file."""
-    try:
-        return path.read_bytes()
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except OSError as error:
-        raise _explain(error, path, "read") from error
-
-
-def _write(path: Path, data: bytes) -> None:
-    """Write a file under a temporary name in its folder, then move it into place in one step."""
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with open(temporary, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except OSError as error:
-        raise _explain(error, path) from error
+DO = "Delete the folder and make it again (cached results are built again by themselves)."
 
 
 def _tidy(folder: Path) -> None:
@@ -314,9 +153,9 @@ def _tidy(folder: Path) -> None:
 
 
 def _read_json(path: Path) -> dict:
-    text = _read(path)
+    text = files.read(path)
     if text is None and any(path.parent.glob("tensors-*.safetensors")):
-        raise ValueError(f"{path} is missing, but there are tensors beside it. {_DO}")
+        raise ValueError(f"{path} is missing, but there are tensors beside it. {DO}")
     if text is None:
         message = f"there is no checkpoint: expected {path}; save one there first or correct the folder's name"
         raise FileNotFoundError(message)
@@ -324,15 +163,15 @@ def _read_json(path: Path) -> dict:
         about = json.loads(text.decode("utf-8"))
         digest = about.pop("sha256_of_this")
     except (UnicodeDecodeError, json.JSONDecodeError, AttributeError, KeyError, TypeError) as error:
-        raise ValueError(f"{path} is damaged: expected a miniGPT checkpoint in JSON ({error!r}). {_DO}") from None
-    if digest != _digest(about):
-        raise ValueError(f"{path} is damaged: its content does not match its own SHA-256. {_DO}")
+        raise ValueError(f"{path} is damaged: expected a miniGPT checkpoint in JSON ({error!r}). {DO}") from None
+    if digest != json_digest(about):
+        raise ValueError(f"{path} is damaged: its content does not match its own SHA-256. {DO}")
     if about["format"] != FORMAT:
-        raise ValueError(f"{path} has checkpoint format {about['format']}; this miniGPT reads {FORMAT}. {_DO}")
+        raise ValueError(f"{path} has checkpoint format {about['format']}; this miniGPT reads {FORMAT}. {DO}")
     return about
 
 
-def _plain(value, where: str):
+def plain(value, where: str):
     """Turn dataclasses, tuples and numpy numbers into what JSON gives back when it is read."""
 
     def convert(x):
@@ -348,27 +187,5 @@ def _plain(value, where: str):
         raise ValueError(f"{where} must be made of dictionaries, lists, text and finite numbers: {error}") from None
 
 
-def _digest(plain) -> str:
+def json_digest(plain) -> str:
     return hashlib.sha256(json.dumps(plain, sort_keys=True).encode("utf-8")).hexdigest()
-
-
-def _entry(name: str, key, folder) -> Path:
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", name):
-        raise ValueError(f"a cache name is made of letters, digits, - and _, but it is {name!r}")
-    return Path(cache_dir() if folder is None else folder) / f"{name}-{_digest(_plain(key, 'key'))[:16]}"
-
-
-def _load_entry(place: Path, key) -> Checkpoint:
-    checkpoint = load(place)
-    if checkpoint.config != _plain(key, "key"):
-        raise ValueError(f"{place} holds the result of another key than its name says. {_DO}")
-    return checkpoint
-
-
-def _lock(place: Path):
-    """Wait until no other process works on this entry; use as `with _lock(place):`."""
-    try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        return filelock.FileLock(place.with_name(place.name + ".lock")).acquire()
-    except OSError as error:
-        raise _explain(error, place) from error

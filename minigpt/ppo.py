@@ -14,9 +14,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from minigpt.loss import IGNORED, lm_loss, token_logps
-from minigpt.reward import RewardModel, answer_lengths, readable
-from minigpt.sample import generate
+from minigpt.loss import lm_loss, token_logps
+from minigpt.responses import answer_logits, answer_logps, answer_mask, rollout
+from minigpt.reward_model import RewardModel
 
 
 @dataclass(frozen=True)
@@ -68,41 +68,6 @@ class PPOConfig:
         need(self.kl_target is None or self.kl_target > 0, "kl_target", "a number above 0, or None")
         need(self.average is None or 0 <= self.average < 1, "average", "a number from 0 to below 1, or None")
         need(self.clip_norm is None or self.clip_norm > 0, "clip_norm", "a number above 0, or None")
-
-
-# --- the equations -----------------------------------------------------------------------------------------------------
-
-
-def rollout(policy: nn.Module, prompts: Tensor, longest: int, end_id: int, generator: torch.Generator) -> Tensor:
-    """Let the policy answer, at temperature 1 and with nothing cut: what is sampled is what is scored.
-
-    Shapes: prompts (B, T); result (B, N), N <= longest, -100 behind the end token. An answer that has not ended
-    after `longest` tokens is cut off there, and stays as it is.
-    Source: InstructGPT, appendix C.4 (temperature 1).
-    """
-    drawn = generate(policy, prompts, longest, generator, stop_id=end_id)[:, prompts.shape[1] :]  # (B, N)
-    ended = (drawn == end_id).cumsum(dim=1) - (drawn == end_id).int()  # (B, N) end tokens before this one
-    return drawn.masked_fill(ended > 0, IGNORED)
-
-
-def answer_mask(answers: Tensor) -> Tensor:
-    """True for every token that the policy chose, the end token included. Shapes: (B, N) -> (B, N)."""
-    answer_lengths(answers)
-    return answers != IGNORED
-
-
-def answer_logits(policy: nn.Module, prompts: Tensor, answers: Tensor) -> Tensor:
-    """The scores from which each token of the answer was drawn. Shapes: result (B, N, V).
-
-    The scores at position t are for the token at t + 1: they start at the last token of the prompt.
-    """
-    h = policy.hidden(readable(prompts, answers[:, :-1]))[:, prompts.shape[1] - 1 :]  # (B, N, d)
-    return policy.logits(h)
-
-
-def answer_logps(policy: nn.Module, prompts: Tensor, answers: Tensor) -> Tensor:
-    """log pi(y_t | x, y_1 ... y_{t-1}) for each token of the answers. Shapes: result (B, N), 0 where filled up."""
-    return token_logps(answer_logits(policy, prompts, answers), answers)
 
 
 def token_rewards(scores: Tensor, logp: Tensor, logp_sft: Tensor, mask: Tensor, kl_coef: float) -> Tensor:
@@ -203,9 +168,6 @@ def learning_rate_factor(iteration: int, config: PPOConfig) -> float:
     if iteration < config.warmup_iterations:
         rise = 0.1 + 0.9 * iteration / config.warmup_iterations
     return rise * (1 - iteration / config.n_iterations if config.decay else 1.0)
-
-
-# --- the loop ----------------------------------------------------------------------------------------------------------
 
 
 class ActorCritic(nn.Module):

@@ -5,10 +5,76 @@ Floor 1 of the east wing (uses loss). The model is handed in: anything with `con
 generator, so that the same generator gives the same text on every machine whose logits agree.
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
+from minigpt import loss
 from minigpt.loss import IGNORED, token_logps
+from minigpt.model import GPT
+from minigpt.tokenizer import Tokenizer
+
+
+@dataclass(frozen=True)
+class Written:
+    """What a search found: the ids (with the stop token, if it came), their log-probability and their score."""
+
+    ids: tuple[int, ...]
+    logp: float  # nats
+    score: float
+
+
+@torch.no_grad()
+def beam_search(
+    gpt: GPT, prompt_ids: Sequence[int], n_new: int, width: int = 4, length_penalty: float = 0.6, stop_ids=()
+) -> Written:
+    """Look for the likeliest continuation by keeping the best few beginnings at every step.
+
+        score(y) = log P(y | prompt) / ((5 + |y|) / 6)^alpha        alpha: length_penalty
+
+    At each step every kept beginning is continued by every token; of all these the `width` likeliest stay. One that
+    ends in a stop token, or has n_new tokens, is done; the best score of those done wins. width = 1 is greedy.
+
+    Errors: ValueError for a width or n_new below 1, a negative penalty, or what does not fit into the window.
+    Source: GPT-3, section 2.4: width 4, penalty 0.6, "the same parameters as" Raffel et al. 2019; the formula of the
+    penalty: Wu et al. 2016, equation 14. Differs: without its term for coverage.
+    """
+    if min(width, n_new) < 1 or length_penalty < 0 or not len(prompt_ids):
+        raise ValueError(
+            f"expected a prompt, width and n_new of at least 1 and a penalty of at least 0; got {len(prompt_ids)} ids, "
+            f"{width}, {n_new} and {length_penalty}"
+        )
+    if len(prompt_ids) + n_new - 1 > gpt.config.n_ctx:
+        raise ValueError(
+            f"the window holds n_ctx = {gpt.config.n_ctx} tokens: after a prompt of {len(prompt_ids)} there is room "
+            f"for {max(0, gpt.config.n_ctx + 1 - len(prompt_ids))} more, but n_new is {n_new}"
+        )
+    penalty = [((5 + n) / 6) ** length_penalty for n in range(n_new + 1)]
+    cache, stops, done = gpt.new_cache(), set(stop_ids), []
+    kept, logps, unread = [()], torch.zeros(1, dtype=torch.float64), torch.tensor([list(prompt_ids)])
+    for n in range(1, n_new + 1):
+        logits = gpt.logits(gpt.hidden(unread, cache)[:, -1])  # (b, V)
+        each = logps[:, None] + logits.double().log_softmax(dim=-1)  # (b, V)
+        best, places = each.flatten().sort(descending=True, stable=True)
+        going = []  # (which beginning, its ids with one more, their log P)
+        for logp, place in zip(best[:width].tolist(), places[:width].tolist()):
+            parent, token = divmod(place, logits.shape[1])
+            ids = (*kept[parent], token)
+            if token in stops or n == n_new:
+                done.append(Written(ids, logp, logp / penalty[n]))
+            else:
+                going.append((parent, ids, logp))
+        # log P only falls from here on, so a beginning can at best keep its log P and get the mildest penalty
+        if not going or done and max(w.score for w in done) >= going[0][2] / penalty[n_new]:
+            break
+        parents, kept, logps = (list(column) for column in zip(*going))
+        logps = torch.tensor(logps, dtype=torch.float64)
+        for layer in cache:
+            layer.k, layer.v = layer.k[parents], layer.v[parents]
+        unread = torch.tensor([ids[-1:] for ids in kept])
+    return max(done, key=lambda written: written.score)
 
 
 def next_probs(
@@ -157,3 +223,39 @@ def _check_settings(temperature: float, top_k: int | None, top_p: float | None) 
         raise ValueError(f"top_k must be a whole number of at least 1, or None, but it is {top_k!r}")
     if top_p is not None and not 0 < top_p <= 1:
         raise ValueError(f"top_p must be above 0 and at most 1, or None, but it is {top_p}")
+
+
+@torch.no_grad()
+def continuation_logps(gpt: GPT, tokenizer: Tokenizer, prefix: str, continuations: list[str]) -> torch.Tensor:
+    """log P(continuation | prefix) for each of several continuations of a prefix that begins a document.
+
+    The prefix is read once, and its keys and values serve all of them. Shapes: result (n,). Unit: nats.
+    Source: the chain rule, GPT-1, equation 1. Differs: nothing.
+    """
+    ids, cache = [tokenizer.encode(text) for text in continuations], gpt.new_cache()
+    targets = torch.full((len(ids), max(map(len, ids))), loss.IGNORED)
+    for row, tokens_of_it in zip(targets, ids):
+        row[: len(tokens_of_it)] = torch.tensor(tokens_of_it)
+    before = torch.tensor([[tokenizer.endoftext, *tokenizer.encode(prefix)]])
+    logits = gpt(before, cache)[:, -1:].expand(len(ids), -1, -1)  # (n, 1, V)
+    for layer in cache:
+        layer.k, layer.v = (kept.expand(len(ids), -1, -1, -1) for kept in (layer.k, layer.v))
+    if targets.shape[1] > 1:
+        logits = torch.cat([logits, gpt(targets[:, :-1].clamp(min=0), cache)], dim=1)  # (n, longest, V)
+    return loss.token_logps(logits, targets).sum(dim=1)
+
+
+def continuation_nats(gpt: GPT, tokenizer: Tokenizer, prefix: str, continuation: str) -> float:
+    """The mean surprise, in nats per token, of a continuation after a prefix that begins a document.
+
+    Source: GPT-1, section 5, "Zero-shot behaviors": candidates are compared by their mean token log-probability.
+    """
+    (logp,) = continuation_logps(gpt, tokenizer, prefix, [continuation]).tolist()
+    return -logp / len(tokenizer.encode(continuation))
+
+
+@torch.no_grad()
+def next_logps(gpt: GPT, tokenizer: Tokenizer, prefix: str) -> torch.Tensor:
+    """log P(next token | prefix) for every token of the vocabulary. Shapes: result (V,). Unit: nats."""
+    ids = torch.tensor([[tokenizer.endoftext, *tokenizer.encode(prefix)]])
+    return gpt(ids)[0, -1].log_softmax(dim=-1)

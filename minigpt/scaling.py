@@ -4,11 +4,8 @@ Floor 0 of the west wing: arithmetic, in integers and float64. It builds no mode
 """
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
-
-# --- parameters ------------------------------------------------------------------------------------------------------
 
 
 def count_params(
@@ -51,8 +48,6 @@ def _whole(**sizes) -> None:
         if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < 1:
             raise ValueError(f"{name} must be a whole number of at least 1, but it is {value!r}")
 
-
-# --- compute ---------------------------------------------------------------------------------------------------------
 
 PF_DAY = 8.64e19  # floating-point operations of a machine that does 10^15 a second, in one day
 
@@ -150,9 +145,6 @@ def forward_flops(
     return n_layers * (weights + 4 * d_model * looked_at) + 2 * n_vocab * d_model
 
 
-# --- memory ----------------------------------------------------------------------------------------------------------
-
-
 def training_memory(n_params: int, bytes_each: int = 4) -> int:
     """What has to be kept in training besides activations: weights, gradients, and Adam's two running means.
 
@@ -175,112 +167,3 @@ def cache_memory(n_layers: int, d_model: int, n_ctx: int, bytes_each: int = 4) -
     """
     _whole(n_layers=n_layers, d_model=d_model, n_ctx=n_ctx, bytes_each=bytes_each)
     return 2 * n_layers * n_ctx * d_model * bytes_each
-
-
-# --- loss against compute --------------------------------------------------------------------------------------------
-
-
-def frontier(compute, loss) -> tuple[np.ndarray, np.ndarray]:
-    """The points that no other beats: each has a lower loss than all that cost as much or less.
-
-    compute, loss: the points of all runs together, one after the other, in any order.
-
-    Shapes: (n,) and (n,) -> (m,) and (m,), m <= n, compute rising and loss falling.
-    Errors: ValueError if they differ in length or hold a nan.
-    Source: the lower envelope in GPT-3, figure 3.1. Differs: the measured points themselves; the figure draws a law.
-
-    >>> frontier([1, 2, 2, 4], [5.0, 4.0, 3.0, 3.5])
-    (array([1., 2.]), array([5., 3.]))
-    """
-    compute, loss = _points(compute, loss)
-    order = np.lexsort((loss, compute))  # by compute; at the same compute the lower loss first
-    compute, loss = compute[order], loss[order]
-    best_before = np.concatenate([[np.inf], np.minimum.accumulate(loss)[:-1]])
-    return compute[loss < best_before], loss[loss < best_before]
-
-
-@dataclass(frozen=True)
-class PowerLaw:
-    """y = a x^b, as it was fitted: a straight line of slope b on two logarithmic axes."""
-
-    a: float  # y at x = 1
-    b: float  # the exponent
-    b_low: float  # 95 % interval of the exponent; nan if only two points were fitted
-    b_high: float
-    spread: float  # standard deviation of log y around the line; nan for two points
-    n: int  # points fitted
-
-    def __call__(self, x):
-        """What the law says at x."""
-        return self.a * np.asarray(x, float) ** self.b
-
-    def factor(self, times: float = 10.0) -> float:
-        """By what y is multiplied when x is multiplied by `times`: times^b.
-
-        >>> round(PowerLaw(2.57, -0.048, -0.05, -0.046, 0.01, 9).factor(10), 3)
-        0.895
-        """
-        return float(times**self.b)
-
-
-def fit_power_law(x, y) -> PowerLaw:
-    """Fit y = a x^b by least squares between the logarithms.
-
-        log y = log a + b log x + noise,   b ± t_{n-2} s / sqrt(sum (log x - mean log x)^2)
-
-    The interval is Student's and takes the points for independent. Points of one training run are not: take one from
-    each run, or read the interval as too narrow. For a law with a floor c, fit y - c.
-
-    Errors: ValueError for fewer than two different x, lengths that differ, or a number that is not above 0.
-    Source: GPT-3, figure 3.1 (2.57 C^-0.048); it does not print how it was fitted.
-
-    >>> law = fit_power_law([1, 10, 100], [2.0, 1.0, 0.5])
-    >>> round(law.a, 3), round(law.b, 3)
-    (2.0, -0.301)
-    """
-    x, y = _points(x, y)
-    if x.min() <= 0 or y.min() <= 0:
-        raise ValueError(f"a power law needs numbers above 0; got x from {x.min():g} and y from {y.min():g}")
-    if len(np.unique(x)) < 2:
-        raise ValueError(f"a power law needs at least two different x; got {np.unique(x)}")
-    u, v, n = np.log(x), np.log(y), len(x)
-    around = np.sum((u - u.mean()) ** 2)
-    b = np.sum((u - u.mean()) * (v - v.mean())) / around
-    log_a = v.mean() - b * u.mean()
-    if n == 2:
-        return PowerLaw(float(np.exp(log_a)), float(b), math.nan, math.nan, math.nan, n)
-    s = math.sqrt(np.sum((v - log_a - b * u) ** 2) / (n - 2))
-    half = _t95(n - 2) * s / math.sqrt(around)
-    return PowerLaw(float(np.exp(log_a)), float(b), float(b - half), float(b + half), s, n)
-
-
-def _points(x, y) -> tuple[np.ndarray, np.ndarray]:
-    x, y = np.asarray(x, float), np.asarray(y, float)
-    if x.ndim != 1 or x.shape != y.shape or len(x) == 0:
-        raise ValueError(f"expected two rows of the same length, at least one point; got {x.shape} and {y.shape}")
-    if np.isnan(x).any() or np.isnan(y).any():
-        raise ValueError("expected numbers, but there is a nan: leave out runs that broke off")
-    return x, y
-
-
-def _t95(dof: int) -> float:
-    """The t for which Student's distribution has 95 % between -t and t, by halving the interval.
-
-    Source: the finite sums for P(|T| <= t) in Abramowitz and Stegun, 26.7.3 and 26.7.4.
-    """
-
-    def within(t: float) -> float:
-        angle = math.atan(t / math.sqrt(dof))
-        odd = dof % 2
-        term = math.cos(angle) if odd else 1.0
-        total = term if dof > 1 else 0.0
-        for k in range(2 + odd, dof - 1, 2):
-            term *= (k - 1) / k * math.cos(angle) ** 2
-            total += term
-        return 2 / math.pi * (angle + math.sin(angle) * total) if odd else math.sin(angle) * total
-
-    low, high = 0.0, 13.0
-    for _ in range(60):
-        middle = (low + high) / 2
-        low, high = (middle, high) if within(middle) < 0.95 else (low, middle)
-    return high

@@ -1,6 +1,5 @@
 """The language of chapter 04: its probabilities by simulation, its utility by hand, its labelers by counting."""
 
-import doctest
 import math
 import random
 from collections import Counter
@@ -9,19 +8,15 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from minigpt import assistant, grammar
-from minigpt.assistant import MOODS, Request, labeler_agreement, ranking, utility
+from minigpt.worlds import grammar, tales
+from minigpt.worlds.tales import MOODS, Request, labeler_agreement, ranking, utility
 
 WISH = Request(0, "sad", "fox", "bell")
 GOOD = " Once a lonely fox went to the river. It lost a red bell. It was a rainy day. At last it wept."
 
 
-def test_doctests():
-    assert doctest.testmod(assistant).failed == 0
-
-
 def test_requests_are_split_once_and_for_all():
-    training, test = assistant.requests("training"), assistant.requests("test")
+    training, test = tales.requests("training"), tales.requests("test")
     assert len(training) == 512 and len(test) == 256 and not set(training) & set(test)
     assert len({r.text for r in training + test}) == 768
     assert {len(grammar.words(r.text)) for r in training + test} == {11}
@@ -29,17 +24,17 @@ def test_requests_are_split_once_and_for_all():
         assert r.mood in r.text and r.animal in r.text and r.thing in r.text
     assert Counter(r.mood for r in test).keys() == set(MOODS)
     with pytest.raises(ValueError, match="training"):
-        assistant.requests("validation")
+        tales.requests("validation")
 
 
 def test_every_document_can_be_scored_and_words_tell_one_mood_only():
     rng = random.Random(0)
     for _ in range(300):
-        document, _ = grammar.sample(assistant.text, rng)
-        assert math.isfinite(grammar.score(assistant.text, document).logp)
-    assert len(assistant.MOOD_OF) == sum(
+        document, _ = grammar.sample(tales.text, rng)
+        assert math.isfinite(grammar.score(tales.text, document).logp)
+    assert len(tales.MOOD_OF) == sum(
         len(words)
-        for table in (assistant.TRAITS, assistant.DEEDS, assistant.WEATHERS, assistant.FEELINGS, assistant.REACTIONS)
+        for table in (tales.TRAITS, tales.DEEDS, tales.WEATHERS, tales.FEELINGS, tales.REACTIONS)
         for words in table.values()
     )
 
@@ -47,9 +42,9 @@ def test_every_document_can_be_scored_and_words_tell_one_mood_only():
 def test_demonstrations_obey_as_often_as_they_should():
     rng, seen = random.Random(1), []
     for _ in range(3000):
-        wish = rng.choice(assistant.requests("training"))
-        answer = grammar.sample(assistant.demonstration(wish), rng)[0]
-        assert answer.startswith(" Once a") and math.isfinite(grammar.score(assistant.demonstration(wish), answer).logp)
+        wish = rng.choice(tales.requests("training"))
+        answer = grammar.sample(tales.demonstration(wish), rng)[0]
+        assert answer.startswith(" Once a") and math.isfinite(grammar.score(tales.demonstration(wish), answer).logp)
         seen.append(utility(wish, answer))
     for share, expected in ((np.mean([u.animal for u in seen]), 0.8), (np.mean([u.thing for u in seen]), 0.8)):
         assert abs(share - expected) < 4 * math.sqrt(0.16 / 3000)

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from scipy import optimize, special
 
-from minigpt import calibration as cal
+from minigpt import calibration
 
 
 def test_reliability_by_hand():
-    found = cal.reliability([0.05, 0.15, 0.19, 0.95, 1.0], [0, 1, 0, 1, 1])
+    found = calibration.reliability([0.05, 0.15, 0.19, 0.95, 1.0], [0, 1, 0, 1, 1])
     assert found.counts.tolist() == [1, 2, 0, 0, 0, 0, 0, 0, 0, 2]
     assert found.accuracy[[0, 1, 9]].tolist() == [0, 0.5, 1]
     assert np.isnan(found.accuracy[5])
@@ -20,11 +20,11 @@ def test_a_model_that_knows_its_doubts_has_only_the_error_of_chance():
     rng = np.random.default_rng(0)
     p = rng.random(2000)
     correct = rng.random(2000) < p
-    error, low, high = cal.calibration_error(p, correct, rng, n_samples=200)
-    chance = cal.chance_error(p, rng, n_samples=100)
+    error, low, high = calibration.calibration_error(p, correct, rng, n_samples=200)
+    chance = calibration.chance_error(p, rng, n_samples=100)
     assert low < error < high
     assert error < 2 * chance < 0.08
-    assert cal.reliability(p, p).error < 1e-12
+    assert calibration.reliability(p, p).error < 1e-12
 
 
 def test_over_confidence_is_seen_and_one_temperature_mends_it():
@@ -32,13 +32,13 @@ def test_over_confidence_is_seen_and_one_temperature_mends_it():
     logits = 1.5 * rng.normal(size=(3000, 4))
     p = special.softmax(logits, axis=1)
     right = (p.cumsum(axis=1) > rng.random((3000, 1))).argmax(axis=1)
-    sure = cal.choice_probabilities(3 * logits)
+    sure = calibration.choice_probabilities(3 * logits)
     picked = sure.argmax(axis=1)
-    assert cal.reliability(sure.max(axis=1), picked == right).error > 0.1
-    T = cal.best_temperature(3 * logits, right)
+    assert calibration.reliability(sure.max(axis=1), picked == right).error > 0.1
+    T = calibration.best_temperature(3 * logits, right)
     assert T == pytest.approx(3, rel=0.1)
-    mended = cal.choice_probabilities(3 * logits, T)
-    assert cal.reliability(mended.max(axis=1), picked == right).error < 0.03
+    mended = calibration.choice_probabilities(3 * logits, T)
+    assert calibration.reliability(mended.max(axis=1), picked == right).error < 0.03
 
 
 def test_the_temperature_is_scipys():
@@ -50,40 +50,40 @@ def test_the_temperature_is_scipys():
 
     theirs = optimize.minimize_scalar(surprise, bounds=(np.log(0.05), np.log(20)), method="bounded",
                                       options={"xatol": 1e-10}).x  # fmt: skip
-    assert np.log(cal.best_temperature(logits, right)) == pytest.approx(theirs, abs=1e-4)
+    assert np.log(calibration.best_temperature(logits, right)) == pytest.approx(theirs, abs=1e-4)
 
 
 def test_choices_are_the_softmax():
     s = np.random.default_rng(0).normal(size=(5, 4)) * 50
-    assert cal.choice_probabilities(s, 2.0) == pytest.approx(special.softmax(s / 2, axis=1))
+    assert calibration.choice_probabilities(s, 2.0) == pytest.approx(special.softmax(s / 2, axis=1))
 
 
 def test_abstaining_ends_at_the_accuracy_of_all():
     rng = np.random.default_rng(0)
     p = rng.random(500)
     correct = rng.random(500) < p
-    answered, accuracy = cal.abstaining(p, correct)
+    answered, accuracy = calibration.abstaining(p, correct)
     assert answered[-1] == 1
     assert accuracy[-1] == correct.mean()
     assert accuracy[49] > accuracy[-1] + 0.3  # the surest tenth
 
 
 def test_pass_rates_by_hand():
-    assert cal.mean_log_pass_rate([0.5, 0.5]) == pytest.approx(np.log(2))
-    assert cal.mean_log_pass_rate([1.0]) == 0
+    assert calibration.mean_log_pass_rate([0.5, 0.5]) == pytest.approx(np.log(2))
+    assert calibration.mean_log_pass_rate([1.0]) == 0
 
 
 @pytest.mark.parametrize("call, match", [
-    (lambda: cal.mean_log_pass_rate([0.5, 0.0]), "never solved"),
-    (lambda: cal.mean_log_pass_rate([]), "above 0"),
-    (lambda: cal.reliability([], []), "each answer"),
-    (lambda: cal.reliability([0.5], [1, 0]), "each answer"),
-    (lambda: cal.reliability([1.5], [1]), "from 0 to 1"),
-    (lambda: cal.reliability([np.nan], [1]), "from 0 to 1"),
-    (lambda: cal.reliability([0.5], [1], 0), "one bin"),
-    (lambda: cal.choice_probabilities([[0.0, 1.0]], 0), "temperature"),
-    (lambda: cal.choice_probabilities([0.0, 1.0]), "two choices"),
-    (lambda: cal.choice_probabilities([[np.nan, 1.0]]), "two choices"),
+    (lambda: calibration.mean_log_pass_rate([0.5, 0.0]), "never solved"),
+    (lambda: calibration.mean_log_pass_rate([]), "above 0"),
+    (lambda: calibration.reliability([], []), "each answer"),
+    (lambda: calibration.reliability([0.5], [1, 0]), "each answer"),
+    (lambda: calibration.reliability([1.5], [1]), "from 0 to 1"),
+    (lambda: calibration.reliability([np.nan], [1]), "from 0 to 1"),
+    (lambda: calibration.reliability([0.5], [1], 0), "one bin"),
+    (lambda: calibration.choice_probabilities([[0.0, 1.0]], 0), "temperature"),
+    (lambda: calibration.choice_probabilities([0.0, 1.0]), "two choices"),
+    (lambda: calibration.choice_probabilities([[np.nan, 1.0]]), "two choices"),
 ])  # fmt: skip
 def test_bad_input(call, match):
     with pytest.raises(ValueError, match=match):

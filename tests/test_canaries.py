@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from minigpt import classroom
+from minigpt.experiments import measured
 
 ROOT = Path(__file__).parent.parent
 spec = importlib.util.spec_from_file_location("canary", ROOT / "benchmarks" / "canary.py")
@@ -15,7 +15,7 @@ spec.loader.exec_module(canary)
 
 @pytest.mark.parametrize("name", canary.names())
 def test_the_canary_of_a_table_gives_the_stored_numbers(name):
-    assert canary.changed(classroom.about(name)["canary"]["values"], canary.compute(name)) == []
+    assert canary.changed(measured.about(name)["canary"]["values"], canary.compute(name)) == []
 
 
 def test_a_changed_number_is_seen():

@@ -12,7 +12,8 @@ from matplotlib.colors import to_hex, to_rgba
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from minigpt import charts, show
+from minigpt import plots
+from minigpt.plots import style
 
 SHOTS = np.array([0, 1, 2, 4, 8, 16])
 SIZES = np.array([21_000, 65_000, 148_000, 334_000])
@@ -43,10 +44,10 @@ RANGES = {f"exam {i}": {"new": (10 * i, 10 * i + 8), "old": (5 * i, 5 * i)} for 
 IMAGE = np.linspace(0, 1, 16 * 16 * 3).reshape(16, 16, 3)
 
 FIGURES = {
-    "shots": lambda: charts.lines(
+    "shots": lambda: plots.lines(
         SERIES, x_label="examples, K", y_label="accuracy", title="T", ceiling=CEILING, chance=0.17, log_x=True
     ),
-    "sizes": lambda: charts.lines(
+    "sizes": lambda: plots.lines(
         {"a": (SIZES, [0.2, 0.4, 0.6, 0.9]), "b": (SIZES, [0.1, 0.2, 0.22, 0.5])},
         x_label="parameters",
         y_label="accuracy",
@@ -56,14 +57,14 @@ FIGURES = {
         log_x=True,
         y_limits=(0, 1),
     ),
-    "bands": lambda: charts.lines(
+    "bands": lambda: plots.lines(
         {"a": (STEPS, STEPS / 4e3, STEPS / 4e3 - 0.05, STEPS / 4e3 + 0.05), "b": (STEPS, 1 - STEPS / 4e3)},
         x_label="training steps",
         y_label="accuracy",
         bands=True,
     ),
-    "both logarithmic": lambda: charts.lines(LAW, x_label="compute", y_label="loss", log_x=True, log_y=True),
-    "panels": lambda: charts.small_multiples(
+    "both logarithmic": lambda: plots.lines(LAW, x_label="compute", y_label="loss", log_x=True, log_y=True),
+    "panels": lambda: plots.small_multiples(
         dict.fromkeys(FAMILIES, SERIES),
         x_label="examples, K",
         y_label="accuracy",
@@ -72,39 +73,39 @@ FIGURES = {
         chances={"relation": 0.2},
         log_x=True,
     ),
-    "two panels": lambda: charts.small_multiples(
+    "two panels": lambda: plots.small_multiples(
         {"reading": {"GPT": (SIZES, [0.2, 0.4, 0.6, 0.9])}, "closed book": {"4-gram": (SIZES, [0.1, 0.2, 0.2, 0.3])}},
         x_label="parameters",
         y_label="accuracy",
         ceilings={"reading": 0.97},
         log_x=True,
     ),
-    "frontier": lambda: charts.frontier_plot(LAW, ([1e-5, 1e-4], [1.0, 0.8]), (0.4, -0.08), title="T", floor=0.1),
-    "identity": lambda: charts.scatter_identity(
+    "frontier": lambda: plots.frontier_plot(LAW, ([1e-5, 1e-4], [1.0, 0.8]), (0.4, -0.08), title="T", floor=0.1),
+    "identity": lambda: plots.scatter_identity(
         PARAMETERS, PARAMETERS * 1.02, NAMES, log=True, x_label="printed", y_label="recomputed", title="Table 2.1"
     ),
-    "identity, near": lambda: charts.scatter_identity(
+    "identity, near": lambda: plots.scatter_identity(
         [0.1, 0.2, 0.21, 0.5, 0.51], [0.12, 0.2, 0.21, 0.55, 0.5], list("abcde"), x_label="x", y_label="y"
     ),
-    "shares": lambda: charts.shares({"weights": MIXTURE, "once": {**MIXTURE, "Common Crawl": 410}}, title="T"),
-    "masks": lambda: charts.mask_picture(
+    "shares": lambda: plots.shares({"weights": MIXTURE, "once": {**MIXTURE, "Common Crawl": 410}}, title="T"),
+    "masks": lambda: plots.mask_picture(
         {"dense": TRIANGLE, "banded, width 6": TRIANGLE & ~np.tri(24, k=-6, dtype=bool)}, title="T"
     ),
-    "large mask": lambda: charts.mask_picture({"dense": np.tri(128)}),
-    "attention": lambda: charts.attention_text(TOKENS, WEIGHTS, title="A head that copies"),
-    "prompt": lambda: charts.prompt_answers(PROMPT, ANSWERS, " mill", title="K = 3: 3 examples"),
-    "long prompt": lambda: charts.prompt_answers("Examples: " + PROMPT.replace("\n", " ") * 9, ANSWERS, n_lines=6),
-    "workers": lambda: charts.data_parallel(3, 2, 4, 128, title="One step"),
-    "many workers": lambda: charts.data_parallel(64, 6, 4, 2048),
-    "prediction": lambda: charts.prediction(
+    "large mask": lambda: plots.mask_picture({"dense": np.tri(128)}),
+    "attention": lambda: plots.attention_text(TOKENS, WEIGHTS, title="A head that copies"),
+    "prompt": lambda: plots.prompt_answers(PROMPT, ANSWERS, " mill", title="K = 3: 3 examples"),
+    "long prompt": lambda: plots.prompt_answers("Examples: " + PROMPT.replace("\n", " ") * 9, ANSWERS, n_lines=6),
+    "workers": lambda: plots.data_parallel(3, 2, 4, 128, title="One step"),
+    "many workers": lambda: plots.data_parallel(64, 6, 4, 2048),
+    "prediction": lambda: plots.prediction(
         (COMPUTE, 0.1 * COMPUTE**-0.1), (COMPUTE, 0.1 * COMPUTE**-0.1), (1e-6, 0.35, 0.45), (1e-6, 0.4), 0.3, title="T"
     ),
-    "prediction, hidden": lambda: charts.prediction(([1e9, 3e9, 1e10], [1.4, 1.3, 1.2]), said=(1e12, 1.0, 1.1)),
-    "reliability": lambda: charts.reliability({"a": BINS, "b": BINS, "c": BINS}, title="T"),
-    "ranges": lambda: charts.ranges(RANGES, x_label="percentile", title="T", marks={"guessing": 25}),
-    "image": lambda: charts.image_answers(IMAGE, [np.full((4, 4), 0.05)] * 2, ANSWERS, " mill", title="T"),
-    "no image": lambda: charts.image_answers(None, [], ANSWERS),
-    "pictures": lambda: charts.pictures([IMAGE] * 6, ["what colour is the square? red"] * 6, title="T"),
+    "prediction, hidden": lambda: plots.prediction(([1e9, 3e9, 1e10], [1.4, 1.3, 1.2]), said=(1e12, 1.0, 1.1)),
+    "reliability": lambda: plots.reliability({"a": BINS, "b": BINS, "c": BINS}, title="T"),
+    "ranges": lambda: plots.ranges(RANGES, x_label="percentile", title="T", marks={"guessing": 25}),
+    "image": lambda: plots.image_answers(IMAGE, [np.full((4, 4), 0.05)] * 2, ANSWERS, " mill", title="T"),
+    "no image": lambda: plots.image_answers(None, [], ANSWERS),
+    "pictures": lambda: plots.pictures([IMAGE] * 6, ["what colour is the square? red"] * 6, title="T"),
 }
 figures = pytest.mark.parametrize("figure", [pytest.param(make, id=name) for name, make in FIGURES.items()])
 
@@ -135,7 +136,7 @@ def words(figure: Figure) -> set[str]:
 
 @figures
 def test_every_figure_is_a_picture_of_a_sensible_size(figure):
-    picture = show.png(figure())
+    picture = style.png(figure())
     width, height = struct.unpack(">II", picture[16:24])
     assert 300 <= width <= 1000 and 150 <= height <= 900 and b"Software" not in picture
     assert len(set(picture[200:])) > 50  # not one flat colour
@@ -145,9 +146,9 @@ def test_every_figure_is_a_picture_of_a_sensible_size(figure):
 def test_the_readers_settings_do_not_matter(figure):
     import matplotlib
 
-    picture = show.png(figure())
+    picture = style.png(figure())
     with matplotlib.rc_context({"font.size": 30, "axes.facecolor": "black", "lines.linewidth": 9, "text.color": "red"}):
-        assert show.png(figure()) == picture
+        assert style.png(figure()) == picture
 
 
 @figures
@@ -227,7 +228,7 @@ def test_bands_are_shaded_between_their_ends():
 
 
 def test_a_gap_is_left_where_nothing_was_measured():
-    (axes,) = charts.lines({"a": ([1, 2, 3], [1.0, np.nan, 2.0])}, x_label="x", y_label="y").axes
+    (axes,) = plots.lines({"a": ([1, 2, 3], [1.0, np.nan, 2.0])}, x_label="x", y_label="y").axes
     assert np.isnan(axes.lines[0].get_ydata()[1])
     assert "1" in {text.get_text() for text in axes.get_xticklabels()}
 
@@ -245,7 +246,7 @@ def test_a_gap_is_left_where_nothing_was_measured():
     ],
 )
 def test_numbers_on_axes_are_short(value, written):
-    assert charts._short(value) == written
+    assert plots.short(value) == written
 
 
 def test_panels_share_axes_and_looks_and_have_one_legend():
@@ -254,7 +255,7 @@ def test_panels_share_axes_and_looks_and_have_one_legend():
     assert [axes.get_title(loc="left") for axes in panels] == FAMILIES
     assert len({axes.get_ylim() for axes in panels}) == 1 and panels[0].get_ylim()[1] > CEILING[1].max()
     for axes in panels:
-        assert [to_hex(c[0].get_color()) for c in axes.containers] == show.PALETTE[:4]
+        assert [to_hex(c[0].get_color()) for c in axes.containers] == style.PALETTE[:4]
     (legend,) = figure.legends
     assert [text.get_text() for text in legend.get_texts()] == [*SERIES, "best possible", "chance"]
     named = [axes.get_title(loc="left") for axes in panels if axes.get_xlabel()]
@@ -264,7 +265,7 @@ def test_panels_share_axes_and_looks_and_have_one_legend():
 def test_a_name_looks_the_same_in_every_panel_even_if_it_is_alone_there():
     figure = FIGURES["two panels"]()
     first, second = (axes.lines[0] for axes in figure.axes)
-    assert (first.get_color(), second.get_color()) == tuple(show.PALETTE[:2])
+    assert (first.get_color(), second.get_color()) == tuple(style.PALETTE[:2])
     assert first.get_marker() != second.get_marker()
 
 
@@ -294,7 +295,7 @@ def test_the_diagonal_is_the_diagonal():
 
 
 def test_shares_are_as_wide_as_their_percentages():
-    figure = charts.shares({"a": {"x": 1, "y": 3}, "b": {"x": 30, "y": 10}})
+    figure = plots.shares({"a": {"x": 1, "y": 3}, "b": {"x": 30, "y": 10}})
     (axes,) = figure.axes
     bars = [(bar.get_x(), bar.get_width()) for bar in axes.patches]
     assert np.allclose(bars, [(0, 25), (25, 75), (0, 75), (75, 25)])
@@ -303,7 +304,7 @@ def test_shares_are_as_wide_as_their_percentages():
 
 
 def test_masks_are_dark_where_they_allow_and_count_their_pairs():
-    figure = charts.mask_picture({"a": [[True, False], [True, True]]})
+    figure = plots.mask_picture({"a": [[True, False], [True, True]]})
     (axes,) = figure.axes
     face = np.asarray(axes.images[0].get_array())
     dark = face.sum(axis=-1) < 4
@@ -312,7 +313,7 @@ def test_masks_are_dark_where_they_allow_and_count_their_pairs():
 
 
 def test_attention_bars_are_as_high_as_the_weights_and_the_reader_is_framed():
-    figure = charts.attention_text(["a", " b", " c"], [0.7, 0.28, 0.02], title="T")
+    figure = plots.attention_text(["a", " b", " c"], [0.7, 0.28, 0.02], title="T")
     (axes,) = figure.axes
     *bars, frame = axes.patches
     heights = np.array([bar.get_height() for bar in bars])
@@ -327,12 +328,12 @@ def test_the_batch_is_the_product():
     shown = [text.get_text() for text in visible_texts(FIGURES["workers"]())]
     assert shown.count("sum") == 3 and shown.count("mean") == 1 and shown.count("batch 2") == 3
     assert any(
-        "1 worker × 1 micro-batch × 1 window × 8 tokens = 8" in w for w in words(charts.data_parallel(1, 1, 1, 8))
+        "1 worker × 1 micro-batch × 1 window × 8 tokens = 8" in w for w in words(plots.data_parallel(1, 1, 1, 8))
     )
 
 
 def test_a_prompt_is_shown_as_it_is_read_with_its_answers_sorted_and_the_right_one_marked():
-    figure = charts.prompt_answers(PROMPT, ANSWERS[::-1], " mill")
+    figure = plots.prompt_answers(PROMPT, ANSWERS[::-1], " mill")
     paper, axes = figure.axes
     read = [text.get_text() for text in paper.texts]
     assert read == ["where do they live?", "the fox lives in the forest", "", "the owl lives in the ___"]
@@ -342,7 +343,7 @@ def test_a_prompt_is_shown_as_it_is_read_with_its_answers_sorted_and_the_right_o
 
 
 def test_a_long_prompt_shows_its_end_and_the_right_answer_is_always_drawn():
-    figure = charts.prompt_answers("one\ntwo\nthree\nfour $5", ANSWERS, " mill", n=2, n_lines=3)
+    figure = plots.prompt_answers("one\ntwo\nthree\nfour $5", ANSWERS, " mill", n=2, n_lines=3)
     assert [text.get_text() for text in figure.axes[0].texts] == ["...", "three", r"four \$5 ___"]
     assert [label.get_text() for label in figure.axes[1].get_yticklabels()] == ["forest", "mill"]
 
@@ -368,36 +369,36 @@ L = {"x_label": "x", "y_label": "y"}
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: charts.lines({"a": ([1, 2], [1.0])}, **L), "'a': expected \\(x, y\\) or"),
-        (lambda: charts.lines({"a": ([1], [1.0], [0.5])}, **L), "'a': expected"),
-        (lambda: charts.lines({"a": ([1], [np.nan])}, **L), "'a' has nothing to draw"),
-        (lambda: charts.lines({"a": ([0], [1.0])}, log_x=True, **L), "nothing to draw beyond 0"),
-        (lambda: charts.lines({"a": ([-1, 2], [1.0, 2])}, log_x=True, **L), "there is -1"),
-        (lambda: charts.small_multiples({}, **L), "at least one panel"),
-        (lambda: charts.small_multiples({"p": SERIES}, chances={"q": 1}, **L), "but got \\['q'\\]"),
-        (lambda: charts.small_multiples({"p": {"a": ([1], [1, 2])}}, **L), "'p, a': expected"),
-        (lambda: charts.frontier_plot({"a": ([0, 1], [1, 2])}), "above 0"),
-        (lambda: charts.scatter_identity([1, 2], [1, 2], ["a"], **L), "as many labels as points"),
-        (lambda: charts.scatter_identity([0, 2], [1, 2], log=True, **L), "there is 0"),
-        (lambda: charts.shares({}), "same 1 to 6 parts"),
-        (lambda: charts.shares({"a": {"x": 1}, "b": {"y": 1}}), "same 1 to 6 parts"),
-        (lambda: charts.shares({"a": {"x": 0}}), "'a': expected amounts"),
-        (lambda: charts.mask_picture({"a": np.ones((2, 3))}), "square mask"),
-        (lambda: charts.attention_text(["a"], [0.5, 0.5]), "expected 1 weights"),
-        (lambda: charts.prompt_answers("x", []), "at least one answer"),
-        (lambda: charts.prompt_answers("x", ANSWERS, " pond"), "' pond' among them"),
-        (lambda: charts.data_parallel(2, 0, 1, 8), "'n_micro': 0"),
-        (lambda: charts.prediction(([0, 1], [1.0, 2.0])), "x above 0"),
-        (lambda: charts.prediction(([1, 2], [1.0, 2.0]), said=(0, 1, 2)), "x above 0"),
-        (lambda: charts.prediction(([1, 2], [1.0])), "'runs': expected"),
-        (lambda: charts.reliability({"a": ([0.1], [0.2], [3, 4])}), "a count for each of 1 bins"),
-        (lambda: charts.reliability({"a": ([0.1], [np.nan], [3])}), "nothing to draw"),
-        (lambda: charts.ranges({}, x_label="x"), "at least one row"),
-        (lambda: charts.ranges({"a": {"s": (2, 1)}}, x_label="x"), "low to high, but got 2 ... 1"),
-        (lambda: charts.image_answers(IMAGE, [], []), "at least one answer"),
-        (lambda: charts.image_answers(IMAGE, [np.ones((3, 4))], ANSWERS), "divide a picture"),
-        (lambda: charts.pictures([], []), "got 0 and 0"),
-        (lambda: charts.pictures([IMAGE], ["a", "b"]), "got 1 and 2"),
+        (lambda: plots.lines({"a": ([1, 2], [1.0])}, **L), "'a': expected \\(x, y\\) or"),
+        (lambda: plots.lines({"a": ([1], [1.0], [0.5])}, **L), "'a': expected"),
+        (lambda: plots.lines({"a": ([1], [np.nan])}, **L), "'a' has nothing to draw"),
+        (lambda: plots.lines({"a": ([0], [1.0])}, log_x=True, **L), "nothing to draw beyond 0"),
+        (lambda: plots.lines({"a": ([-1, 2], [1.0, 2])}, log_x=True, **L), "there is -1"),
+        (lambda: plots.small_multiples({}, **L), "at least one panel"),
+        (lambda: plots.small_multiples({"p": SERIES}, chances={"q": 1}, **L), "but got \\['q'\\]"),
+        (lambda: plots.small_multiples({"p": {"a": ([1], [1, 2])}}, **L), "'p, a': expected"),
+        (lambda: plots.frontier_plot({"a": ([0, 1], [1, 2])}), "above 0"),
+        (lambda: plots.scatter_identity([1, 2], [1, 2], ["a"], **L), "as many labels as points"),
+        (lambda: plots.scatter_identity([0, 2], [1, 2], log=True, **L), "there is 0"),
+        (lambda: plots.shares({}), "same 1 to 6 parts"),
+        (lambda: plots.shares({"a": {"x": 1}, "b": {"y": 1}}), "same 1 to 6 parts"),
+        (lambda: plots.shares({"a": {"x": 0}}), "'a': expected amounts"),
+        (lambda: plots.mask_picture({"a": np.ones((2, 3))}), "square mask"),
+        (lambda: plots.attention_text(["a"], [0.5, 0.5]), "expected 1 weights"),
+        (lambda: plots.prompt_answers("x", []), "at least one answer"),
+        (lambda: plots.prompt_answers("x", ANSWERS, " pond"), "' pond' among them"),
+        (lambda: plots.data_parallel(2, 0, 1, 8), "'n_micro': 0"),
+        (lambda: plots.prediction(([0, 1], [1.0, 2.0])), "x above 0"),
+        (lambda: plots.prediction(([1, 2], [1.0, 2.0]), said=(0, 1, 2)), "x above 0"),
+        (lambda: plots.prediction(([1, 2], [1.0])), "'runs': expected"),
+        (lambda: plots.reliability({"a": ([0.1], [0.2], [3, 4])}), "a count for each of 1 bins"),
+        (lambda: plots.reliability({"a": ([0.1], [np.nan], [3])}), "nothing to draw"),
+        (lambda: plots.ranges({}, x_label="x"), "at least one row"),
+        (lambda: plots.ranges({"a": {"s": (2, 1)}}, x_label="x"), "low to high, but got 2 ... 1"),
+        (lambda: plots.image_answers(IMAGE, [], []), "at least one answer"),
+        (lambda: plots.image_answers(IMAGE, [np.ones((3, 4))], ANSWERS), "divide a picture"),
+        (lambda: plots.pictures([], []), "got 0 and 0"),
+        (lambda: plots.pictures([IMAGE], ["a", "b"]), "got 1 and 2"),
     ],
 )
 def test_bad_input_is_named(call, message):
@@ -406,21 +407,20 @@ def test_bad_input_is_named(call, message):
 
 
 def test_every_public_chart_says_its_errors():
-    for name, thing in vars(charts).items():
-        ours = getattr(thing, "__module__", "") == "minigpt.charts" and not name.startswith("_")
-        if ours and name != "prompt_lines":
+    for name, thing in vars(plots).items():
+        if callable(thing) and name != "prompt_lines":
             assert re.search(r"Errors: ", thing.__doc__), name
 
 
 def test_an_answer_token_by_token():
-    figure = charts.answer_strip([" Once", " a", " fox", "."], [0.0, 1.5, -2.0, 0.01], [0.0, -0.1, 0.1, 2.0], title="t")
+    figure = plots.answer_strip([" Once", " a", " fox", "."], [0.0, 1.5, -2.0, 0.01], [0.0, -0.1, 0.1, 2.0], title="t")
     words = [text.get_text() for text in figure.axes[0].texts]
     assert "+1.5" in words and "-2.0" in words and "+2.0" in words and words.count("0") >= 2
     faces = [patch.get_facecolor() for patch in figure.axes[0].patches]
     assert faces[0][3] == 0 and faces[1][:3] != faces[2][:3]
     for wrong in ([0.0], [0.0] * 5):
         with pytest.raises(ValueError, match="numbers each"):
-            charts.answer_strip(["a", "b"], wrong, [0.0, 0.0])
+            plots.answer_strip(["a", "b"], wrong, [0.0, 0.0])
 
 
 def test_a_prediction_stands_where_it_was_said_and_what_came_is_a_star():
@@ -449,10 +449,10 @@ def test_ranges_run_from_low_to_high():
 def test_where_a_model_looks_is_written_in_per_cent_and_the_rest_washed_out():
     weights = np.zeros((4, 4))
     weights[1, 2], weights[0, 0] = 0.4, 0.1
-    figure = charts.image_answers(np.zeros((16, 16, 3)), [weights], ANSWERS, " forest")
+    figure = plots.image_answers(np.zeros((16, 16, 3)), [weights], ANSWERS, " forest")
     seen, looked, bars = figure.axes
     assert {text.get_text() for text in looked.texts} == {"40", "10"} and not seen.texts
     shown = looked.images[0].get_array()
     assert shown[4, 8].max() < 0.01 and shown[15, 15].min() > 0.8
     assert [tick.get_text() for tick in bars.get_yticklabels()] == [" forest", " sea", " mill"]
-    assert "nothing" in words(charts.image_answers(None, [], ANSWERS))
+    assert "nothing" in words(plots.image_answers(None, [], ANSWERS))

@@ -1,8 +1,6 @@
 """Checkpoints and the cache: what is written comes back, damage is noticed, and no accident loses anything."""
 
-import hashlib
 import dataclasses
-import doctest
 import errno
 import json
 import os
@@ -18,18 +16,12 @@ import safetensors
 import torch
 from torch import nn
 
-from minigpt import checkpoint as room
-from minigpt.checkpoint import (
-    cache_dir,
-    cached,
-    code_fingerprint,
-    load,
-    load_state,
-    partial_folder,
-    resumable,
-    save,
-    save_state,
-)
+from minigpt import checkpoint
+from minigpt.checkpoint import load, load_state, resumable, save, save_state
+from minigpt.experiments import cache
+from minigpt.experiments.cache import cached, partial_folder
+from minigpt.io import files as io_files
+from minigpt.io.files import cache_dir
 
 ROOT = Path(__file__).parent.parent
 
@@ -60,10 +52,6 @@ def files(folder):
 def tensor_file(folder):
     (path,) = Path(folder).glob("tensors-*.safetensors")
     return path
-
-
-def test_doctests():
-    assert doctest.testmod(room).failed == 0
 
 
 # --- save and load -----------------------------------------------------------------------------------------------
@@ -203,7 +191,7 @@ def test_no_checkpoint_at_all(tmp_path):
 
 
 def test_another_format_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(room, "FORMAT", 2)
+    monkeypatch.setattr(checkpoint, "FORMAT", 2)
     save(tmp_path, tiny())
     monkeypatch.undo()
     with pytest.raises(ValueError, match="checkpoint format 2; this miniGPT reads 1"):
@@ -249,9 +237,9 @@ def test_a_full_disk_loses_nothing(tmp_path, monkeypatch, when):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     if when == "at the last move":
-        monkeypatch.setattr(room.os, "replace", fake_replace)
+        monkeypatch.setattr(io_files.os, "replace", fake_replace)
     else:
-        monkeypatch.setattr(room, "open", fake_open, raising=False)
+        monkeypatch.setattr(io_files, "open", fake_open, raising=False)
     for folder in ("a", "new"):
         with pytest.raises(
             OSError, match="cannot write .*the disk is full: free some space.*MINIGPT_CACHE.*still"
@@ -270,7 +258,7 @@ def test_an_interrupted_write_loses_nothing(tmp_path, monkeypatch):
     def interrupted(number):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(room.os, "fsync", interrupted)
+    monkeypatch.setattr(io_files.os, "fsync", interrupted)
     with pytest.raises(KeyboardInterrupt):
         save(tmp_path, tiny(1))
     monkeypatch.undo()
@@ -293,7 +281,7 @@ def test_no_permission_says_what_to_do(tmp_path, monkeypatch):
     def forbidden(*args, **kwargs):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
-    monkeypatch.setattr(room, "open", forbidden, raising=False)
+    monkeypatch.setattr(io_files, "open", forbidden, raising=False)
     with pytest.raises(PermissionError, match=NOT_ALLOWED):
         save(tmp_path / "a", tiny())
     with pytest.raises(PermissionError, match=NOT_ALLOWED):
@@ -365,7 +353,7 @@ def test_a_build_that_stops_leaves_nothing(tmp_path, error):
 def test_a_result_moved_under_another_key_is_noticed(tmp_path):
     cached("m", {"a": 1}, lambda: ({}, {"i": 1}), tmp_path)
     (place,) = (p for p in tmp_path.iterdir() if p.is_dir())
-    place.rename(room._entry("m", {"a": 2}, tmp_path))
+    place.rename(cache._entry("m", {"a": 2}, tmp_path))
     with pytest.warns(UserWarning, match="holds the result of another key"):
         assert cached("m", {"a": 2}, lambda: ({}, {"i": 2}), tmp_path).extra == {"i": 2}
 
@@ -378,7 +366,7 @@ def test_names_that_could_leave_the_folder_are_refused(tmp_path, name):
 
 def test_a_read_only_cache_can_still_be_read(tmp_path, monkeypatch):
     cached("m", {}, lambda: ({}, {"i": 1}), tmp_path)
-    monkeypatch.setattr(room, "_lock", lambda place: 1 / 0)
+    monkeypatch.setattr(cache, "_lock", lambda place: 1 / 0)
     assert cached("m", {}, lambda: 1 / 0, tmp_path).extra == {"i": 1}
 
 
@@ -394,36 +382,11 @@ def test_where_the_cache_is(monkeypatch, tmp_path):
     monkeypatch.delenv("LOCALAPPDATA", raising=False)
     places = {"linux": ".cache", "darwin": "Library/Caches", "win32": "AppData/Local"}
     for platform, place in places.items():
-        monkeypatch.setattr(room.sys, "platform", platform)
+        monkeypatch.setattr(io_files.sys, "platform", platform)
         assert cache_dir() == tmp_path / place / "minigpt"
-    monkeypatch.setattr(room.sys, "platform", "linux")
+    monkeypatch.setattr(io_files.sys, "platform", "linux")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
     assert cache_dir() == tmp_path / "xdg" / "minigpt"
-
-
-def module_from(path, text):
-    path.write_text(text, encoding="utf-8")
-    module = types.ModuleType(path.stem)
-    exec(compile(text, str(path), "exec"), module.__dict__)
-    module.__file__ = str(path)
-    return module
-
-
-def test_code_fingerprint_sees_code_and_not_comments(tmp_path):
-    base = 'def f(x):\n    """Doubles."""\n    return 2 * x\n'
-    texts = [base, base.replace("Doubles", "Twice"), "# why\n" + base + "\n", base.replace("2", "3")]
-    prints = [code_fingerprint(module_from(tmp_path / f"m{i}.py", text)) for i, text in enumerate(texts)]
-    assert prints[0] == prints[1] == prints[2] != prints[3]
-    # What is hashed is plain text, so that no version of Python gives another name than the next.
-    assert prints[0] == hashlib.sha256(b"def f(x):\n    return 2 * x\0").hexdigest()
-    assert code_fingerprint(tiny) != code_fingerprint(same) != code_fingerprint(tiny, same)
-    assert code_fingerprint(tiny, same) != code_fingerprint(same, tiny)
-    one, two = (
-        lambda: 1,
-        lambda: 2,
-    )
-    assert code_fingerprint(one) != code_fingerprint(two)
-    assert code_fingerprint(room) == code_fingerprint(room)
 
 
 # --- two processes -----------------------------------------------------------------------------------------------

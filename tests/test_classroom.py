@@ -14,12 +14,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from scipy import stats
+from scipy import stats as scipy_stats
 
-from minigpt import classroom, grammar, loss, sample, tasks, train, truth, world
-from minigpt.classroom import GPT1, N_CTX, N_VOCAB, FineTuning
-from minigpt.lexicon import LEXICON
+from minigpt import loss, sample, stats, train, transforms
+from minigpt.batches import DocumentBatches
+from minigpt.exact import entropy
+from minigpt.experiments import dataset, measured, own_text, pretraining, sizes
+from minigpt.experiments.dataset import N_CTX, N_VOCAB
+from minigpt.experiments.gpt1 import finetuning, zero_shot
+from minigpt.experiments.gpt1.bert import hidden_examples, hidden_word, masked_objective, pretrain_masked
+from minigpt.experiments.gpt1.finetuning import FineTuning
+from minigpt.experiments.sizes import GPT1
 from minigpt.model import GPT, TaskModel
+from minigpt.notebook import display
+from minigpt.worlds import grammar, stories, story_tasks
+from minigpt.worlds.lexicon import LEXICON
 
 SHARED = Path(__file__).parents[2] / "shared" / "data" / "tinyshakespeare.txt"
 N_STEPS = 8
@@ -35,12 +44,12 @@ def cache(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def library():
-    return classroom.storybook(n_documents=200, n_held_out=20)
+    return dataset.story_dataset(n_documents=200, n_held_out=20)
 
 
 @pytest.fixture(scope="module")
 def pretrained(library):
-    return classroom.pretrain(library, n_steps=N_STEPS, n_watched=3)
+    return pretraining.pretrain(library, n_steps=N_STEPS, n_watched=3)
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +74,7 @@ def same(a, b):
 
 def test_the_library_is_what_it_says(library):
     assert len(library.documents) == len(library.corpus) == 200 and len(library.held_out) == 20
-    assert library.documents == list(world.documents(200, random.Random(1)))
+    assert library.documents == list(stories.documents(200, random.Random(1)))
     assert [library.tokenizer.decode(library.corpus.document(i)) for i in range(200)] == library.documents
     assert [library.tokenizer.decode(library.held_out_corpus.document(i)) for i in range(20)] == library.held_out
     assert library.tokenizer.n_vocab <= N_VOCAB
@@ -77,8 +86,8 @@ def test_the_library_is_what_it_says(library):
 
 
 def test_the_library_is_a_function_of_its_arguments(library):
-    again, other = classroom.storybook(200, 20), classroom.storybook(200, 20, seed=2)
-    assert again.recipe == library.recipe != other.recipe
+    again, other = dataset.story_dataset(200, 20), dataset.story_dataset(200, 20, seed=2)
+    assert again.fingerprint == library.fingerprint != other.fingerprint
     assert again.documents == library.documents != other.documents and again.held_out == library.held_out
     assert again.tokenizer.fingerprint == library.tokenizer.fingerprint != other.tokenizer.fingerprint
     assert not set(library.held_out) & {text for text in library.documents if len(text) > 200}
@@ -99,7 +108,7 @@ def test_pre_training_learns_and_is_recorded(library, pretrained):
 def test_snapshots_are_the_model_on_the_way(library, pretrained):
     for step, expected in zip(pretrained.watched, pretrained.held_out, strict=True):
         model = pretrained.at(int(step))
-        nats = classroom.held_out_nats(model, library)
+        nats = pretraining.held_out_nats(model, library)
         assert nats.sum() / library.held_out_tokens.sum() == pytest.approx(expected, rel=1e-5)
     assert same(pretrained.at(N_STEPS), pretrained.model)
     first = pretrained.at(int(pretrained.watched[0]))
@@ -111,25 +120,25 @@ def test_a_model_is_trained_only_once(library, pretrained, monkeypatch):
         raise AssertionError("trained again")
 
     monkeypatch.setattr(train, "train", refuse)
-    again = classroom.pretrain(library, n_steps=N_STEPS, n_watched=3)
+    again = pretraining.pretrain(library, n_steps=N_STEPS, n_watched=3)
     assert same(again.model, pretrained.model) and list(again.snapshots) == list(pretrained.snapshots)
     for name in ("steps", "tokens", "losses", "watched", "held_out"):
         np.testing.assert_array_equal(getattr(again, name), getattr(pretrained, name))
     for other in ({"seed": 1}, {"n_steps": N_STEPS + 1}, {"config": replace(GPT1, n_layers=1)}, {"n_watched": 4}):
         with pytest.raises(AssertionError, match="trained again"):
-            classroom.pretrain(library, **({"n_steps": N_STEPS, "n_watched": 3} | other))
+            pretraining.pretrain(library, **({"n_steps": N_STEPS, "n_watched": 3} | other))
 
 
 def test_batches_of_another_size_make_another_model(library, pretrained, monkeypatch):
-    monkeypatch.setattr(classroom, "TOKENS_PER_BATCH", classroom.TOKENS_PER_BATCH // 2)
-    assert not same(classroom.pretrain(library, n_steps=N_STEPS, n_watched=3).model, pretrained.model)
+    monkeypatch.setattr(dataset, "TOKENS_PER_BATCH", dataset.TOKENS_PER_BATCH // 2)
+    assert not same(pretraining.pretrain(library, n_steps=N_STEPS, n_watched=3).model, pretrained.model)
 
 
 def test_pre_training_by_hand(library, pretrained):
     """The same steps with train.train itself: nothing is added and nothing left out."""
     gpt = GPT(GPT1, torch.Generator().manual_seed(0))
-    batches = classroom.corpus.DocumentBatches(library.corpus, library.tokenizer, N_CTX, classroom.TOKENS_PER_BATCH, 0)
-    config = replace(classroom.PRETRAINING, n_steps=N_STEPS, warmup_steps=min(60, N_STEPS // 10))
+    batches = DocumentBatches(library.corpus, library.tokenizer, N_CTX, dataset.TOKENS_PER_BATCH, 0)
+    config = replace(sizes.PRETRAINING, n_steps=N_STEPS, warmup_steps=min(60, N_STEPS // 10))
     losses = [record.loss for record in train.train(gpt, batches, config)]
     assert pretrained.losses.tolist() == pytest.approx(losses, rel=1e-5)
     for name, weight in gpt.state_dict().items():
@@ -138,12 +147,12 @@ def test_pre_training_by_hand(library, pretrained):
 
 def test_no_model_is_below_the_floor(library, pretrained, untrained):
     for model in (pretrained.model, untrained):
-        nats = classroom.held_out_nats(model, library)
-        assert nats.shape == (20,) and truth.gap(nats, library.held_out_nats, library.held_out_tokens).low > 0
+        nats = pretraining.held_out_nats(model, library)
+        assert nats.shape == (20,) and entropy.gap(nats, library.held_out_nats, library.held_out_tokens).low > 0
 
 
 def test_held_out_nats_are_sums_of_token_surprises(library, pretrained):
-    nats = classroom.held_out_nats(pretrained.model, library)
+    nats = pretraining.held_out_nats(pretrained.model, library)
     end = library.tokenizer.endoftext
     for i in (0, 7, 19):
         row = torch.tensor([[end, *library.held_out_corpus.document(i).tolist(), end]])
@@ -179,7 +188,7 @@ def masked_batch():
 
 def test_the_masked_loss_counts_hidden_words_and_never_padding():
     inputs, targets, logits = masked_batch()
-    objective = classroom.masked_objective(mask_id=49, padding=0)
+    objective = masked_objective(mask_id=49, padding=0)
     n_masked = 0
     for _ in range(30):
         spy = Spy(logits, n_vocab=50)
@@ -199,14 +208,14 @@ def test_the_masked_loss_counts_hidden_words_and_never_padding():
 
 
 def test_a_masked_model_sees_both_sides_and_is_cached(library, monkeypatch):
-    bert = classroom.pretrain_masked(library, n_steps=3)
+    bert = pretrain_masked(library, n_steps=3)
     assert not bert.model.config.causal and np.isfinite(bert.losses).all() and np.isnan(bert.held_out).all()
     ids = torch.tensor([[1, 2, 3, 4]])
     with torch.no_grad():
         change = bert.model(ids)[0, 0] - bert.model(torch.tensor([[1, 2, 3, 9]]))[0, 0]
     assert change.abs().max() > 1e-6
     monkeypatch.setattr(train, "train", None)
-    assert same(classroom.pretrain_masked(library, n_steps=3).model, bert.model)
+    assert same(pretrain_masked(library, n_steps=3).model, bert.model)
 
 
 # --- asking without training ----------------------------------------------------------------------------------------
@@ -223,9 +232,9 @@ def test_continuations_by_hand(library, untrained):
         for t, id in enumerate(after):
             logits = untrained(torch.tensor([before + after[:t]]))[0, -1].double()
             nats.append(-logits.log_softmax(-1)[id].item())
-    value = classroom.continuation_nats(untrained, tokenizer, prefix, continuation)
+    value = sample.continuation_nats(untrained, tokenizer, prefix, continuation)
     assert value == pytest.approx(np.mean(nats), rel=1e-5)
-    logps = classroom.next_logps(untrained, tokenizer, prefix)
+    logps = sample.next_logps(untrained, tokenizer, prefix)
     assert logps.shape == (N_VOCAB,) and logps.exp().sum().item() == pytest.approx(1, rel=1e-5)
     assert -logps[after[0]].item() == pytest.approx(nats[0], rel=1e-5)
 
@@ -234,7 +243,7 @@ def test_many_continuations_at_once_are_as_likely_as_one_by_one(library, untrain
     prefix, verbs = library.held_out[0][:60], [f" {verb}" for mood in LEXICON.moods for verb in mood.reactions]
     lengths = {len(library.tokenizer.encode(verb)) for verb in verbs}
     assert len(lengths) > 1  # or the padding is not tried
-    together = classroom.continuation_logps(untrained, library.tokenizer, prefix, verbs)
+    together = sample.continuation_logps(untrained, library.tokenizer, prefix, verbs)
     alone = [
         sample.response_logp(
             untrained,
@@ -255,30 +264,30 @@ def one_word(tokenizer, word):
 
 def share(task, label, n=40):
     """The share of a label among the questions that zero_shot asks."""
-    return np.mean([y == label for _, y in world.labelled(task, n, random.Random(f"zero-shot {task}"))])
+    return np.mean([y == label for _, y in story_tasks.labelled(task, n, random.Random(f"zero-shot {task}"))])
 
 
 def test_heuristics_with_a_model_of_one_answer(library, monkeypatch):
     """Whoever always says the same is right as often as that is the answer."""
     tokenizer = library.tokenizer
     for word, label in ((" felt", 1), (" did", 0)):
-        right = classroom.zero_shot(one_word(tokenizer, word), library, "similarity", 40)
+        right = zero_shot.zero_shot(one_word(tokenizer, word), library, "similarity", 40)
         assert right == pytest.approx(share("similarity", label))
     for label, mood in enumerate(LEXICON.moods):  # a whole verb, not only its first letters
 
         def knows(gpt, tokenizer, prefix, continuations, verb=f" {mood.reactions[-1]}"):
             return torch.tensor([-0.1 if text == verb else -9.0 for text in continuations])
 
-        monkeypatch.setattr(classroom, "continuation_logps", knows)
-        right = classroom.zero_shot(None, library, "classification", 40)
+        monkeypatch.setattr(sample, "continuation_logps", knows)
+        right = zero_shot.zero_shot(None, library, "classification", 40)
         assert right == pytest.approx(share("classification", label))
 
 
 def test_the_hidden_place_is_surprising_as_the_walks_say(library, untrained):
     """From the left, half of the walks lead home and half to 7 other places; the sentence after it tells which."""
     both_sided = GPT(replace(untrained.config, causal=False), torch.Generator().manual_seed(1))
-    examples = classroom.hidden_examples("place", 60)
-    nats = classroom.hidden_word(untrained, both_sided, library, examples)
+    examples = hidden_examples("place", 60)
+    nats = hidden_word(untrained, both_sided, library, examples)
     homes = {animal.name: animal.home for animal in LEXICON.animals}
     home = np.mean([homes[before.split()[2]] == place.strip() for before, place, _, _ in examples])
     assert nats["left"] == pytest.approx(home * math.log(2) + (1 - home) * math.log(14))
@@ -288,44 +297,44 @@ def test_the_hidden_place_is_surprising_as_the_walks_say(library, untrained):
 
 def test_the_hidden_article_is_certain_only_for_who_sees_the_next_word(library, untrained):
     both_sided = GPT(replace(untrained.config, causal=False), torch.Generator().manual_seed(1))
-    examples = classroom.hidden_examples("article", 60)
+    examples = hidden_examples("article", 60)
     for _, article, after, _ in examples:
         assert (article == " an") == (after[1] in "aeiou")
     p_an = np.mean([trait[0] in "aeiou" for trait in LEXICON.traits])
     share = np.mean([article == " an" for _, article, _, _ in examples])
-    nats = classroom.hidden_word(untrained, both_sided, library, examples)
+    nats = hidden_word(untrained, both_sided, library, examples)
     assert nats["left"] == pytest.approx(-share * math.log(p_an) - (1 - share) * math.log(1 - p_an))
     assert nats["both"] == pytest.approx(0, abs=1e-9)
 
 
 def test_another_hidden_word_is_refused():
     with pytest.raises(ValueError, match="expected one of .*'article', 'place'.*; got 'verb'"):
-        classroom.hidden_examples("verb", 1)
+        hidden_examples("verb", 1)
 
 
 def test_endings_are_compared_by_their_mean_surprise(library, monkeypatch):
-    examples = world.labelled("multiple choice", 40, random.Random("zero-shot multiple choice"))
+    examples = story_tasks.labelled("multiple choice", 40, random.Random("zero-shot multiple choice"))
     answers = {(parts[0], parts[1 + label]) for parts, label in examples}
 
     def knows(gpt, tokenizer, prefix, continuation):
         return 1.0 if (prefix, continuation) in answers else 2.0
 
-    monkeypatch.setattr(classroom, "continuation_nats", knows)
-    assert classroom.zero_shot(None, library, "multiple choice", 40) == 1.0
-    monkeypatch.setattr(classroom, "continuation_nats", lambda *question: -knows(*question))
-    assert classroom.zero_shot(None, library, "multiple choice", 40) == 0.0
+    monkeypatch.setattr(sample, "continuation_nats", knows)
+    assert zero_shot.zero_shot(None, library, "multiple choice", 40) == 1.0
+    monkeypatch.setattr(sample, "continuation_nats", lambda *question: -knows(*question))
+    assert zero_shot.zero_shot(None, library, "multiple choice", 40) == 0.0
 
 
 def test_real_models_can_be_asked(library, pretrained):
     for task in ("classification", "similarity", "multiple choice"):
-        assert 0 <= classroom.zero_shot(pretrained.model, library, task, 10) <= 1
+        assert 0 <= zero_shot.zero_shot(pretrained.model, library, task, 10) <= 1
 
 
 def test_tasks_without_a_heuristic(library, untrained):
     with pytest.raises(ValueError, match="'classification'.*no heuristic.*got 'entailment'"):
-        classroom.zero_shot(untrained, library, "entailment")
+        zero_shot.zero_shot(untrained, library, "entailment")
     with pytest.raises(ValueError, match="task among .*got 'poetry'"):
-        classroom.zero_shot(untrained, library, "poetry")
+        zero_shot.zero_shot(untrained, library, "poetry")
 
 
 # --- the reader's own text ------------------------------------------------------------------------------------------
@@ -334,9 +343,9 @@ def test_tasks_without_a_heuristic(library, untrained):
 def test_a_text_of_the_readers(tmp_path, library):
     path = tmp_path / "mine.txt"
     path.write_text("\n".join(library.documents[:60]), encoding="utf-8", newline="\n")
-    gpt, tokenizer, held_out = classroom.train_on_text(path, n_steps=8)
-    again, _, same_again = classroom.train_on_text(path, n_steps=8)
-    _, _, longer = classroom.train_on_text(path, n_steps=20)
+    gpt, tokenizer, held_out = own_text.train_on_text(path, n_steps=8)
+    again, _, same_again = own_text.train_on_text(path, n_steps=8)
+    _, _, longer = own_text.train_on_text(path, n_steps=20)
     assert same(gpt, again) and same_again == held_out and not gpt.training
     assert gpt.config.n_vocab == tokenizer.n_vocab and tokenizer.decode(tokenizer.encode("été")) == "été"
     assert 0 < longer < held_out < 1.2 * math.log(tokenizer.n_vocab)
@@ -345,14 +354,14 @@ def test_a_text_of_the_readers(tmp_path, library):
 def test_a_text_that_is_too_short(tmp_path):
     (tmp_path / "short.txt").write_text("Hello.", encoding="utf-8")
     with pytest.raises(ValueError, match="65"):
-        classroom.train_on_text(tmp_path / "short.txt", n_steps=2)
+        own_text.train_on_text(tmp_path / "short.txt", n_steps=2)
 
 
 @pytest.mark.skipif(not SHARED.exists(), reason="tinyshakespeare.txt lies beside the checkout on some machines only")
 def test_a_play(tmp_path):
     text = SHARED.read_text(encoding="utf-8")[:60_000]
     (tmp_path / "play.txt").write_text(text, encoding="utf-8", newline="\n")
-    gpt, tokenizer, held_out = classroom.train_on_text(tmp_path / "play.txt", n_steps=5)
+    gpt, tokenizer, held_out = own_text.train_on_text(tmp_path / "play.txt", n_steps=5)
     assert tokenizer.n_vocab == gpt.config.n_vocab == N_VOCAB and 0 < held_out < 1.2 * math.log(N_VOCAB)
 
 
@@ -361,7 +370,7 @@ def test_a_play(tmp_path):
 
 @pytest.mark.parametrize("n_layers", [-1, 0, 1, 2, None])
 def test_transfer_copies_the_first_blocks(untrained, n_layers):
-    old, new = untrained.state_dict(), classroom.transfer(untrained, n_layers, seed=3).state_dict()
+    old, new = untrained.state_dict(), finetuning.transfer(untrained, n_layers, seed=3).state_dict()
     fresh = GPT(GPT1, torch.Generator().manual_seed(10_003)).state_dict()
     kept = GPT1.n_layers if n_layers is None else n_layers
     for name, weight in new.items():
@@ -376,7 +385,7 @@ def test_transfer_copies_the_first_blocks(untrained, n_layers):
 
 def test_a_transferred_model_shares_nothing(untrained):
     before = copy.deepcopy(untrained.state_dict())
-    new = classroom.transfer(untrained, None, 0)
+    new = finetuning.transfer(untrained, None, 0)
     with torch.no_grad():
         for weight in new.parameters():
             weight.add_(1.0)
@@ -390,7 +399,7 @@ def special_rows(library):
 
 def test_a_probe_leaves_the_language_model_as_it_was(library, untrained, short):
     before = copy.deepcopy(untrained.state_dict())
-    model = classroom.fine_tune(untrained, library, FineTuning("classification", 16, "probe"))
+    model = finetuning.fine_tune(untrained, library, FineTuning("classification", 16, "probe"))
     assert same(before, untrained)
     for name, weight in model.gpt.state_dict().items():
         old = before[name].clone()
@@ -405,47 +414,47 @@ def test_a_probe_leaves_the_language_model_as_it_was(library, untrained, short):
 def test_what_fine_tuning_starts_from(library, untrained, monkeypatch):
     """Without any update: the old weights, three fresh embeddings of the right size, and W_y."""
     monkeypatch.setattr(train, "train", lambda *arguments: [])
-    model = classroom.fine_tune(untrained, library, FineTuning("similarity", 16))
-    scratch = classroom.fine_tune(untrained, library, FineTuning("similarity", 16, "scratch"))
+    model = finetuning.fine_tune(untrained, library, FineTuning("similarity", 16))
+    scratch = finetuning.fine_tune(untrained, library, FineTuning("similarity", 16, "scratch"))
     rows = special_rows(library)
-    for started, origin in ((model, untrained), (scratch, classroom.transfer(untrained, -1, 0))):
+    for started, origin in ((model, untrained), (scratch, finetuning.transfer(untrained, -1, 0))):
         state, old = started.gpt.state_dict(), copy.deepcopy(origin.state_dict())
         assert not torch.isclose(state["W_e.weight"][rows], old["W_e.weight"][rows]).all(dim=1).any()
         assert state["W_e.weight"][rows].std().item() == pytest.approx(GPT1.init_std, rel=0.2)
         old["W_e.weight"][rows] = state["W_e.weight"][rows]
         assert same(state, old)
-    assert model.W_y.weight.shape == (classroom.CLASSES["similarity"], GPT1.d_model) and model.combine == "add"
+    assert model.W_y.weight.shape == (finetuning.CLASSES["similarity"], GPT1.d_model) and model.combine == "add"
 
 
-@pytest.mark.parametrize("task", classroom.CLASSES)
+@pytest.mark.parametrize("task", finetuning.CLASSES)
 def test_every_task_can_be_fine_tuned(library, pretrained, task, short):
     before = copy.deepcopy(pretrained.model.state_dict())
     how = FineTuning(task, 16, aux_weight=0.5)
-    model, again = (classroom.fine_tune(pretrained.model, library, how, seed=1) for _ in range(2))
+    model, again = (finetuning.fine_tune(pretrained.model, library, how, seed=1) for _ in range(2))
     assert same(model, again) and same(before, pretrained.model)
     assert not torch.equal(model.gpt.blocks[0].mlp.W_1.weight, pretrained.model.blocks[0].mlp.W_1.weight)
-    assert not same(model, classroom.fine_tune(pretrained.model, library, how, seed=2))
-    batches = classroom.test_batches(library, task, n_test=20)
+    assert not same(model, finetuning.fine_tune(pretrained.model, library, how, seed=2))
+    batches = finetuning.test_batches(library, task, n_test=20)
     assert sum(len(labels) for _, _, labels, _ in batches) == 20
     with torch.no_grad():
         ids, extract, labels, _ = (torch.from_numpy(array) for array in batches[0])
         logits = model(ids, extract)
     assert logits.shape == (20, {"classification": 4, "entailment": 3}.get(task, 2))
     right = [bool(row.argmax() == label) for row, label in zip(logits, labels, strict=True)]
-    assert classroom.accuracy(model, batches) == pytest.approx(np.mean(right))
+    assert finetuning.accuracy(model, batches) == pytest.approx(np.mean(right))
 
 
 def test_fine_tuning_learns_its_examples(library, pretrained):
     """After 80 updates on 16 examples: the examples themselves are known by heart."""
     how = FineTuning("similarity", 16)
-    model = classroom.fine_tune(pretrained.model, library, how)
-    examples = world.labelled("similarity", 16, random.Random("train similarity 16 0"))
-    batches = tasks.TaskBatches("similarity", examples, library.tokenizer, N_CTX)
-    assert how.n_steps == 80 and classroom.accuracy(model, batches.in_order()) >= 15 / 16
+    model = finetuning.fine_tune(pretrained.model, library, how)
+    examples = story_tasks.labelled("similarity", 16, random.Random("train similarity 16 0"))
+    batches = transforms.TaskBatches("similarity", examples, library.tokenizer, N_CTX)
+    assert how.n_steps == 80 and finetuning.accuracy(model, batches.in_order()) >= 15 / 16
 
 
 def test_test_examples_are_always_the_same(library):
-    first, again = classroom.test_batches(library, "entailment", 20), classroom.test_batches(library, "entailment", 20)
+    first, again = finetuning.test_batches(library, "entailment", 20), finetuning.test_batches(library, "entailment", 20)
     for arrays, others in zip(first, again, strict=True):
         for array, other in zip(arrays, others, strict=True):
             np.testing.assert_array_equal(array, other)
@@ -454,8 +463,8 @@ def test_test_examples_are_always_the_same(library):
 @pytest.mark.parametrize("task", ["classification", "similarity", "multiple choice"])
 def test_the_objective_is_L2_plus_lambda_L1(library, untrained, task):
     """L3 = L2 + lambda L1, each by hand from the scores."""
-    model = TaskModel(untrained, classroom.CLASSES[task], tasks.COMBINE[task], torch.Generator().manual_seed(0)).eval()
-    [batch] = classroom.test_batches(library, task, n_test=6)
+    model = TaskModel(untrained, finetuning.CLASSES[task], transforms.COMBINE[task], torch.Generator().manual_seed(0)).eval()
+    [batch] = finetuning.test_batches(library, task, n_test=6)
     ids, extract, labels, lm_targets = (torch.from_numpy(array) for array in batch)
     with torch.no_grad():
         scores = model(ids, extract).double()  # (B, C)
@@ -464,7 +473,7 @@ def test_the_objective_is_L2_plus_lambda_L1(library, untrained, task):
         logps, counted = untrained(rows).double().log_softmax(-1), targets != -100
         L1 = -logps.gather(-1, targets.clamp(min=0)[..., None])[..., 0][counted].mean().item()
         for aux_weight in (0, 0.5, 2.0):
-            value = classroom.task_objective(aux_weight)(model, ids, extract, labels, lm_targets).item()
+            value = finetuning.task_objective(aux_weight)(model, ids, extract, labels, lm_targets).item()
             assert value == pytest.approx(L2 + aux_weight * L1, rel=1e-5)
     assert L1 > 1 and loss.IGNORED == -100
 
@@ -475,29 +484,29 @@ def test_the_objective_is_L2_plus_lambda_L1(library, untrained, task):
 @pytest.mark.parametrize("n", range(2, 11))
 def test_intervals_over_seeds_against_scipy(n):
     values = np.random.default_rng(n).normal(0.8, 0.05, n)
-    estimate = classroom.over_seeds(values)
-    expected = stats.t.interval(0.95, n - 1, loc=values.mean(), scale=stats.sem(values))
+    estimate = stats.over_seeds(values)
+    expected = scipy_stats.t.interval(0.95, n - 1, loc=values.mean(), scale=scipy_stats.sem(values))
     assert (estimate.low, estimate.high) == pytest.approx(expected, rel=1e-3)
     for wrong in (1, 11):
         with pytest.raises(ValueError, match=f"2 to 10 seeds; got {wrong}"):
-            classroom.over_seeds([0.5] * wrong)
+            stats.over_seeds([0.5] * wrong)
 
 
 def test_claims_are_judged_by_their_cases():
-    row = classroom.claim("it helps", "Table 1", [0.25, 0.75], "points", [True, False], "seeds")
+    row = display.claim("it helps", "Table 1", [0.25, 0.75], "points", [True, False], "seeds")
     assert row == ("it helps", "Table 1", "0.50 ± 3.18 points; 1 of 2 seeds", "partly: 1 of 2")
-    assert classroom.claim("a", "b", [1.0, 2.0, 3.0], "nats", [True] * 3)[2:] == ("2.00 ± 2.48 nats; 3 of 3", True)
-    assert classroom.claim("a", "b", [-1.0, -1.0], "nats", np.array([False, False]))[3] is False
+    assert display.claim("a", "b", [1.0, 2.0, 3.0], "nats", [True] * 3)[2:] == ("2.00 ± 2.48 nats; 3 of 3", True)
+    assert display.claim("a", "b", [-1.0, -1.0], "nats", np.array([False, False]))[3] is False
     with pytest.raises(ValueError, match="at least one case"):
-        classroom.claim("a", "b", [1.0, 2.0], "nats", [])
+        display.claim("a", "b", [1.0, 2.0], "nats", [])
 
 
 def test_intervals_of_several_quantities_are_cut_where_shares_end():
-    means, lows, highs = classroom.intervals([[0.9, 1.0], [0.2, 0.4, 0.6]], 0, 1)
+    means, lows, highs = stats.intervals([[0.9, 1.0], [0.2, 0.4, 0.6]], 0, 1)
     assert means == pytest.approx([0.95, 0.4])
-    assert highs[0] == 1 and lows[0] == classroom.over_seeds([0.9, 1.0]).low
-    assert (lows[1], highs[1]) == (0, classroom.over_seeds([0.2, 0.4, 0.6]).high)
-    assert classroom.intervals([[5.0, 7.0]])[2][0] > 7
+    assert highs[0] == 1 and lows[0] == stats.over_seeds([0.9, 1.0]).low
+    assert (lows[1], highs[1]) == (0, stats.over_seeds([0.2, 0.4, 0.6]).high)
+    assert stats.intervals([[5.0, 7.0]])[2][0] > 7
 
 
 HEAD = "task,n_labels,start,aux_weight,n_layers,lr,seed,accuracy\n"
@@ -506,7 +515,7 @@ HEAD = "task,n_labels,start,aux_weight,n_layers,lr,seed,accuracy\n"
 @pytest.fixture
 def table(tmp_path, monkeypatch):
     """Writes data/measured/trial.csv in a folder of its own."""
-    monkeypatch.setattr(classroom, "MEASURED", tmp_path)
+    monkeypatch.setattr(measured, "FOLDER", tmp_path)
 
     def write(rows):
         (tmp_path / "trial.csv").write_text(HEAD + "".join(f"{row}\n" for row in rows), encoding="utf-8")
@@ -516,12 +525,12 @@ def table(tmp_path, monkeypatch):
 
 def test_rows_of_a_measured_table(table):
     table(["classification,32,pretrained,0.0,all,0.001,0,0.622"])
-    [row] = classroom.measured("trial")
+    [row] = measured.rows("trial")
     assert row["accuracy"] == "0.622" and list(row) == HEAD.strip().split(",")
     for name in ("trial", "nowhere"):
         table([])
-        with pytest.raises(ValueError, match=f"data/measured/{name}.csv; got none: run python benchmarks/{name}.py"):
-            classroom.measured(name)
+        with pytest.raises(ValueError, match=f"data/measured/{name}.csv; got none: measure them with  python -m minigpt.experiments {name}"):
+            measured.rows(name)
 
 
 def test_scores_of_one_way_in_the_order_of_the_seeds(table):
@@ -529,12 +538,12 @@ def test_scores_of_one_way_in_the_order_of_the_seeds(table):
     table([f"{way},0.001,10,0.5", f"{way},0.001,9,0.4", f"{way},0.003,9,0.3", f"{way},0.003,10,0.7",
            "classification,32,scratch,0.5,all,0.001,9,0.9", "entailment,32,scratch,0.0,all,0.001,9,0.9",
            "classification,32,pretrained,0.0,1,0.001,9,0.8"])  # fmt: skip
-    rows = classroom.measured("trial")
-    assert classroom.scores(rows, FineTuning("classification", 32, "scratch")) == [0.3, 0.7]  # mean 0.5, not 0.45
-    assert classroom.scores(rows, FineTuning("classification", 32, "scratch", aux_weight=0.5)) == [0.9]
-    assert classroom.scores(rows, FineTuning("classification", 32, n_layers=1)) == [0.8]
+    rows = measured.rows("trial")
+    assert finetuning.scores(rows, FineTuning("classification", 32, "scratch")) == [0.3, 0.7]  # mean 0.5, not 0.45
+    assert finetuning.scores(rows, FineTuning("classification", 32, "scratch", aux_weight=0.5)) == [0.9]
+    assert finetuning.scores(rows, FineTuning("classification", 32, n_layers=1)) == [0.8]
     with pytest.raises(ValueError, match="that was measured; got FineTuning"):
-        classroom.scores(rows, FineTuning("classification", 32))
+        finetuning.scores(rows, FineTuning("classification", 32))
 
 
 def test_more_labels_mean_more_updates():
@@ -543,14 +552,14 @@ def test_more_labels_mean_more_updates():
 
 
 def test_measured_rows_are_kept_once_and_say_where_they_are_from(tmp_path, monkeypatch):
-    monkeypatch.setattr(classroom, "MEASURED", tmp_path / "measured")
+    monkeypatch.setattr(measured, "FOLDER", tmp_path / "measured")
     key = ("seed", "quantity")
-    classroom.keep_measured("some", [{"seed": 1, "quantity": "gap", "value": "0.1"}], key)
-    classroom.keep_measured("some", [{"seed": 0, "quantity": "gap", "value": "0.2"}], key)
-    classroom.keep_measured("some", [{"seed": 1, "quantity": "gap", "value": "0.3"}], key)
-    assert [(row["seed"], row["value"]) for row in classroom.measured("some")] == [("0", "0.2"), ("1", "0.3")]
-    classroom.keep_canary("some", {"loss": 2.5})
-    said = classroom.about("some")
+    measured.keep("some", [{"seed": 1, "quantity": "gap", "value": "0.1"}], key)
+    measured.keep("some", [{"seed": 0, "quantity": "gap", "value": "0.2"}], key)
+    measured.keep("some", [{"seed": 1, "quantity": "gap", "value": "0.3"}], key)
+    assert [(row["seed"], row["value"]) for row in measured.rows("some")] == [("0", "0.2"), ("1", "0.3")]
+    measured.keep_canary("some", {"loss": 2.5})
+    said = measured.about("some")
     assert said["canary"]["values"] == {"loss": 2.5} and said["measured"]["versions"]["torch"] == torch.__version__
     assert re.fullmatch(r"[0-9a-f]{12}(-dirty)?|unknown", said["measured"]["commit"])
 
@@ -558,8 +567,8 @@ def test_measured_rows_are_kept_once_and_say_where_they_are_from(tmp_path, monke
 @pytest.mark.parametrize("task", ["classification", "similarity"])
 def test_the_best_possible_answer_is_that_of_a_reader_who_knows_the_words_of_each_mood(task):
     """Where each adjective belongs to one mood the answer is certain; elsewhere it is better than a guess."""
-    best, examples = classroom.best_possible(task, 40), world.labelled(task, 40, random.Random(f"test {task}"))
+    best, examples = finetuning.best_possible(task, 40), story_tasks.labelled(task, 40, random.Random(f"test {task}"))
     moods = Counter(adjective for mood in LEXICON.moods for adjective in mood.adjectives)
     said = [[word.strip(".") for part in parts for word in part.split()] for parts, _ in examples]
     sure = [all(moods[word] == 1 for word in words if word in moods) for words in said]
-    assert np.mean(sure) <= best < 1 and classroom.CHANCE[task] < best
+    assert np.mean(sure) <= best < 1 and finetuning.CHANCE[task] < best

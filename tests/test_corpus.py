@@ -1,7 +1,6 @@
 """corpus: checked by hand, by counting, by a chi-square test, and against a small web server of this test."""
 
 import contextlib
-import doctest
 import errno
 import hashlib
 import http.server
@@ -16,10 +15,13 @@ import numpy as np
 import pytest
 from scipy.stats import chisquare
 
-from minigpt import corpus, tokens
-from minigpt.corpus import Corpus, DocumentBatches, WindowBatches
+from minigpt import corpus
+from minigpt.batches import IGNORE, DocumentBatches, WindowBatches, evaluation_batches, mixture_order, windows
+from minigpt.corpus import Corpus
+from minigpt.io import download
+from minigpt.tokenizer import ENDOFTEXT, Tokenizer, train_bpe
 
-BYTES = tokens.Tokenizer({bytes([byte]): byte for byte in range(256)})
+BYTES = Tokenizer({bytes([byte]): byte for byte in range(256)})
 SHARED = Path(__file__).parents[2] / "shared" / "data" / "tinyshakespeare.txt"
 
 
@@ -38,17 +40,12 @@ def encoded(documents):
 def rows_as_text(batch):
     """What a row says, read from its targets; and a check that its inputs are the targets moved by one."""
     for inputs, targets in zip(*batch, strict=True):
-        said = targets[targets != corpus.IGNORE]
+        said = targets[targets != IGNORE]
         assert said[-1] == BYTES.endoftext and inputs[0] == BYTES.endoftext
         assert inputs[1 : len(said)].tolist() == said[:-1].tolist()
         assert set(inputs[len(said) :].tolist()) <= {BYTES.endoftext}
-        assert set(targets[len(said) :].tolist()) <= {corpus.IGNORE}
+        assert set(targets[len(said) :].tolist()) <= {IGNORE}
         yield BYTES.decode(said[:-1])
-
-
-def test_examples_in_the_docstrings():
-    failed, attempted = doctest.testmod(corpus)
-    assert attempted >= 9 and failed == 0
 
 
 # --- documents as ids -----------------------------------------------------------------------------------------------
@@ -65,14 +62,14 @@ def test_large_vocabularies_get_larger_integers():
     ranks = dict(BYTES.ranks)
     for i in range(2**16):
         ranks[b"%05d" % i] = len(ranks)
-    large = tokens.Tokenizer(ranks)
+    large = Tokenizer(ranks)
     ids = corpus.encode(["65535"], large).ids
     assert ids.dtype == np.uint32 and large.decode(ids) == "65535"
 
 
 def test_packed_is_documents_with_an_end_after_each(documents, encoded):
     stream = encoded.packed(BYTES.endoftext)
-    assert BYTES.decode(stream) == "".join(text + tokens.ENDOFTEXT for text in documents)
+    assert BYTES.decode(stream) == "".join(text + ENDOFTEXT for text in documents)
 
 
 @pytest.mark.parametrize(
@@ -185,13 +182,13 @@ def test_saving_again_replaces_and_clears_up(encoded, tmp_path):
 
 
 def test_another_tokenizer(encoded, tmp_path):
-    other = tokens.train(["ab ab ab"], 300)
+    other = train_bpe(["ab ab ab"], 300)
     corpus.save(encoded, tmp_path, BYTES)
     for use in (
         lambda: corpus.open_(tmp_path, other),
         lambda: corpus.save(encoded, tmp_path / "new", other),
         lambda: DocumentBatches(encoded, other, 40),
-        lambda: corpus.evaluation_batches(encoded, other, 40),
+        lambda: evaluation_batches(encoded, other, 40),
     ):
         with pytest.raises(ValueError, match="another tokenizer"):
             use()
@@ -263,7 +260,7 @@ def test_a_folder_that_may_not_be_written_to(encoded, tmp_path):
 
 def test_a_batch_by_hand():
     small = corpus.encode(["abc", "d"], BYTES)
-    [(inputs, targets)] = corpus.evaluation_batches(small, BYTES, n_ctx=4)
+    [(inputs, targets)] = evaluation_batches(small, BYTES, n_ctx=4)
     end = BYTES.endoftext
     assert inputs.tolist() == [[end, 97, 98, 99], [end, 100, end, end]]
     assert targets.tolist() == [[97, 98, 99, end], [100, end, -100, -100]]
@@ -280,10 +277,10 @@ def test_an_epoch_shows_every_document_once(documents, encoded, epoch):
 def test_batches_have_about_the_size_asked_for(encoded):
     batches = DocumentBatches(encoded, BYTES, 40, tokens_per_batch=200)
     sizes = np.array([inputs.size for inputs, _ in batches])
-    said = np.array([(targets != corpus.IGNORE).sum() for _, targets in batches])
+    said = np.array([(targets != IGNORE).sum() for _, targets in batches])
     assert abs(said.mean() - 200) < 20  # tokens to predict
     assert len({len(inputs) for inputs, _ in batches}) <= 2  # as many documents in each; the last may hold the rest
-    filled = sum((targets != corpus.IGNORE).sum() for _, targets in batches)
+    filled = sum((targets != IGNORE).sum() for _, targets in batches)
     assert filled / sizes.sum() > 0.85  # little padding: rows of a batch have similar lengths
     lengths = [inputs.shape[1] for inputs, _ in batches]
     assert len(set(lengths)) > 5  # and yet short and long documents take turns
@@ -322,7 +319,7 @@ def test_documents_of_one_length_meet_in_every_combination():
 
 
 def test_evaluation_batches_keep_the_order(documents, encoded):
-    batches = corpus.evaluation_batches(encoded, BYTES, 40, tokens_per_batch=200)
+    batches = evaluation_batches(encoded, BYTES, 40, tokens_per_batch=200)
     assert [text for batch in batches for text in rows_as_text(batch)] == documents
     assert max(inputs.size for inputs, _ in batches) <= 200
 
@@ -331,7 +328,7 @@ def test_a_document_longer_than_the_context(encoded):
     longest = int(np.argmax(encoded.lengths))
     n = int(encoded.lengths[longest])
     assert DocumentBatches(encoded, BYTES, n_ctx=n + 1)
-    for use in (DocumentBatches, corpus.evaluation_batches):
+    for use in (DocumentBatches, evaluation_batches):
         with pytest.raises(
             ValueError, match=f"document {longest} has {n} tokens, but at n_ctx = {n} at most {n - 1} fit"
         ):
@@ -371,7 +368,7 @@ def test_windows_of_a_long_text():
 def test_the_shortest_text():
     inputs, targets = WindowBatches([5, 6, 7], n_ctx=2, batch_size=3)[0]
     assert inputs.tolist() == [[5, 6]] * 3 and targets.tolist() == [[6, 7]] * 3
-    for use in (lambda ids: WindowBatches(ids, 3, 1), lambda ids: corpus.windows(ids, 3)):
+    for use in (lambda ids: WindowBatches(ids, 3, 1), lambda ids: windows(ids, 3)):
         for ids in ([5, 6, 7], []):
             with pytest.raises(ValueError, match=rf"n_ctx \+ 1 = 4 tokens, got {len(ids)}"):
                 use(ids)
@@ -380,10 +377,10 @@ def test_the_shortest_text():
 @pytest.mark.parametrize("n", [9, 10, 11, 12, 13, 100])
 def test_windows_side_by_side_predict_every_token_once(n):
     ids = np.arange(7, 7 + n, dtype=np.uint16)
-    batches = corpus.windows(ids, n_ctx=4, batch_size=2)
+    batches = windows(ids, n_ctx=4, batch_size=2)
     assert all(inputs.shape[1] == 4 and len(inputs) <= 2 for inputs, _ in batches)
     inputs, targets = (np.concatenate(part) for part in zip(*batches, strict=True))
-    said = targets != corpus.IGNORE
+    said = targets != IGNORE
     assert targets[said].tolist() == ids[1:].tolist()
     assert inputs[said].tolist() == ids[:-1].tolist()
 
@@ -402,13 +399,13 @@ def test_bad_windows(arguments, message):
     with pytest.raises(ValueError, match=message):
         WindowBatches(*arguments)
     with pytest.raises(ValueError, match=message):
-        corpus.windows(*arguments)
+        windows(*arguments)
 
 
 @pytest.mark.skipif(not SHARED.exists(), reason="tinyshakespeare.txt lies beside the checkout on some machines only")
 def test_the_readers_own_text_in_few_lines():
     [text] = corpus.read_text(SHARED)
-    tokenizer = tokens.train([text[:100_000]], 300)
+    tokenizer = train_bpe([text[:100_000]], 300)
     inputs, targets = WindowBatches(corpus.encode([text], tokenizer).ids, n_ctx=64, batch_size=4)[0]
     assert all(tokenizer.decode(row) in text for row in inputs) and inputs[0, 1:].tolist() == targets[0, :-1].tolist()
 
@@ -418,7 +415,7 @@ def test_the_readers_own_text_in_few_lines():
 
 def test_a_mixture_follows_its_weights():
     weights = [60, 22, 8, 8, 3]  # GPT-3, table 2.2, in percent (they sum to 101 as printed)
-    mixture = corpus.mixture_order([4000, 200, 120, 550, 30], weights, 30_000, np.random.default_rng(0))
+    mixture = mixture_order([4000, 200, 120, 550, 30], weights, 30_000, np.random.default_rng(0))
     counts = np.bincount(mixture.sources, minlength=5)
     assert chisquare(counts, np.array(weights) / sum(weights) * 30_000).pvalue > 1e-3
     np.testing.assert_allclose(mixture.shares, counts / 30_000)
@@ -429,7 +426,7 @@ def test_a_mixture_follows_its_weights():
 
 
 def test_every_item_comes_once_before_any_comes_again():
-    mixture = corpus.mixture_order([7, 40], [3, 1], 500, np.random.default_rng(1))
+    mixture = mixture_order([7, 40], [3, 1], 500, np.random.default_rng(1))
     for source, size in enumerate([7, 40]):
         items = mixture.items[mixture.sources == source]
         rounds = [items[i : i + size].tolist() for i in range(0, len(items) - size + 1, size)]
@@ -440,12 +437,12 @@ def test_every_item_comes_once_before_any_comes_again():
 
 def test_a_source_of_weight_0_never_comes():
     for weights in ([1, 0], [0, 1]):
-        mixture = corpus.mixture_order([3, 3], weights, 2000, np.random.default_rng(2))
+        mixture = mixture_order([3, 3], weights, 2000, np.random.default_rng(2))
         assert mixture.shares.tolist() == [float(weight) for weight in weights]
 
 
 def test_the_order_comes_from_the_generator():
-    draw = [corpus.mixture_order([9, 9], [1, 1], 50, np.random.default_rng(seed)).items.tolist() for seed in (1, 1, 2)]
+    draw = [mixture_order([9, 9], [1, 1], 50, np.random.default_rng(seed)).items.tolist() for seed in (1, 1, 2)]
     assert draw[0] == draw[1] != draw[2]
 
 
@@ -463,7 +460,7 @@ def test_the_order_comes_from_the_generator():
 )
 def test_bad_mixtures(sizes, weights, n_draws, message):
     with pytest.raises(ValueError, match=message):
-        corpus.mixture_order(sizes, weights, n_draws, np.random.default_rng(0))
+        mixture_order(sizes, weights, n_draws, np.random.default_rng(0))
 
 
 # --- public texts ---------------------------------------------------------------------------------------------------
@@ -498,7 +495,7 @@ class Server(http.server.BaseHTTPRequestHandler):
 
 @pytest.fixture
 def server(monkeypatch):
-    text = corpus.PublicText("http://unused.invalid", hashlib.sha256(TEXT).hexdigest(), len(TEXT), "made here")
+    text = download.PublicText("http://unused.invalid", hashlib.sha256(TEXT).hexdigest(), len(TEXT), "made here")
     monkeypatch.setattr(corpus, "PUBLIC", {"noise": text})
     monkeypatch.setenv("no_proxy", "*")
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Server) as running:

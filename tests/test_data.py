@@ -12,8 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from minigpt import classroom, grammar, world
-from minigpt.tokens import replace_file
+from minigpt.experiments import measured
+from minigpt.io.files import replace_file
+from minigpt.worlds import grammar
+from minigpt.worlds import stories as story_world
 
 DATA = Path(__file__).parent.parent / "data"
 README = DATA / "README.md"
@@ -35,7 +37,7 @@ def drawn() -> bytes:
     [(n, seed)] = re.findall(
         r"documents\((\d+), random\.Random\((\d+)\), world\.STORYBOOK\)", README.read_text("utf-8")
     )
-    documents = world.documents(int(n), random.Random(int(seed)), world.STORYBOOK)
+    documents = story_world.documents(int(n), random.Random(int(seed)), story_world.STORYBOOK)
     return ("\n\n".join(documents) + "\n").encode("utf-8")
 
 
@@ -43,7 +45,7 @@ def checksums() -> dict[str, str]:
     """Name -> SHA-256 as it should stand in data/README.md: the two mixtures of the world, then the files."""
     world_sums = {}
     for name in ("STORYBOOK", "EVERYTHING"):
-        documents = world.documents(2000, random.Random(2018), getattr(world, name))
+        documents = story_world.documents(2000, random.Random(2018), getattr(story_world, name))
         world_sums[f"world.{name}"] = sha256("\n\n".join(documents).encode("utf-8"))
     return world_sums | {path.relative_to(DATA).as_posix(): sha256(path.read_bytes()) for path in fixed_files()}
 
@@ -71,7 +73,7 @@ def test_the_stories_are_those_of_the_seed():
     text = (DATA / "stories.txt").read_bytes()
     assert text == drawn()
     stories = text.decode("utf-8").removesuffix("\n").split("\n\n")
-    kinds = {kind for story in stories for kind in grammar.score(world.program(), story).by_value}
+    kinds = {kind for story in stories for kind in grammar.score(story_world.program(), story).by_value}
     assert len(stories) == 12 and len(kinds) >= 4  # something of most kinds to read
 
 
@@ -95,12 +97,12 @@ def test_measured_tables_have_a_benchmark_and_say_where_they_are_from():
     """Whether they are still true is checked by their canaries: tests/test_canaries.py."""
     for path in sorted((DATA / "measured").glob("*.csv")):
         assert (DATA.parent / "benchmarks" / f"{path.stem}.py").exists(), f"who wrote {path.name}?"
-        assert classroom.measured(path.stem)
+        assert measured.rows(path.stem)
         for what in ("measured", "canary"):
-            said = classroom.about(path.stem)[what]
+            said = measured.about(path.stem)[what]
             assert re.match(r"[0-9a-f]{12}", said["commit"]) and re.fullmatch(r"20\d\d-\d\d-\d\d", said["date"])
             assert {"torch", "numpy", "python"} <= said["versions"].keys()
-    assert classroom.MEASURED == DATA / "measured"
+    assert measured.FOLDER == DATA / "measured"
 
 
 if __name__ == "__main__":

@@ -1,6 +1,5 @@
 """Distances between distributions by hand; the exact next token against long counting."""
 
-import doctest
 import random
 from collections import Counter
 
@@ -8,22 +7,20 @@ import numpy as np
 import pytest
 import torch
 
-from minigpt import classroom, decoding, grammar, zeroshot
+from minigpt.experiments import dataset, sizes
+from minigpt.experiments.gpt2 import decoding
 from minigpt.model import GPT
+from minigpt.worlds import grammar
 
 
 @pytest.fixture(scope="module")
 def library():
-    return classroom.storybook(3000, 60)
+    return dataset.story_dataset(3000, 60)
 
 
 @pytest.fixture(scope="module")
 def untrained(library):
-    return GPT(zeroshot.gpt2(16), torch.Generator().manual_seed(0)).eval()
-
-
-def test_doctests():
-    assert doctest.testmod(decoding).failed == 0
+    return GPT(sizes.gpt2(16), torch.Generator().manual_seed(0)).eval()
 
 
 def test_total_variation_is_half_the_sum_and_the_largest_gap_of_any_event():
@@ -90,9 +87,9 @@ def test_distances_of_a_model_against_a_slow_computation(library, untrained):
 
 def test_documents_go_on_from_their_opening(library, untrained):
     openings = decoding.openings(library, 3)
-    texts = decoding.write(untrained, library, openings, 0, temperature=1.0)
+    texts = decoding.generate_stories(untrained, library, openings, 0, temperature=1.0)
     assert all(text.startswith(opening) for text, opening in zip(texts, openings))
-    assert texts == decoding.write(untrained, library, openings, 0, temperature=1.0)
+    assert texts == decoding.generate_stories(untrained, library, openings, 0, temperature=1.0)
 
 
 def test_quality_by_hand(library):

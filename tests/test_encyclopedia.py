@@ -5,19 +5,19 @@ import math
 import numpy as np
 import pytest
 
-from minigpt import encyclopedia
+from minigpt.worlds import facts
 
 
 @pytest.fixture(scope="module")
 def tiny():
-    return encyclopedia.write(4, zipf=1.0, right=0.8, seed=1)
+    return facts.draw_encyclopedia(4, zipf=1.0, right=0.8, seed=1)
 
 
 def test_fame_follows_zipfs_law(tiny):
     ranked = tiny.fame[tiny.by_fame]
     assert ranked.sum() == pytest.approx(1)
     assert ranked[0] / ranked == pytest.approx(np.arange(1, 17))
-    assert np.allclose(encyclopedia.write(4, zipf=0.0).fame, 1 / 16)
+    assert np.allclose(facts.draw_encyclopedia(4, zipf=0.0).fame, 1 / 16)
 
 
 def test_probabilities_of_all_entries_add_to_one(tiny):
@@ -45,7 +45,7 @@ def test_samples_have_the_probabilities_that_are_claimed(tiny):
 
 
 def test_without_errors_a_wrong_value_is_impossible():
-    book = encyclopedia.write(4, right=1.0)
+    book = facts.draw_encyclopedia(4, right=1.0)
     entry = np.array([[0, 1, (book.values[1] + 1) % 4]])
     assert book.logps(entry)[0, 2] == -np.inf
     assert np.isfinite(book.entropy)
@@ -59,7 +59,7 @@ def test_the_same_generator_draws_the_same_texts(tiny):
 
 
 def test_misprints_are_what_they_are_said_to_be():
-    book = encyclopedia.write(256)
+    book = facts.draw_encyclopedia(256)
     keys = book.misprints(40)
     assert len(set(keys.tolist())) == 40
     usual = book.usual_value(keys)
@@ -73,7 +73,7 @@ def test_misprints_are_what_they_are_said_to_be():
 
 
 def test_words_can_be_read_and_are_all_different(tiny):
-    book = encyclopedia.write(256)
+    book = facts.draw_encyclopedia(256)
     names = [book.word(i) for i in range(256)]
     assert len(set(names)) == 256
     assert {len(name) for name in names} == {4}
@@ -88,7 +88,7 @@ def test_words_can_be_read_and_are_all_different(tiny):
 ])  # fmt: skip
 def test_bad_settings(settings, match):
     with pytest.raises(ValueError, match=match):
-        encyclopedia.write(**settings)
+        facts.draw_encyclopedia(**settings)
 
 
 def test_half_an_entry_has_no_probability(tiny):

@@ -4,13 +4,14 @@ import numpy as np
 import pytest
 import torch
 
-from minigpt import exam, tongues
-from minigpt.tongues import Language
+from minigpt.experiments.gpt4 import languages_exam
+from minigpt.worlds import languages as language_world
+from minigpt.worlds.languages import Language
 
 
 @pytest.fixture(scope="module")
 def world():
-    return tongues.world(3)
+    return language_world.world(3)
 
 
 def test_relatives_share_words_and_strangers_none(world):
@@ -34,7 +35,7 @@ def test_texts_tell_the_truth_in_one_language_each(world):
     for text, language in zip(texts[:100], which):
         for s, r, v in text[1:].reshape(-1, 3):
             subject = np.flatnonzero(world.words[language] == s).item()
-            relation = np.flatnonzero(world.words[language] == r).item() - tongues.N_SUBJECTS
+            relation = np.flatnonzero(world.words[language] == r).item() - language_world.N_SUBJECTS
             assert v == world.value(language, relation, world.facts[subject, relation])
 
 
@@ -43,7 +44,7 @@ def test_exam_questions_have_four_different_choices_and_the_right_one_first(worl
     assert questions.shape == (160, 3)
     assert all(len(set(row)) == 4 for row in choices.tolist())
     for i in (0, 77, 159):
-        subject, relation = divmod(i, tongues.N_RELATIONS)
+        subject, relation = divmod(i, language_world.N_RELATIONS)
         assert choices[i, 0] == world.value(2, relation, world.facts[subject, relation])
 
 
@@ -60,8 +61,8 @@ def test_who_knows_passes_and_who_guesses_is_right_in_one_case_of_four(world):
                 logits[torch.arange(len(ids)), -1, right] = 2.0
             return logits
 
-    assert set(exam.scores(Student(True), world).values()) == {1.0}
-    assert np.mean(list(exam.scores(Student(False), world).values())) == pytest.approx(0.25, abs=0.04)
+    assert set(languages_exam.scores(Student(True), world).values()) == {1.0}
+    assert np.mean(list(languages_exam.scores(Student(False), world).values())) == pytest.approx(0.25, abs=0.04)
 
 
 def test_how_often_a_fact_is_told(world):
@@ -73,4 +74,4 @@ def test_how_often_a_fact_is_told(world):
 @pytest.mark.parametrize("languages", [(), (Language("a", 0.0, 1.0),), (Language("a", 1.0, 1.5),)])
 def test_bad_languages(languages):
     with pytest.raises(ValueError, match="expected languages"):
-        tongues.world(0, languages)
+        language_world.world(0, languages)

@@ -1,6 +1,5 @@
 """examiner: against slow obvious computations on tiny models, enumeration, and by hand."""
 
-import doctest
 import itertools
 import math
 import random
@@ -9,15 +8,17 @@ import numpy as np
 import pytest
 import torch
 
-from minigpt import examiner, prompts, sample, tokens
-from minigpt.examiner import beam_search, choose, complete, evaluate, score_choices
+from minigpt import fewshot, prompts, sample, tokenizer
+from minigpt.fewshot import choose, complete, evaluate, score_choices
 from minigpt.model import GPT, GPTConfig
 from minigpt.prompts import Example
+from minigpt.sample import beam_search
+from minigpt.stats import share_interval
 
 stats = pytest.importorskip("scipy.stats")
 
 TEXT = "the fox lives in the forest and the crab lives in the sea\nthe owl lives in the forest\n"
-TOKENIZER = tokens.train([TEXT * 3], 300)
+TOKENIZER = tokenizer.train_bpe([TEXT * 3], 300)
 N_CTX = 64
 CHOICES = (" forest", " sea", " mill", " forest and the sea")
 ANIMALS = {"fox": " forest", "crab": " sea", "owl": " forest", "hen": " mill", "eel": " sea", "bear": " forest"}
@@ -48,14 +49,10 @@ def begun(prompt):
     return [TOKENIZER.endoftext, *TOKENIZER.encode(prompt)]
 
 
-def test_doctests():
-    assert doctest.testmod(examiner).failed == 0
-
-
 # --- choosing --------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("how", examiner.CHOOSING)
+@pytest.mark.parametrize("how", fewshot.CHOOSING)
 def test_scores_are_those_of_the_chain_rule(gpt, how):
     prompt = "the crab lives in the"
     expected = []
@@ -70,7 +67,7 @@ def test_scores_are_those_of_the_chain_rule(gpt, how):
 
 
 def test_the_three_ways_can_disagree():
-    picks = [[choose(tiny(seed=s), TOKENIZER, "the fox", CHOICES, how) for how in examiner.CHOOSING] for s in range(20)]
+    picks = [[choose(tiny(seed=s), TOKENIZER, "the fox", CHOICES, how) for how in fewshot.CHOOSING] for s in range(20)]
     for one, other in itertools.combinations(range(3), 2):
         assert any(pick[one] != pick[other] for pick in picks)
 
@@ -78,7 +75,7 @@ def test_the_three_ways_can_disagree():
 def test_shares_of_belief_are_bayes_rule_among_the_choices(gpt):
     prompt = "the owl lives in the"
     p = [math.exp(slow_logp(gpt, begun(prompt), TOKENIZER.encode(choice))) for choice in CHOICES]
-    shares = examiner.answer_probs(gpt, TOKENIZER, prompt, CHOICES)
+    shares = fewshot.answer_probs(gpt, TOKENIZER, prompt, CHOICES)
     assert [choice for choice, _ in shares] == list(CHOICES)
     assert [share for _, share in shares] == pytest.approx([each / sum(p) for each in p], rel=1e-3)
 
@@ -179,7 +176,7 @@ class Reciter:
         return rows
 
 
-@pytest.mark.parametrize("how", examiner.WRITING)
+@pytest.mark.parametrize("how", fewshot.WRITING)
 @pytest.mark.parametrize(
     ("stop", "said"), [("\n", " in the forest"), (" forest", " in the"), ("?", " in the forest\nthe sea")]
 )
@@ -192,7 +189,7 @@ def test_an_answer_ends_at_the_stop_or_with_the_document(how, stop, said):
 # --- a whole test set ------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("how", examiner.CHOOSING)
+@pytest.mark.parametrize("how", fewshot.CHOOSING)
 @pytest.mark.parametrize("k", [0, 2])
 def test_an_evaluation_is_its_questions_one_by_one(gpt, k, how):
     result = evaluate(gpt, TOKENIZER, EXAMPLES, k, how, random.Random(3), task_description="where:")
@@ -260,30 +257,30 @@ def test_the_last_token_that_fits_is_allowed_and_the_next_is_not():
 
 def test_the_model_is_the_same_to_the_bit_and_keeps_no_gradient(gpt):
     before = {name: p.detach().clone() for name, p in gpt.named_parameters()}
-    mark = examiner.fingerprint(gpt)
+    mark = fewshot.fingerprint(gpt)
     evaluate(gpt, TOKENIZER, EXAMPLES, 2, "per token", random.Random(0))
     assert all(torch.equal(p, before[name]) and p.grad is None for name, p in gpt.named_parameters())
-    assert examiner.fingerprint(gpt) == mark
+    assert fewshot.fingerprint(gpt) == mark
 
 
 def test_the_smallest_change_is_noticed():
     model = tiny()
-    mark = examiner.fingerprint(model)
-    with pytest.raises(RuntimeError, match="changed while it was asked"), examiner.no_learning(model):
+    mark = fewshot.fingerprint(model)
+    with pytest.raises(RuntimeError, match="changed while it was asked"), fewshot.no_learning(model):
         weight = model.blocks[1].mlp.W_1.weight
         weight[0, 0] = torch.nextafter(weight[0, 0], torch.tensor(9.0))
-    assert examiner.fingerprint(model) != mark
+    assert fewshot.fingerprint(model) != mark
 
 
 def test_a_gradient_is_noticed():
     model = tiny()
-    with pytest.raises(RuntimeError, match="a gradient"), examiner.no_learning(model), torch.enable_grad():
+    with pytest.raises(RuntimeError, match="a gradient"), fewshot.no_learning(model), torch.enable_grad():
         model(torch.tensor([[1, 2]])).sum().backward()
 
 
 @pytest.mark.parametrize(("right", "n"), [(0, 5), (3, 10), (50, 50), (1, 400)])
 def test_the_interval_is_wilsons(right, n):
-    found = examiner.interval([1.0] * right + [0.0] * (n - right))
+    found = share_interval([1.0] * right + [0.0] * (n - right))
     other = stats.binomtest(right, n).proportion_ci(0.95, "wilson")
     assert found == pytest.approx((other.low, other.high), abs=1e-12)
 
@@ -291,7 +288,7 @@ def test_the_interval_is_wilsons(right, n):
 def test_the_interval_of_other_scores_is_the_usual_one():
     scores = [0.2, 0.5, 0.9, 0.4]
     half = stats.norm.ppf(0.975) * stats.sem(scores)
-    assert examiner.interval(scores) == pytest.approx((0.5 - half, 0.5 + half))
+    assert share_interval(scores) == pytest.approx((0.5 - half, 0.5 + half))
 
 
 @pytest.mark.parametrize(
@@ -311,7 +308,7 @@ def test_the_interval_of_other_scores_is_the_usual_one():
         (lambda g: evaluate(g, TOKENIZER, EXAMPLES, "all", "plain", random.Random(0)), "got 'all'"),
         (lambda g: evaluate(g, TOKENIZER, EXAMPLES, 0, "best", random.Random(0)), "got 'best'"),
         (lambda g: evaluate(g, TOKENIZER, [Example("x", " y")], 0, "plain", random.Random(0)), "fewer than two"),
-        (lambda g: examiner.interval([]), "at least one score"),
+        (lambda g: share_interval([]), "at least one score"),
     ],
 )
 def test_bad_input_is_named(gpt, call, message):

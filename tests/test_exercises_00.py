@@ -7,8 +7,9 @@ from itertools import pairwise
 
 import pytest
 
-from minigpt import grammar, truth, world
+from minigpt.exact import entropy
 from minigpt.exercises import ch00
+from minigpt.worlds import grammar, stories
 
 
 def log_sum(program, text, words=None, base=math.e):
@@ -52,18 +53,18 @@ def total(pairs, h):
     return sum(c for (left, _), c in pairs.items() if left == h)
 
 
-MIX = list(world.STORYBOOK.values())
+MIX = list(stories.STORYBOOK.values())
 
 RIGHT = {
     "surprise": [lambda p: -math.log(p), lambda p: math.log(1 / p)],
-    "entropy": [lambda p: -sum(x * math.log(x) for x in p if x > 0), truth.entropy],
+    "entropy": [lambda p: -sum(x * math.log(x) for x in p if x > 0), entropy.entropy],
     "document_surprise": [log_sum, lambda program, text: -grammar.score(program, text).logp],
-    "kl_divergence": [lambda p, q: sum(a * math.log(a / b) for a, b in zip(p, q) if a > 0), truth.kl_divergence],
+    "kl_divergence": [lambda p, q: sum(a * math.log(a / b) for a, b in zip(p, q) if a > 0), entropy.kl_divergence],
     "bits_per_byte": [lambda nats, text: nats / math.log(2) / len(text.encode("utf-8")),
-                      lambda nats, text: truth.bits_per_byte(nats, len(text.encode("utf-8")))],
+                      lambda nats, text: entropy.bits_per_byte(nats, len(text.encode("utf-8")))],
     "most_frequent_pair": [counted],
     "add_one": [laplace],
-    "whisper": [-sum(w * math.log(w) for w in MIX), round(truth.entropy(MIX), 3)],
+    "whisper": [-sum(w * math.log(w) for w in MIX), round(entropy.entropy(MIX), 3)],
 }  # fmt: skip
 
 WRONG = [
@@ -87,11 +88,11 @@ WRONG = [
     ("document_surprise", lambda g, t: grammar.score(g, t).logp, "sign"),
     ("document_surprise", lambda g, t: log_sum(g, t) / (len(grammar.words(t)) + 1), "divided by the number of words"),
     ("document_surprise", lambda g, t: math.exp(grammar.score(g, t).logp), "that is the probability"),
-    ("kl_divergence", lambda p, q: truth.kl_divergence(q, p), "wrong way round"),
-    ("kl_divergence", truth.cross_entropy, "that is the cross-entropy"),
+    ("kl_divergence", lambda p, q: entropy.kl_divergence(q, p), "wrong way round"),
+    ("kl_divergence", entropy.cross_entropy, "that is the cross-entropy"),
     ("kl_divergence", lambda p, q: sum(a * math.log2(a / b) for a, b in zip(p, q) if a > 0), "in bits"),
     ("kl_divergence", lambda p, q: sum(a * math.log(a / b) for a, b in zip(p, q)), "leave those terms out"),
-    ("kl_divergence", lambda p, q: -truth.kl_divergence(p, q), "sign"),
+    ("kl_divergence", lambda p, q: -entropy.kl_divergence(p, q), "sign"),
     ("bits_per_byte", lambda nats, text: nats / math.log(2) / len(text), "é is two bytes"),
     ("bits_per_byte", lambda nats, text: nats / len(text.encode("utf-8")), "nats per byte"),
     ("bits_per_byte", lambda nats, text: nats * math.log(2) / len(text.encode("utf-8")), "multiplied"),
@@ -105,7 +106,7 @@ WRONG = [
     ("add_one", lambda pairs, h, w, V: (pairs.get((h, w), 0) + 1) / max(1, total(pairs, h)), "grow too"),
     ("add_one", lambda pairs, h, w, V: (pairs[h, w] + 1) / (total(pairs, h) + V), "stopped with KeyError"),
     ("add_one", lambda pairs, h, w, V: (pairs.get((w, h), 0) + 1) / (total(pairs, w) + V), "with h first"),
-    ("whisper", truth.entropy(MIX) / math.log(2), "in bits"),
+    ("whisper", entropy.entropy(MIX) / math.log(2), "in bits"),
     ("whisper", math.log(6), "not equally likely"),
     ("whisper", 7.0, "7.0000 is not it"),
     ("whisper", "a lot", "expected a number"),
@@ -143,4 +144,4 @@ def test_every_exercise_is_tried_here_and_numbered_in_order(capsys):
 def test_a_refusal_does_not_give_a_number_away(capsys):
     for guess in [random.Random(1).random() for _ in range(3)]:
         ch00.whisper(guess)
-    assert f"{truth.entropy(MIX):.2f}" not in capsys.readouterr().out
+    assert f"{entropy.entropy(MIX):.2f}" not in capsys.readouterr().out

@@ -4,8 +4,8 @@ import math
 import re
 
 import numpy as np
-
 from exercising import good_checks
+
 from minigpt.exercises import ch02
 
 

@@ -3,8 +3,8 @@
 import math
 
 import numpy as np
-
 from exercising import good_checks
+
 from minigpt.exercises import ch03
 
 

@@ -3,9 +3,9 @@
 import math
 
 import numpy as np
+from exercising import good_checks
 from scipy.optimize import minimize_scalar
 
-from exercising import good_checks
 from minigpt.exercises import ch05
 
 

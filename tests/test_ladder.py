@@ -4,40 +4,43 @@ import numpy as np
 import pytest
 import torch
 
-from minigpt import classroom, encyclopedia, ladder, laws
+from minigpt import chinchilla, scaling_laws
+from minigpt.experiments import measured
+from minigpt.experiments.gpt4 import scaling_runs
 from minigpt.model import GPT
+from minigpt.worlds import facts
 
 
 @pytest.fixture(scope="module")
 def book():
-    return encyclopedia.write(8, zipf=1.2, seed=0)
+    return facts.draw_encyclopedia(8, zipf=1.2, seed=0)
 
 
-@pytest.mark.parametrize("d_model", [*ladder.SMALL, *ladder.MIDDLE, ladder.LARGE])
+@pytest.mark.parametrize("d_model", [*scaling_runs.SMALL, *scaling_runs.MIDDLE, scaling_runs.LARGE])
 def test_every_rung_gets_its_tokens_in_about_as_many_updates(d_model):
-    rows, n_steps = ladder.plan(d_model)
-    model = GPT(ladder.gpt(d_model), torch.Generator().manual_seed(0))
-    n_tokens = rows * n_steps * 3 * ladder.N_ENTRIES
-    assert n_tokens == pytest.approx(ladder.TOKENS_PER_PARAM * model.n_params(), rel=0.01)
-    assert n_steps == pytest.approx(ladder.N_STEPS, rel=0.2)
+    rows, n_steps = scaling_runs.plan(d_model)
+    model = GPT(scaling_runs.model_config(d_model), torch.Generator().manual_seed(0))
+    n_tokens = rows * n_steps * 3 * scaling_runs.N_ENTRIES
+    assert n_tokens == pytest.approx(scaling_runs.TOKENS_PER_PARAM * model.n_params(), rel=0.01)
+    assert n_steps == pytest.approx(scaling_runs.N_STEPS, rel=0.2)
 
 
 def test_what_is_predicted_costs_thirty_times_what_is_fitted_and_a_thousand_times_the_smallest():
     def compute(d_model):
-        rows, n_steps = ladder.plan(d_model)
-        model = GPT(ladder.gpt(d_model), torch.Generator().manual_seed(0))
-        return 6 * model.n_params() * rows * n_steps * 3 * ladder.N_ENTRIES
+        rows, n_steps = scaling_runs.plan(d_model)
+        model = GPT(scaling_runs.model_config(d_model), torch.Generator().manual_seed(0))
+        return 6 * model.n_params() * rows * n_steps * 3 * scaling_runs.N_ENTRIES
 
-    assert compute(ladder.LARGE) / compute(max(ladder.SMALL)) >= 30
-    assert compute(ladder.LARGE) / compute(min(ladder.SMALL)) >= 1000
+    assert compute(scaling_runs.LARGE) / compute(max(scaling_runs.SMALL)) >= 30
+    assert compute(scaling_runs.LARGE) / compute(min(scaling_runs.SMALL)) >= 1000
 
 
 def test_fresh_texts_depend_on_seed_and_number_alone(book):
-    batches = ladder.FreshTexts(book, 3, 5, seed=1)
+    batches = scaling_runs.FreshTexts(book, 3, 5, seed=1)
     inputs, targets = batches[2]
     assert len(batches) == 5
     assert torch.equal(batches[2][1], targets)
-    assert not torch.equal(ladder.FreshTexts(book, 3, 5, seed=2)[2][1], targets)
+    assert not torch.equal(scaling_runs.FreshTexts(book, 3, 5, seed=2)[2][1], targets)
     assert (inputs[:, 0] == book.begin).all()
     assert torch.equal(inputs[:, 1:], targets[:, :-1])
 
@@ -67,16 +70,16 @@ class Oracle(torch.nn.Module):
 
 
 def test_a_model_that_knows_everything_is_at_the_floor(book):
-    texts = ladder.held_out(book)
-    assert ladder.logps(Oracle(book), book, texts) == pytest.approx(book.logps(texts), abs=1e-6)
-    assert ladder.floor(book) == pytest.approx(book.entropy, abs=0.02)
-    rates = ladder.pass_rates(Oracle(book), book, np.arange(64))
+    texts = scaling_runs.held_out(book)
+    assert scaling_runs.logps(Oracle(book), book, texts) == pytest.approx(book.logps(texts), abs=1e-6)
+    assert scaling_runs.floor(book) == pytest.approx(book.entropy, abs=0.02)
+    rates = scaling_runs.pass_rates(Oracle(book), book, np.arange(64))
     assert rates == pytest.approx(np.full(64, 0.95 + 0.05 / 8))
-    assert ladder.answers(Oracle(book), book, np.arange(64)).sum(axis=1) == pytest.approx(np.ones(64))
+    assert scaling_runs.answers(Oracle(book), book, np.arange(64)).sum(axis=1) == pytest.approx(np.ones(64))
 
 
 def test_an_oracle_believes_no_correction_and_a_guesser_by_the_second_word_all():
-    book = ladder.book()
+    book = scaling_runs.book()
 
     class Guesser(torch.nn.Module):
         def forward(self, ids):
@@ -85,23 +88,23 @@ def test_an_oracle_believes_no_correction_and_a_guesser_by_the_second_word_all()
             logits[torch.arange(len(ids)), -1, usual] = 1.0
             return logits
 
-    assert ladder.believes_correction(Guesser(), book) == 1
-    assert ladder.believes_correction(Oracle(book), book) == 0
-    assert np.isnan(ladder.believes_correction(Guesser(), ladder.book(0.0, 32)))
+    assert scaling_runs.believes_correction(Guesser(), book) == 1
+    assert scaling_runs.believes_correction(Oracle(book), book) == 0
+    assert np.isnan(scaling_runs.believes_correction(Guesser(), scaling_runs.book(0.0, 32)))
 
 
 def test_runs_are_kept_and_read_back_the_same(tmp_path, monkeypatch):
     monkeypatch.setenv("MINIGPT_CACHE", str(tmp_path))
-    monkeypatch.setattr(ladder, "TOKENS_PER_PARAM", 3)
+    monkeypatch.setattr(scaling_runs, "TOKENS_PER_PARAM", 3)
     runs = [(4, 0, {}), (4, 1, {"tokens_per_param": 2})]
-    book = ladder.book()
-    (first, second), weights = ladder._kept(runs, book, "two runs")
-    assert ladder._kept(runs, book, "two runs")[0] == [first, second]
+    book = scaling_runs.book()
+    (first, second), weights = scaling_runs._kept(runs, book, "two runs")
+    assert scaling_runs._kept(runs, book, "two runs")[0] == [first, second]
     assert first.n_tokens > second.n_tokens
     assert first.compute == 6 * first.n_params * first.n_tokens
-    model = GPT(ladder.gpt(4), torch.Generator().manual_seed(0))
+    model = GPT(scaling_runs.model_config(4), torch.Generator().manual_seed(0))
     model.load_state_dict(weights)
-    assert ladder.examine(book, model.eval(), 1, second.n_tokens) == second
+    assert scaling_runs.examine(book, model.eval(), 1, second.n_tokens) == second
 
 
 # --- what was measured -------------------------------------------------------------------------------------------------
@@ -109,7 +112,7 @@ def test_runs_are_kept_and_read_back_the_same(tmp_path, monkeypatch):
 
 @pytest.fixture(scope="module")
 def table():
-    return classroom.measured("gpt4_ladder")
+    return measured.rows("gpt4_ladder")
 
 
 def runs_of(table, way, seed, widths):
@@ -120,15 +123,15 @@ def runs_of(table, way, seed, widths):
 
 
 def test_the_large_run_lies_in_the_interval_that_the_small_ones_gave(table):
-    floor, hits, off, off_knowing = ladder.floor(ladder.book()), 0, [], []
+    floor, hits, off, off_knowing = scaling_runs.floor(scaling_runs.book()), 0, [], []
     for seed in range(10):
-        compute, loss = runs_of(table, "tuned", seed, ladder.SMALL)
-        assert len(loss) == len(ladder.SMALL) * ladder.REPEATS
-        (at,), (came,) = runs_of(table, "tuned", seed, (ladder.LARGE,))
-        said = laws.predict(compute, loss, at, np.random.default_rng(seed))
+        compute, loss = runs_of(table, "tuned", seed, scaling_runs.SMALL)
+        assert len(loss) == len(scaling_runs.SMALL) * scaling_runs.REPEATS
+        (at,), (came,) = runs_of(table, "tuned", seed, (scaling_runs.LARGE,))
+        said = scaling_laws.predict(compute, loss, at, np.random.default_rng(seed))
         hits += said.holds(came)
         off.append(abs(said.value / came - 1))
-        off_knowing.append(abs(laws.fit_floor_law(compute, loss, c=floor)(at) / came - 1))
+        off_knowing.append(abs(scaling_laws.fit_floor_law(compute, loss, c=floor)(at) / came - 1))
     assert hits >= 8
     assert sum(np.array(off) < 0.03) >= 8
     assert max(off_knowing) < 0.01  # who knows the floor knows the rest
@@ -142,7 +145,7 @@ def test_a_task_whose_trend_reverses_was_planted_and_is_found(table):
                 share.setdefault(int(row["d_model"]), []).append(float(row["misprints"]))
         share = {d_model: np.mean(values) for d_model, values in share.items()}
         assert share[12] > share[8]  # the small ones get better with size
-        assert share[ladder.LARGE] < 0.1 < 0.9 < share[12]  # and then it turns round
+        assert share[scaling_runs.LARGE] < 0.1 < 0.9 < share[12]  # and then it turns round
 
 
 def test_without_fame_there_is_a_threshold_and_no_power_law(table):
@@ -153,11 +156,11 @@ def test_without_fame_there_is_a_threshold_and_no_power_law(table):
 
 
 def test_the_best_size_lies_between_few_tokens_and_many():
-    rows = classroom.measured("gpt4_isoflop")
+    rows = measured.rows("gpt4_isoflop")
     for seed in range(3):
         mine = [r for r in rows if int(r["seed"]) == seed]
         N, D, L = (np.array([float(r[name]) for r in mine]) for name in ("n_params", "n_tokens", "loss"))
-        compute, best, law = laws.best_sizes(N, D, L)
+        compute, best, law = chinchilla.best_sizes(N, D, L)
         assert len(compute) == 4
         tokens_per_param = compute / (6 * best**2)
         assert (5 < tokens_per_param).all()
@@ -168,8 +171,8 @@ def test_the_best_size_lies_between_few_tokens_and_many():
 @pytest.mark.parametrize("repeats", [1, 4, 6])
 def test_no_two_seeds_share_a_small_run(monkeypatch, repeats):
     asked = []
-    monkeypatch.setattr(ladder, "_kept", lambda runs, book, label: (asked.append(runs), ({}, None))[1])
+    monkeypatch.setattr(scaling_runs, "_kept", lambda runs, book, label: (asked.append(runs), ({}, None))[1])
     for seed in range(3):
-        ladder.small_runs(seed, (8, 10), repeats)
+        scaling_runs.small_runs(seed, (8, 10), repeats)
     each = [(d, chance) for runs in asked for d, chance, _ in runs]
     assert len(each) == len(set(each)) == 3 * 2 * repeats

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from scipy import optimize
 
-from minigpt import laws
-from minigpt.laws import FloorLaw, JointLaw
+from minigpt import chinchilla, scaling_laws
+from minigpt.chinchilla import JointLaw
+from minigpt.scaling_laws import FloorLaw
 
 HOFFMANN = JointLaw(1.6934, 406.4, 410.7, 0.3392, 0.2849)  # unrounded
 BESIROGLU = JointLaw(1.8172, 482.01, 2085.43, 0.3478, 0.3658)
@@ -19,7 +20,7 @@ def noisy(law, compute, spread, seed):
 
 @pytest.mark.parametrize("law", [FloorLaw(60.0, -0.2, 1.98), FloorLaw(5e4, -0.6, 1.2), FloorLaw(8.0, -0.05, 0.3)])
 def test_a_law_without_noise_is_found(law):
-    found = laws.fit_floor_law(COMPUTE, law(COMPUTE))
+    found = scaling_laws.fit_floor_law(COMPUTE, law(COMPUTE))
     assert found.b == pytest.approx(law.b, rel=1e-4)
     assert found.c == pytest.approx(law.c, rel=1e-3)
     assert found(1e13) == pytest.approx(law(1e13), rel=1e-4)
@@ -37,7 +38,7 @@ def test_the_fit_with_a_floor_is_scipys(seed):
     bounds = ([0, -3, 0], [np.inf, -0.003, np.inf])
     theirs = min((optimize.least_squares(errors, s, bounds=bounds, xtol=1e-14, ftol=1e-14) for s in starts),
                  key=lambda end: end.cost)  # fmt: skip
-    ours = laws.fit_floor_law(COMPUTE, loss)
+    ours = scaling_laws.fit_floor_law(COMPUTE, loss)
     assert np.sum((ours(COMPUTE) / loss - 1) ** 2) <= 2 * theirs.cost * (1 + 1e-7)
     assert ours.b == pytest.approx(theirs.x[1], abs=2e-3)
     assert ours(1e12) == pytest.approx(theirs.x[0] * (1e12 / unit) ** theirs.x[1] + theirs.x[2], rel=1e-3)
@@ -45,17 +46,17 @@ def test_the_fit_with_a_floor_is_scipys(seed):
 
 def test_a_given_floor_is_kept_and_the_rest_is_a_straight_line():
     law = FloorLaw(60.0, -0.2, 1.98)
-    found = laws.fit_floor_law(COMPUTE, law(COMPUTE), c=1.98)
+    found = scaling_laws.fit_floor_law(COMPUTE, law(COMPUTE), c=1.98)
     assert found.c == 1.98
     assert (found.a, found.b) == pytest.approx((law.a, law.b), rel=1e-4)
-    wrong = laws.fit_floor_law(COMPUTE, law(COMPUTE), c=0.0)
+    wrong = scaling_laws.fit_floor_law(COMPUTE, law(COMPUTE), c=0.0)
     assert wrong(1e13) < law(1e13)  # a law without floor promises too much
 
 
 def test_the_floor_is_never_negative():
     straight = 10 * COMPUTE**-0.05
-    assert laws.fit_floor_law(COMPUTE, straight - 0.5 + 0.5).c >= 0
-    assert laws.fit_floor_law(COMPUTE, straight - 1.2).c == 0
+    assert scaling_laws.fit_floor_law(COMPUTE, straight - 0.5 + 0.5).c >= 0
+    assert scaling_laws.fit_floor_law(COMPUTE, straight - 1.2).c == 0
 
 
 @pytest.mark.parametrize("level", [0.5, 0.9])
@@ -64,7 +65,7 @@ def test_intervals_hold_as_often_as_they_say(level):
     kept, kept_floor = 0, 0
     for seed in range(n):
         rng = np.random.default_rng(1000 + seed)
-        told = laws.predict(COMPUTE, noisy(law, COMPUTE, 0.004, seed), at, rng, level, n_samples=300)
+        told = scaling_laws.predict(COMPUTE, noisy(law, COMPUTE, 0.004, seed), at, rng, level, n_samples=300)
         kept += told.holds(law(at) * (1 + 0.004 * rng.normal()))
         kept_floor += told.floors[0] <= law.c <= told.floors[1]
     spread = 3 * np.sqrt(level * (1 - level) / n)
@@ -74,7 +75,7 @@ def test_intervals_hold_as_often_as_they_say(level):
 
 def test_the_same_generator_gives_the_same_interval():
     loss = noisy(FloorLaw(60.0, -0.2, 1.98), COMPUTE, 0.004, 0)
-    one, two = (laws.predict(COMPUTE, loss, 1e12, np.random.default_rng(3), n_samples=50) for _ in range(2))
+    one, two = (scaling_laws.predict(COMPUTE, loss, 1e12, np.random.default_rng(3), n_samples=50) for _ in range(2))
     assert one == two
 
 
@@ -91,14 +92,14 @@ def chinchilla_runs(law, spread, seed, n=240):
 
 @pytest.mark.parametrize("law", [HOFFMANN, BESIROGLU])
 def test_published_constants_are_recovered_without_noise(law):
-    found = laws.fit_joint_law(*chinchilla_runs(law, 0.0, 0))
+    found = chinchilla.fit_joint_law(*chinchilla_runs(law, 0.0, 0))
     for name in ("E", "A", "B", "alpha", "beta"):
         assert getattr(found, name) == pytest.approx(getattr(law, name), rel=1e-3), name
 
 
 @pytest.mark.parametrize("seed", range(4))
 def test_published_constants_are_recovered_within_their_published_errors(seed):
-    found = laws.fit_joint_law(*chinchilla_runs(BESIROGLU, 0.002, seed))
+    found = chinchilla.fit_joint_law(*chinchilla_runs(BESIROGLU, 0.002, seed))
     for name in ("E", "A", "B", "alpha", "beta"):
         assert abs(getattr(found, name) - getattr(BESIROGLU, name)) < 2 * getattr(ERRORS, name), name
     assert found.exponent == pytest.approx(BESIROGLU.exponent, abs=0.02)
@@ -107,7 +108,7 @@ def test_published_constants_are_recovered_within_their_published_errors(seed):
 @pytest.mark.parametrize("seed", range(3))
 def test_the_joint_fit_is_scipys(seed):
     N, D, L = chinchilla_runs(HOFFMANN, 0.003, seed, n=60)
-    ours = laws.fit_joint_law(N, D, L)
+    ours = chinchilla.fit_joint_law(N, D, L)
 
     def misfit(p):
         r = np.logaddexp.reduce([np.full_like(N, p[0]), p[1] - p[3] * np.log(N), p[2] - p[4] * np.log(D)]) - np.log(L)
@@ -126,7 +127,7 @@ def test_the_joint_fit_is_scipys(seed):
 def test_one_bad_run_does_not_pull():
     N, D, L = chinchilla_runs(HOFFMANN, 0.0, 0, n=60)
     L[7] *= 1.3
-    found = laws.fit_joint_law(N, D, L)
+    found = chinchilla.fit_joint_law(N, D, L)
     assert (found.alpha, found.beta, found.E) == pytest.approx((0.3392, 0.2849, 1.6934), rel=0.01)
 
 
@@ -158,7 +159,7 @@ def test_isoflop_valleys_have_the_exponent_of_the_law():
         sizes = n * np.geomspace(0.8, 1.25, 7)
         N += list(sizes)
         D += list(C / 6 / sizes)
-    computes, best, law = laws.best_sizes(N, D, HOFFMANN(N, D))
+    computes, best, law = chinchilla.best_sizes(N, D, HOFFMANN(N, D))
     assert computes == pytest.approx([1e19, 1e20, 1e21])
     assert best == pytest.approx([HOFFMANN.optimum(C)[0] for C in computes], rel=5e-3)
     assert law.b == pytest.approx(HOFFMANN.exponent, abs=2e-3)
@@ -172,7 +173,7 @@ def test_isoflop_valleys_have_the_exponent_of_the_law():
 ])  # fmt: skip
 def test_a_valley_must_be_one(sizes, losses, match):
     with pytest.raises(ValueError, match=match):
-        laws.isoflop_optimum(sizes, losses)
+        chinchilla.isoflop_optimum(sizes, losses)
 
 
 # --- bad input ---------------------------------------------------------------------------------------------------------
@@ -192,15 +193,15 @@ GOOD_C, GOOD_L = [1e3, 1e4, 1e5, 1e6], [3.0, 2.5, 2.25, 2.1]
 ])  # fmt: skip
 def test_bad_runs_are_refused(compute, loss, match):
     with pytest.raises(ValueError, match=match):
-        laws.fit_floor_law(compute, loss)
+        scaling_laws.fit_floor_law(compute, loss)
     with pytest.raises(ValueError, match=match):
-        laws.predict(compute, loss, 1e9, np.random.default_rng(0))
+        scaling_laws.predict(compute, loss, 1e9, np.random.default_rng(0))
 
 
 @pytest.mark.parametrize("at, level", [(-1, 0.9), (1e9, 0), (1e9, 1.0)])
 def test_bad_questions_are_refused(at, level):
     with pytest.raises(ValueError, match="expected a level"):
-        laws.predict(GOOD_C, GOOD_L, at, np.random.default_rng(0), level)
+        scaling_laws.predict(GOOD_C, GOOD_L, at, np.random.default_rng(0), level)
 
 
 @pytest.mark.parametrize("change, match", [
@@ -212,7 +213,7 @@ def test_bad_questions_are_refused(at, level):
 ])  # fmt: skip
 def test_bad_joint_runs_are_refused(change, match):
     with pytest.raises(ValueError, match=match):
-        laws.fit_joint_law(*change(*chinchilla_runs(HOFFMANN, 0.0, 0, n=20)))
+        chinchilla.fit_joint_law(*change(*chinchilla_runs(HOFFMANN, 0.0, 0, n=20)))
 
 
 def test_nobody_gains_by_saying_another_interval_than_he_believes():
@@ -226,11 +227,11 @@ def test_nobody_gains_by_saying_another_interval_than_he_believes():
     assert int(np.argmin(paid)) == 2
     for low, high, came in ((0.0, 1.0, 0.5), (0.0, 1.0, 1.5), (0.0, 1.0, -0.25)):
         by_hand = high - low + 20 * max(0, low - came, came - high)
-        assert laws.interval_score(low, high, came) == pytest.approx(by_hand)
-    assert laws.interval_score(0.0, 1.0, 2.0, level=0.5) == pytest.approx(1 + 4)
+        assert scaling_laws.interval_score(low, high, came) == pytest.approx(by_hand)
+    assert scaling_laws.interval_score(0.0, 1.0, 2.0, level=0.5) == pytest.approx(1 + 4)
 
 
 @pytest.mark.parametrize("wrong", [(2.0, 1.0, 1.5), (0.0, 1.0, 0.5, 1.0), (float("nan"), 1.0, 0.5)])
 def test_bad_intervals(wrong):
     with pytest.raises(ValueError, match="expected low <= high"):
-        laws.interval_score(*wrong)
+        scaling_laws.interval_score(*wrong)

@@ -1,13 +1,11 @@
 """Losses against sums written out by hand, and the 80/10/10 rule against its probabilities."""
 
-import doctest
 import math
 
 import pytest
 import torch
 from scipy import stats
 
-from minigpt import loss as room
 from minigpt.loss import joint_loss, lm_loss, mask_tokens, task_loss, token_logps
 
 P = torch.tensor(  # probabilities (B, T, V) = (2, 3, 3), in sixteenths
@@ -19,10 +17,6 @@ TARGETS = torch.tensor([[1, 2, -100], [0, -100, -100]])  # P: 4/16, 8/16, -; 4/1
 
 def generator(seed=0):
     return torch.Generator().manual_seed(seed)
-
-
-def test_the_examples_in_the_docstrings():
-    assert doctest.testmod(room).failed == 0
 
 
 def test_lm_loss_is_the_mean_surprise_of_the_targets_that_count():

@@ -1,16 +1,16 @@
 """The optimum by two roads, identities that hold to the last digits, and brute force."""
 
-import doctest
 import math
 from itertools import product
 
 import numpy as np
 import pytest
 from scipy import optimize as scipy_optimize
-from scipy import special, stats
+from scipy import special
 
-from minigpt import optimum
-from minigpt.optimum import Answers
+from minigpt import stats
+from minigpt.exact import bradley_terry, optimal_policy
+from minigpt.worlds.answer_tree import Answers
 
 TREE = Answers(4, 4)
 
@@ -24,10 +24,6 @@ def world(seed, tree=TREE):
 
 def policy(seed, tree=TREE):
     return world(seed + 1000, tree)[:2]
-
-
-def test_doctests():
-    assert doctest.testmod(optimum).failed == 0
 
 
 def test_the_answers_are_all_there():
@@ -49,12 +45,12 @@ def test_the_answers_are_all_there():
 @pytest.mark.parametrize("beta", [0.1, 0.3, 1.0, 5.0])
 def test_two_roads_to_the_optimum(seed, beta):
     token_logps, logp_sft, reward = world(seed)
-    logp_star, value = optimum.tilt(logp_sft, reward, beta)
-    token_star, root = optimum.soft_backup(TREE, token_logps, reward, beta)
+    logp_star, value = optimal_policy.tilt(logp_sft, reward, beta)
+    token_star, root = optimal_policy.soft_backup(TREE, token_logps, reward, beta)
     assert TREE.logps(token_star) == pytest.approx(logp_star, abs=1e-12)
     assert root == pytest.approx(value, abs=1e-12)
     assert np.exp(token_star).sum(axis=1) == pytest.approx(np.ones(85), abs=1e-12)
-    assert optimum.objective(logp_star, logp_sft, reward, beta) == pytest.approx(value, abs=1e-12)
+    assert optimal_policy.objective(logp_star, logp_sft, reward, beta) == pytest.approx(value, abs=1e-12)
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -62,37 +58,37 @@ def test_what_any_policy_lacks_is_beta_times_its_distance_from_the_optimum(seed)
     _, logp_sft, reward = world(seed)
     _, logp = policy(seed)
     for beta in (0.2, 1.0):
-        logp_star, value = optimum.tilt(logp_sft, reward, beta)
-        found = optimum.objective(logp, logp_sft, reward, beta)
-        assert found == pytest.approx(value - beta * optimum.kl(logp, logp_star), abs=1e-12)
+        logp_star, value = optimal_policy.tilt(logp_sft, reward, beta)
+        found = optimal_policy.objective(logp, logp_sft, reward, beta)
+        assert found == pytest.approx(value - beta * optimal_policy.kl(logp, logp_star), abs=1e-12)
         assert found < value
-    assert optimum.kl(logp, logp_sft) == pytest.approx(stats.entropy(np.exp(logp), np.exp(logp_sft)), abs=1e-12)
+    assert optimal_policy.kl(logp, logp_sft) == pytest.approx(stats.entropy(np.exp(logp), np.exp(logp_sft)), abs=1e-12)
 
 
 def test_the_gradient_is_that_of_the_objective():
     _, logp_sft, reward = world(0)
     token_logps, _ = policy(0)
-    gradient = optimum.policy_gradient(TREE, token_logps, logp_sft, reward, 0.3)
+    gradient = optimal_policy.policy_gradient(TREE, token_logps, logp_sft, reward, 0.3)
     rng = np.random.default_rng(1)
     for _ in range(5):
         way = rng.normal(size=token_logps.shape)
         ends = []
         for step in (1e-5, -1e-5):
             logp = TREE.logps(special.log_softmax(token_logps + step * way, axis=1))
-            ends.append(optimum.objective(logp, logp_sft, reward, 0.3))
+            ends.append(optimal_policy.objective(logp, logp_sft, reward, 0.3))
         assert (gradient * way).sum() == pytest.approx((ends[0] - ends[1]) / 2e-5, abs=1e-8)
-    star, _ = optimum.soft_backup(TREE, world(0)[0], reward, 0.3)
-    assert np.abs(optimum.policy_gradient(TREE, star, logp_sft, reward, 0.3)).max() < 1e-12
+    star, _ = optimal_policy.soft_backup(TREE, world(0)[0], reward, 0.3)
+    assert np.abs(optimal_policy.policy_gradient(TREE, star, logp_sft, reward, 0.3)).max() < 1e-12
 
 
 def test_nobody_is_above_the_frontier():
     _, logp_sft, reward = world(2)
-    distances, rewards = optimum.frontier(logp_sft, reward, np.geomspace(0.05, 20, 200)[::-1])
+    distances, rewards = optimal_policy.frontier(logp_sft, reward, np.geomspace(0.05, 20, 200)[::-1])
     assert np.all(np.diff(distances) > 0) and np.all(np.diff(rewards) > 0)
     for seed in range(20):
         for share in (0.1, 0.5):
             q = (1 - share) * np.exp(logp_sft) + share * np.exp(policy(seed)[1])
-            at = optimum.kl(np.log(q), logp_sft)
+            at = optimal_policy.kl(np.log(q), logp_sft)
             assert q @ reward < np.interp(at, distances, rewards) + 1e-6
 
 
@@ -107,8 +103,8 @@ def test_best_of_n_by_listing_all_draws(ties):
             best = [i for i in draws if reward[i] == max(reward[j] for j in draws)]
             for i in best:  # one of the drawn ones, each draw equally often
                 kept[i] += np.prod(p[list(draws)]) / len(best)
-        assert np.exp(optimum.best_of_n(np.log(p), reward, n)) == pytest.approx(kept, abs=1e-12)
-    distance = optimum.kl(optimum.best_of_n(np.log(p), reward, 4), np.log(p))
+        assert np.exp(optimal_policy.best_of_n(np.log(p), reward, n)) == pytest.approx(kept, abs=1e-12)
+    distance = optimal_policy.kl(optimal_policy.best_of_n(np.log(p), reward, 4), np.log(p))
     assert 0 < distance <= math.log(4) - 3 / 4 + 1e-12
 
 
@@ -116,43 +112,43 @@ def test_win_rates_by_hand_and_turned_round():
     _, a, reward = world(0)
     _, b = policy(0)
     for judge in ("truth", "noisy"):
-        there, back = optimum.win_rate(a, b, reward, judge), optimum.win_rate(b, a, reward, judge)
+        there, back = optimal_policy.win_rate(a, b, reward, judge), optimal_policy.win_rate(b, a, reward, judge)
         assert there + back == pytest.approx(1, abs=1e-12)
-        assert optimum.win_rate(a, a, reward, judge) == pytest.approx(0.5, abs=1e-12)
+        assert optimal_policy.win_rate(a, a, reward, judge) == pytest.approx(0.5, abs=1e-12)
     p, r = np.log([0.5, 0.5]), np.array([0.0, 1.0])
-    assert optimum.win_rate(np.log([1e-300, 1.0]), p, r) == pytest.approx(0.75)
-    assert optimum.win_rate(np.log([1e-300, 1.0]), p, r, "noisy") == pytest.approx((0.5 + special.expit(1)) / 2)
+    assert optimal_policy.win_rate(np.log([1e-300, 1.0]), p, r) == pytest.approx(0.75)
+    assert optimal_policy.win_rate(np.log([1e-300, 1.0]), p, r, "noisy") == pytest.approx((0.5 + special.expit(1)) / 2)
 
 
 @pytest.mark.parametrize(("wins", "n"), [(0, 10), (7, 10), (253, 400), (400, 400)])
 def test_wilson_against_scipy(wins, n):
     theirs = stats.binomtest(wins, n).proportion_ci(method="wilson")
-    assert optimum.wilson(wins, n) == pytest.approx((theirs.low, theirs.high), abs=1e-6)
+    assert stats.wilson(wins, n) == pytest.approx((theirs.low, theirs.high), abs=1e-6)
 
 
 def test_means_under_the_optimum_from_samples_of_sft():
     _, logp_sft, reward = world(3)
     rng = np.random.default_rng(0)
     drawn = rng.choice(len(logp_sft), size=20_000, p=np.exp(logp_sft))
-    logp_star, _ = optimum.tilt(logp_sft, reward, 0.5)
-    mean, effective = optimum.tilted_mean(reward[drawn], reward[drawn], 0.5)
+    logp_star, _ = optimal_policy.tilt(logp_sft, reward, 0.5)
+    mean, effective = optimal_policy.tilted_mean(reward[drawn], reward[drawn], 0.5)
     assert mean == pytest.approx(np.exp(logp_star) @ reward, abs=4 * reward.std() / math.sqrt(effective))
     assert 100 < effective < 20_000
-    assert optimum.tilted_mean(np.zeros(5), np.arange(5.0), 1.0) == pytest.approx((2.0, 5.0))
+    assert optimal_policy.tilted_mean(np.zeros(5), np.arange(5.0), 1.0) == pytest.approx((2.0, 5.0))
 
 
 def test_the_floor_of_a_reward_model():
-    assert optimum.bradley_terry_floor([0.0, 0.0, 0.0]) == pytest.approx(math.log(2))
-    assert optimum.bradley_terry_floor([0.0, 1000.0]) == pytest.approx(0.0, abs=1e-12)
+    assert bradley_terry.bradley_terry_floor([0.0, 0.0, 0.0]) == pytest.approx(math.log(2))
+    assert bradley_terry.bradley_terry_floor([0.0, 1000.0]) == pytest.approx(0.0, abs=1e-12)
     u = np.array([0.0, 1.0, -0.5])
     p = special.expit(u[[0, 0, 1]] - u[[1, 2, 2]])
-    assert optimum.bradley_terry_floor(u) == pytest.approx(np.mean([stats.entropy([x, 1 - x]) for x in p]))
+    assert bradley_terry.bradley_terry_floor(u) == pytest.approx(np.mean([stats.entropy([x, 1 - x]) for x in p]))
 
 
 def test_a_fitted_reward_model_is_where_scipy_puts_it():
     rng = np.random.default_rng(0)
     features, winners, losers = rng.normal(size=(40, 3)), rng.integers(0, 40, 200), rng.integers(0, 40, 200)
-    w = optimum.fit_bradley_terry(features, winners, losers, ridge=0.5)
+    w = bradley_terry.fit_bradley_terry(features, winners, losers, ridge=0.5)
 
     def loss(v):
         return np.logaddexp(0, -(features[winners] - features[losers]) @ v).sum() + 0.25 * v @ v
@@ -162,8 +158,8 @@ def test_a_fitted_reward_model_is_where_scipy_puts_it():
 
 def test_one_pair_is_worth_one_and_many_pairs_of_one_ranking_less_than_they_are():
     rng = np.random.default_rng(1)
-    assert optimum.worth_of_pairs(2, rng) == pytest.approx(1, abs=0.3)
-    four, nine = optimum.worth_of_pairs(4, rng), optimum.worth_of_pairs(9, rng)
+    assert bradley_terry.worth_of_pairs(2, rng) == pytest.approx(1, abs=0.3)
+    four, nine = bradley_terry.worth_of_pairs(4, rng), bradley_terry.worth_of_pairs(9, rng)
     assert 2 < four < 6 * 0.9 and four < nine < 36 * 0.6
 
 
@@ -177,7 +173,7 @@ def test_r3_the_errors_are_right_when_the_pairs_of_a_prompt_are_taken_together(n
         seems = x + rng.gumbel(size=x.shape)
         ahead = np.where(seems[:, first] > seems[:, second], 1, -1) * (x[:, first] - x[:, second])
         features = np.append(ahead.ravel(), 0.0)[:, None]
-        (w,) = optimum.fit_bradley_terry(features, np.arange(ahead.size), np.full(ahead.size, ahead.size), 0.0)
+        (w,) = bradley_terry.fit_bradley_terry(features, np.arange(ahead.size), np.full(ahead.size, ahead.size), 0.0)
         p = special.expit(ahead * w)
         curvature = (p * (1 - p) * ahead**2).sum()
         slopes = ((1 - p) * ahead).sum(axis=1)  # of each prompt
@@ -188,15 +184,15 @@ def test_r3_the_errors_are_right_when_the_pairs_of_a_prompt_are_taken_together(n
 
 
 @pytest.mark.parametrize("call", [
-    lambda: optimum.fit_bradley_terry(np.zeros((2, 1)), [], []),
-    lambda: optimum.worth_of_pairs(1, np.random.default_rng(0)),
-    lambda: optimum.tilt(np.zeros(3), np.zeros(3), 0.0),
-    lambda: optimum.tilt(np.zeros(3), np.zeros(2), 1.0),
-    lambda: optimum.tilt(np.zeros(2), np.array([0.0, np.nan]), 1.0),
-    lambda: optimum.best_of_n(np.zeros(2), np.zeros(2), 0),
-    lambda: optimum.win_rate(np.zeros(2), np.zeros(2), np.zeros(2), "my taste"),
-    lambda: optimum.wilson(11, 10),
-    lambda: optimum.bradley_terry_floor([1.0]),
+    lambda: bradley_terry.fit_bradley_terry(np.zeros((2, 1)), [], []),
+    lambda: bradley_terry.worth_of_pairs(1, np.random.default_rng(0)),
+    lambda: optimal_policy.tilt(np.zeros(3), np.zeros(3), 0.0),
+    lambda: optimal_policy.tilt(np.zeros(3), np.zeros(2), 1.0),
+    lambda: optimal_policy.tilt(np.zeros(2), np.array([0.0, np.nan]), 1.0),
+    lambda: optimal_policy.best_of_n(np.zeros(2), np.zeros(2), 0),
+    lambda: optimal_policy.win_rate(np.zeros(2), np.zeros(2), np.zeros(2), "my taste"),
+    lambda: stats.wilson(11, 10),
+    lambda: bradley_terry.bradley_terry_floor([1.0]),
     lambda: Answers(0, 3),
     lambda: TREE.logps(np.zeros((3, 3))),
 ])  # fmt: skip

@@ -1,35 +1,30 @@
 """n-grams by hand, and a Bloom filter against an exact set."""
 
-import doctest
 import math
 
 import pytest
 
-from minigpt import overlap
-
-
-def test_doctests():
-    assert doctest.testmod(overlap).failed == 0
+from minigpt import contamination
 
 
 def test_ngrams_by_hand():
-    assert overlap.ngrams("Don't stop-me NOW", 3) == [("don", "t", "stop"), ("t", "stop", "me"), ("stop", "me", "now")]
-    assert overlap.ngrams("one two", 8) == []
-    assert overlap.ngrams("Élan vital 42_x", 1) == [("élan",), ("vital",), ("42",), ("x",)]
+    assert contamination.ngrams("Don't stop-me NOW", 3) == [("don", "t", "stop"), ("t", "stop", "me"), ("stop", "me", "now")]
+    assert contamination.ngrams("one two", 8) == []
+    assert contamination.ngrams("Élan vital 42_x", 1) == [("élan",), ("vital",), ("42",), ("x",)]
     with pytest.raises(ValueError, match="at least 1 word; got n = 0"):
-        overlap.ngrams("a", 0)
+        contamination.ngrams("a", 0)
 
 
 def test_share_by_hand():
-    seen = overlap.known(["The red fox saw a hat.", "An owl"], 2)
+    seen = contamination.known(["The red fox saw a hat.", "An owl"], 2)
     assert len(seen) == 6
-    assert overlap.share("the RED fox, saw an owl", seen, 2) == 4 / 5
-    assert overlap.share("", seen, 2) == 0.0
+    assert contamination.share("the RED fox, saw an owl", seen, 2) == 4 / 5
+    assert contamination.share("", seen, 2) == 0.0
 
 
 def test_a_bloom_filter_never_forgets_and_seldom_errs():
     rate, n = 0.01, 5000
-    known = overlap.BloomFilter(n, rate)
+    known = contamination.BloomFilter(n, rate)
     for i in range(n):
         known.add(("gram", str(i)))
     assert all(("gram", str(i)) in known for i in range(n))
@@ -39,20 +34,20 @@ def test_a_bloom_filter_never_forgets_and_seldom_errs():
 
 
 def test_a_bloom_filter_has_the_size_of_the_formula():
-    known = overlap.BloomFilter(1000)
+    known = contamination.BloomFilter(1000)
     assert known.n_bits / 1000 == pytest.approx(math.log(1e8) / math.log(2) ** 2, abs=0.01)
     assert known.n_hashes == 27
-    assert overlap.share("a b c d", known, 2) == 0.0
+    assert contamination.share("a b c d", known, 2) == 0.0
     for size in ((0, 0.1), (10, 0.0), (10, 1.0)):
         with pytest.raises(ValueError, match="at least 1 gram and a rate"):
-            overlap.BloomFilter(*size)
+            contamination.BloomFilter(*size)
 
 
 def test_a_bloom_filter_gives_the_same_shares_as_the_set():
     train = [f"the {a} {b} went to the {c}" for a in ("red", "old") for b in ("fox", "owl") for c in ("sea", "farm")]
-    seen = overlap.known(train, 4)
-    filtered = overlap.BloomFilter(len(seen))
+    seen = contamination.known(train, 4)
+    filtered = contamination.BloomFilter(len(seen))
     for gram in seen:
         filtered.add(gram)
     for text in ("The old fox went to the moon", "a red owl went to the sea", "nothing of this is there at all"):
-        assert overlap.share(text, filtered, 4) == overlap.share(text, seen, 4)
+        assert contamination.share(text, filtered, 4) == contamination.share(text, seen, 4)

@@ -1,7 +1,6 @@
 """The papers' numbers: every computed one is computed again, every table is whole, nothing unchecked leaks."""
 
 import csv
-import doctest
 import re
 from decimal import Decimal
 
@@ -81,10 +80,6 @@ def values(name: str) -> dict:
 
 def by(name: str, column: str) -> dict:
     return {row[column]: row for row in papers.load(name)}
-
-
-def test_doctests():
-    assert doctest.testmod(papers).failed == 0
 
 
 def test_the_tables_are_these_and_each_is_explained():

@@ -5,8 +5,22 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from minigpt import pictures
-from minigpt.pictures import Picture
+from minigpt.worlds.shapes import (
+    COLOURS,
+    KINDS,
+    LONGEST,
+    NUMBERS,
+    PLACES,
+    SHAPES,
+    Picture,
+    _mask,
+    ask,
+    batch,
+    blind_guess,
+    draw,
+    encode,
+    vocabulary,
+)
 
 ONE = Picture((None, ("red", "circle"), None, None))
 FULL = Picture((("red", "circle"), ("green", "square"), ("blue", "cross"), ("yellow", "triangle")))
@@ -17,9 +31,9 @@ def test_pixels_are_where_and_what_they_should_be():
     assert image.shape == (16, 16, 3)
     assert image.dtype == np.float32
     lit = image[..., 0] > 0.5
-    assert lit[:8, 8:].sum() == sum(row.count("#") for row in pictures.SHAPES["circle"])
+    assert lit[:8, 8:].sum() == sum(row.count("#") for row in SHAPES["circle"])
     assert lit.sum() == lit[:8, 8:].sum()
-    assert np.allclose(image[3, 12], pictures.COLOURS["red"])
+    assert np.allclose(image[3, 12], COLOURS["red"])
 
 
 def test_noise_comes_from_the_generator_and_stays_in_range():
@@ -31,13 +45,13 @@ def test_noise_comes_from_the_generator_and_stays_in_range():
 
 
 def test_the_four_shapes_look_different():
-    masks = [pictures._mask(shape) for shape in pictures.SHAPES]
+    masks = [_mask(shape) for shape in SHAPES]
     assert all((a != b).sum() >= 8 for i, a in enumerate(masks) for b in masks[:i])
 
 
 def test_drawn_pictures_repeat_nothing_and_all_numbers_are_equally_likely():
     rng = np.random.default_rng(0)
-    drawn = [pictures.draw(rng) for _ in range(4000)]
+    drawn = [draw(rng) for _ in range(4000)]
     for picture in drawn:
         colours, shapes = zip(*picture.there)
         assert len(set(colours)) == len(set(shapes)) == len(picture.there)
@@ -49,21 +63,21 @@ def test_drawn_pictures_repeat_nothing_and_all_numbers_are_equally_likely():
 def test_answers_are_true():
     rng = np.random.default_rng(0)
     for _ in range(300):
-        picture = pictures.draw(rng)
+        picture = draw(rng)
         by_shape = {
             shape: (colour, place) for place, thing in enumerate(picture.things) if thing for colour, shape in [thing]
         }
-        for kind in pictures.KINDS:
-            question = pictures.ask(kind, picture, rng)
+        for kind in KINDS:
+            question = ask(kind, picture, rng)
             last = question.text.split()[-1]
             if kind == "colour":
                 assert question.answer == by_shape[last][0]
             elif kind == "shape":
                 assert by_shape[question.answer][0] == last
             elif kind == "count":
-                assert pictures.NUMBERS.index(question.answer) == len(by_shape)
+                assert NUMBERS.index(question.answer) == len(by_shape)
             elif kind == "place":
-                assert pictures.PLACES[by_shape[last][1]] == question.answer
+                assert PLACES[by_shape[last][1]] == question.answer
             else:
                 colour, shape = question.text.split()[-2:]
                 assert (question.answer == "yes") == ((colour, shape) in picture.there)
@@ -74,37 +88,37 @@ def test_a_blind_guess_is_worth_what_is_claimed():
     rng = np.random.default_rng(0)
 
     def asked():
-        return [pictures.ask(kind, pictures.draw(rng), rng) for kind in pictures.KINDS for _ in range(4000)]
+        return [ask(kind, draw(rng), rng) for kind in KINDS for _ in range(4000)]
 
     seen = {}
     for question in asked():
         seen.setdefault(question.text, Counter())[question.answer] += 1
-    right = {kind: [] for kind in pictures.KINDS}
+    right = {kind: [] for kind in KINDS}
     for question in asked():
         right[question.kind].append(seen[question.text].most_common(1)[0][0] == question.answer)
-    for kind, chance in pictures.blind_guess().items():
+    for kind, chance in blind_guess().items():
         assert np.mean(right[kind]) == pytest.approx(chance, abs=0.035), kind
 
 
 def test_a_batch_is_in_the_vocabulary_and_comes_from_its_generator():
-    one, two = (pictures.batch(20, np.random.default_rng(5)) for _ in range(2))
+    one, two = (batch(20, np.random.default_rng(5)) for _ in range(2))
     assert (one.images == two.images).all()
     assert one.images.shape == (20, 16, 16, 3)
-    assert one.ids.shape == (20, pictures.LONGEST)
-    words = pictures.vocabulary()
+    assert one.ids.shape == (20, LONGEST)
+    words = vocabulary()
     for ids, answer, question in zip(one.ids, one.answers, one.questions):
         assert words[answer] == question.answer
         assert " ".join(words[i] for i in ids[1:] if i != 1) == question.text
 
 
 def test_questions_may_be_typed_with_a_question_mark():
-    assert pictures.encode("What colour is the circle?") == pictures.encode("what colour is the circle")
+    assert encode("What colour is the circle?") == encode("what colour is the circle")
 
 
 @pytest.mark.parametrize("call, match", [
-    (lambda: pictures.encode("what colour is the elephant"), "elephant"),
-    (lambda: pictures.encode("is there a red red red circle"), "at most 6 words"),
-    (lambda: pictures.ask("smell", ONE, np.random.default_rng(0)), "a kind of question"),
+    (lambda: encode("what colour is the elephant"), "elephant"),
+    (lambda: encode("is there a red red red circle"), "at most 6 words"),
+    (lambda: ask("smell", ONE, np.random.default_rng(0)), "a kind of question"),
 ])  # fmt: skip
 def test_bad_questions(call, match):
     with pytest.raises(ValueError, match=match):

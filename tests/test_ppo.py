@@ -2,7 +2,6 @@
 
 import copy
 import dataclasses
-import doctest
 import math
 
 import numpy as np
@@ -10,23 +9,22 @@ import pytest
 import torch
 from scipy import special, stats
 
-from minigpt import checkpoint, optimum, ppo, smallworld
+from minigpt import checkpoint, ppo, responses
+from minigpt.exact import optimal_policy
+from minigpt.experiments.instructgpt import enumerable_ppo
+from minigpt.experiments.instructgpt.enumerable_ppo import TREE
 from minigpt.loss import IGNORED, lm_loss
 from minigpt.model import GPT
-from minigpt.optimum import Answers
-from minigpt.ppo import PPOConfig, PPOState, answer_logps, gae, policy_loss, token_rewards, value_loss, whiten
-from minigpt.reward import RewardModel
-from minigpt.smallworld import TREE
+from minigpt.ppo import PPOConfig, PPOState, gae, policy_loss, token_rewards, value_loss, whiten
+from minigpt.responses import answer_logps
+from minigpt.reward_model import RewardModel
+from minigpt.worlds.answer_tree import Answers
 
 BETA = 0.3
 
 
 def generator(seed=0):
     return torch.Generator().manual_seed(seed)
-
-
-def test_doctests():
-    assert doctest.testmod(ppo).failed == 0
 
 
 # --- exact: the expectation is a sum over all answers -----------------------------------------------------------------
@@ -84,7 +82,7 @@ def direction(a, b):
 @pytest.mark.parametrize("seed", range(3))
 def test_e3_the_gradient_of_ppo_is_the_gradient_of_the_objective(seed):
     policy, logp_sft, reward = exact(seed)
-    truth = optimum.policy_gradient(TREE, policy.token_logps(), logp_sft.sum(1).numpy(), reward.numpy(), BETA)
+    truth = optimal_policy.policy_gradient(TREE, policy.token_logps(), logp_sft.sum(1).numpy(), reward.numpy(), BETA)
     rewards = token_rewards(reward, policy.logp(), logp_sft, policy.mask, BETA)
     nothing, wrong = torch.zeros_like(rewards), torch.randn(len(TREE.prefixes), generator=generator(seed)).double()
     wrong = wrong[policy.states] * policy.mask
@@ -97,7 +95,7 @@ def test_e3_the_gradient_of_ppo_is_the_gradient_of_the_objective(seed):
 def test_e3b_a_shift_that_the_ranking_loss_cannot_see_bends_the_gradient():
     """With lambda = 0.95 and no idea of the value, a score that is 5 too high makes answers end too early."""
     policy, logp_sft, reward = exact(0)
-    truth = optimum.policy_gradient(TREE, policy.token_logps(), logp_sft.sum(1).numpy(), reward.numpy(), BETA)
+    truth = optimal_policy.policy_gradient(TREE, policy.token_logps(), logp_sft.sum(1).numpy(), reward.numpy(), BETA)
     found = {}
     for shift in (0.0, 5.0, -5.0):
         rewards = token_rewards(reward + shift, policy.logp(), logp_sft, policy.mask, BETA)
@@ -126,7 +124,7 @@ def kl_gradients(policy, logp_sft):
         (gradient,) = torch.autograd.grad((p * price).sum(), policy.logits, retain_graph=True)
         found[name] = gradient.numpy()
     zero = torch.zeros(len(TREE.rows)).numpy()
-    truth = -optimum.policy_gradient(TREE, policy.token_logps(), logp_sft.sum(1).numpy(), zero, 1.0)
+    truth = -optimal_policy.policy_gradient(TREE, policy.token_logps(), logp_sft.sum(1).numpy(), zero, 1.0)
     return truth, found
 
 
@@ -149,7 +147,7 @@ def test_e4_only_two_places_of_the_kl_penalty_are_right():
 def test_e5_sampled_gradients_are_right_on_average():
     """200 batches of 512 answers, looked at along fixed random directions (rare prefixes alone are heavy-tailed)."""
     policy, logp_sft, reward = exact(1)
-    truth = optimum.policy_gradient(TREE, policy.token_logps(), logp_sft.sum(1).numpy(), reward.numpy(), BETA)
+    truth = optimal_policy.policy_gradient(TREE, policy.token_logps(), logp_sft.sum(1).numpy(), reward.numpy(), BETA)
     rewards = token_rewards(reward, policy.logp(), logp_sft, policy.mask, BETA)
     advantages, _ = gae(rewards, torch.zeros_like(rewards), policy.mask, 1.0, 1.0)
     ways = torch.randn(65, *truth.shape, generator=generator(2), dtype=torch.float64)
@@ -258,9 +256,9 @@ def test_adaptive_beta():
 
 def small(seed=0, **changes):
     """(world, reference, agent, configuration of a short run)."""
-    world, reference = smallworld.small_world(seed)
-    config = dataclasses.replace(smallworld.PPO, n_iterations=4, batch_size=48, n_minibatches=4, **changes)
-    return world, reference, smallworld.agent_of(reference), config
+    world, reference = enumerable_ppo.small_world(seed)
+    config = dataclasses.replace(enumerable_ppo.PPO, n_iterations=4, batch_size=48, n_minibatches=4, **changes)
+    return world, reference, enumerable_ppo.agent_of(reference), config
 
 
 def run(world, reference, agent, config, seed=0, **also):
@@ -279,7 +277,7 @@ def test_the_probabilities_of_all_answers_add_to_one():
 
 def test_what_is_sampled_is_what_is_scored():
     world, reference, *_ = small()
-    answers = ppo.rollout(reference, world.prompts[:1].expand(20_000, -1), 4, 4, generator(7))
+    answers = responses.rollout(reference, world.prompts[:1].expand(20_000, -1), 4, 4, generator(7))
     logp = world.logps(reference)[0]
     counts, expected = np.bincount(world.which(answers), minlength=341), 20_000 * np.exp(logp)
     rare = expected < 5
@@ -295,8 +293,8 @@ def test_the_first_ratio_is_one_with_dropout_in_the_configuration_too():
     for record in run(*small()):
         assert record.ratio_error < 1e-5
     world, _, _, config = small()
-    reference = GPT(dataclasses.replace(smallworld.NETWORK, dropout=0.2), generator()).train()
-    agent = smallworld.agent_of(reference).train()
+    reference = GPT(dataclasses.replace(enumerable_ppo.NETWORK, dropout=0.2), generator()).train()
+    agent = enumerable_ppo.agent_of(reference).train()
     for record in run(world, reference, agent, config):
         assert record.ratio_error < 1e-5
 
@@ -304,7 +302,7 @@ def test_the_first_ratio_is_one_with_dropout_in_the_configuration_too():
 def test_what_fills_up_an_answer_changes_nothing():
     world, reference, agent, _ = small()
     answers, prompts = world.listed, world.prompts[:1].expand(len(world.listed), -1)
-    mask = ppo.answer_mask(answers)
+    mask = responses.answer_mask(answers)
     logp = answer_logps(agent.policy, prompts, answers)
     other = answers.masked_fill(answers == IGNORED, 3)  # what is read there instead of id 0
     h = agent.policy.hidden(torch.cat([prompts, other[:, :-1]], dim=1))[:, 1:]
@@ -317,7 +315,7 @@ def test_the_end_token_is_learned():
     """An answer that is only the end token, and scores well, becomes likelier."""
     world, reference, agent, config = small(lr=1e-2)
     only_end = world.which(torch.tensor([[4, -100, -100, -100]]))[0]
-    world = smallworld.SmallWorld(TREE, np.where(np.arange(341) == only_end, 1.0, 0.0)[None].repeat(3, axis=0))
+    world = enumerable_ppo.SmallWorld(TREE, np.where(np.arange(341) == only_end, 1.0, 0.0)[None].repeat(3, axis=0))
     before = world.logps(agent.policy)[:, only_end].mean()
     run(world, reference, agent, dataclasses.replace(config, n_iterations=10))
     assert world.logps(agent.policy)[:, only_end].mean() > before + 0.5
@@ -334,7 +332,7 @@ def test_the_updates_are_counted():
 def test_the_ptx_gradient_is_the_pretraining_gradient_times_gamma():
     """One update with a reward of nothing: then the policy moves for the pre-training text alone."""
     world, reference, agent, config = small()
-    world = smallworld.SmallWorld(TREE, np.zeros((3, 341)))
+    world = enumerable_ppo.SmallWorld(TREE, np.zeros((3, 341)))
     text = np.array([[4, 0, 1, 2]]), np.array([[0, 1, 2, 3]])
     config = dataclasses.replace(
         config, n_iterations=1, n_minibatches=1, ptx_coef=27.8, kl_coef=0.0, clip_norm=None, gae_lambda=1.0
@@ -356,7 +354,7 @@ def test_broken_off_and_gone_on_is_the_same_as_in_one_go(tmp_path):
     records = ppo.ppo(again, reference, world.reward_fn, world.prompts, config, generator(), state)
     first = [next(records), next(records)]
     checkpoint.save_state(tmp_path / "run", again, state)
-    fresh = smallworld.agent_of(reference)
+    fresh = enumerable_ppo.agent_of(reference)
     back = checkpoint.load_state(tmp_path / "run", fresh, PPOState())
     rest = list(ppo.ppo(fresh, reference, world.reward_fn, world.prompts, config, state=back))
     for a, b in zip([*first, *rest], whole, strict=True):
@@ -385,14 +383,14 @@ def test_an_interrupted_iteration_never_happened():
 
 def test_an_answer_that_never_ends_is_cut_off_and_scored_where_it_stops():
     world, reference, *_ = small()
-    answers = ppo.rollout(reference, world.prompts.repeat(50, 1), 4, 4, generator())
-    lengths = ppo.answer_mask(answers).sum(dim=1)
+    answers = responses.rollout(reference, world.prompts.repeat(50, 1), 4, 4, generator())
+    lengths = responses.answer_mask(answers).sum(dim=1)
     cut = (answers[:, -1] != 4) & (lengths == 4)
     assert cut.any() and ((answers == 4).any(dim=1) | cut).all()
 
 
 def test_the_running_mean_of_the_weights():
-    averages, policy = {}, GPT(smallworld.NETWORK, generator())
+    averages, policy = {}, GPT(enumerable_ppo.NETWORK, generator())
     name, p = next(policy.named_parameters())
     first = p.detach().clone()
     ppo.average_weights(averages, policy, 0.9)
@@ -406,11 +404,11 @@ def test_the_running_mean_of_the_weights():
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_e7_ppo_reaches_the_best_policy_there_is(seed):
-    world, reference = smallworld.small_world(seed)
-    agent = smallworld.agent_of(reference)
-    start = smallworld.distance(world, agent.policy, reference, BETA)
-    run(world, reference, agent, smallworld.PPO, seed)
-    end = smallworld.distance(world, agent.policy, reference, BETA)
+    world, reference = enumerable_ppo.small_world(seed)
+    agent = enumerable_ppo.agent_of(reference)
+    start = enumerable_ppo.distance(world, agent.policy, reference, BETA)
+    run(world, reference, agent, enumerable_ppo.PPO, seed)
+    end = enumerable_ppo.distance(world, agent.policy, reference, BETA)
     assert end.gap <= 0.01 and end.gap <= 0.02 * start.gap and 0 < end.kl_to_best <= 0.03
     assert end.gap == pytest.approx(BETA * end.kl_to_best, abs=1e-9)
 
@@ -439,12 +437,12 @@ def test_records_tell_what_happened():
 ])  # fmt: skip
 def test_bad_settings_are_named(field, value):
     with pytest.raises(ValueError, match=field):
-        dataclasses.replace(smallworld.PPO, **{field: value})
+        dataclasses.replace(enumerable_ppo.PPO, **{field: value})
 
 
 def test_bad_input_is_named():
     world, reference, agent, config = small()
-    other = GPT(dataclasses.replace(smallworld.NETWORK, n_vocab=6), generator())
+    other = GPT(dataclasses.replace(enumerable_ppo.NETWORK, n_vocab=6), generator())
     with pytest.raises(ValueError, match="same vocabulary"):
         run(world, other, agent, config)
     with pytest.raises(ValueError, match="stays as it is"):

@@ -1,6 +1,5 @@
 """The progress bar: its words, its manners towards the loop it sits in, and that a saved notebook shows no trace."""
 
-import doctest
 import os
 import re
 import subprocess
@@ -12,15 +11,11 @@ import nbclient
 import nbformat
 import pytest
 
-from minigpt import progress as room
-from minigpt.progress import Status, bar, distance, duration, progress, sentence
+from minigpt.notebook import progress as progress_module
+from minigpt.notebook.progress import Status, bar, distance, duration, progress, sentence
 
 ROOT = Path(__file__).parent.parent
 Record = types.SimpleNamespace
-
-
-def test_doctests():
-    assert doctest.testmod(room).failed == 0
 
 
 # --- words -------------------------------------------------------------------------------------------------------
@@ -75,7 +70,7 @@ class Clock:
 
     def __init__(self, monkeypatch):
         self.now = 100.0
-        monkeypatch.setattr(room.time, "perf_counter", lambda: self.now)
+        monkeypatch.setattr(progress_module.time, "perf_counter", lambda: self.now)
 
 
 def test_everything_is_passed_on_unchanged():
@@ -183,7 +178,7 @@ class Terminal:
 
 def test_one_line_in_a_terminal(monkeypatch):
     terminal = Terminal()
-    monkeypatch.setattr(room.sys, "stderr", terminal)
+    monkeypatch.setattr(progress_module.sys, "stderr", terminal)
     monkeypatch.setenv("COLUMNS", "40")
     list(progress(range(3), 3, label="adding"))
     assert "\n" not in terminal.written
@@ -218,7 +213,7 @@ def test_the_protocol_of_the_display():
         calls.append(("display", payload, options))
         return Handle()
 
-    list(progress(range(3), 3, label="adding", draw=room._in_notebook("adding", display)))
+    list(progress(range(3), 3, label="adding", draw=progress_module._in_notebook("adding", display)))
     assert [call[0] for call in calls] == ["display"] + ["update"] * (len(calls) - 1) and len(calls) >= 3
     assert calls[0][2] == {"raw": True, "display_id": True} and calls[1][2] == {"raw": True}
     constant = {"text/plain": "[adding]", "text/html": ""}

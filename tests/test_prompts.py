@@ -1,34 +1,18 @@
 """prompts: put together and scored by hand."""
 
-import doctest
 import random
 from collections import Counter
 from itertools import permutations
 
 import pytest
 
-from minigpt import prompts
-from minigpt.prompts import (
-    Example,
-    bleu,
-    build,
-    draw,
-    exact_match,
-    f1,
-    fit,
-    in_words,
-    normalise,
-)
+from minigpt.prompts import Example, bleu, build, draw, exact_match, f1, fit, in_words, normalise
 
 POOL = [Example(word, f" {word.upper()}") for word in ("ant", "bee", "cow", "dog")]
 
 
 def words(text: str) -> int:
     return len(text.split())
-
-
-def test_doctests():
-    assert doctest.testmod(prompts).failed == 0
 
 
 def test_a_prompt_is_description_examples_question():

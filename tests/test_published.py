@@ -9,7 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from minigpt import model, published, sample
+from minigpt import hub, model, sample
 
 transformers = pytest.importorskip("transformers")
 SIZES = {"vocab_size": 97, "n_positions": 48, "n_embd": 24, "n_layer": 3, "n_head": 4}
@@ -32,7 +32,7 @@ def folder(theirs, tmp_path):
 
 
 def test_the_same_logits(theirs, folder):
-    ours = published.load(folder)
+    ours = hub.load(folder)
     ids = torch.randint(97, (3, 40), generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
         assert torch.allclose(ours(ids), theirs(ids).logits, atol=1e-4)
@@ -40,7 +40,7 @@ def test_the_same_logits(theirs, folder):
 
 
 def test_the_same_text_with_and_without_the_cache(theirs, folder):
-    ours = published.load(folder)
+    ours = hub.load(folder)
     for start in ([1, 2, 3], [50]):
         prompt = torch.tensor([start])
         wanted = theirs.generate(prompt, max_new_tokens=30, do_sample=False, use_cache=True, pad_token_id=0)
@@ -51,21 +51,21 @@ def test_the_same_text_with_and_without_the_cache(theirs, folder):
 def test_saved_by_us_and_read_by_them(tmp_path):
     config = model.GPTConfig(n_vocab=61, n_ctx=20, n_layers=2, n_heads=2, d_model=16, norm="pre", init_std=0.3)
     ours = model.GPT(config, torch.Generator().manual_seed(2)).eval()
-    published.save(ours, tmp_path / "mine")
+    hub.save(ours, tmp_path / "mine")
     theirs = transformers.GPT2LMHeadModel.from_pretrained(tmp_path / "mine").eval()
     ids = torch.arange(20)[None]
     with torch.no_grad():
         assert torch.allclose(theirs(ids).logits, ours(ids), atol=1e-4)
-        assert torch.equal(published.load(tmp_path / "mine")(ids), ours(ids))
+        assert torch.equal(hub.load(tmp_path / "mine")(ids), ours(ids))
     with pytest.raises(FileExistsError, match="exists already"):
-        published.save(ours, tmp_path / "mine")
+        hub.save(ours, tmp_path / "mine")
     post = model.GPT(model.GPTConfig(n_vocab=9, n_ctx=4, n_layers=1, n_heads=1, d_model=8), torch.Generator())
     with pytest.raises(ValueError, match="LayerNorm first"):
-        published.save(post, tmp_path / "post")
+        hub.save(post, tmp_path / "post")
 
 
 def test_the_smallest_published_model_has_its_number_of_parameters():
-    config = published.config_from(transformers.GPT2Config().to_dict())
+    config = hub.config_from(transformers.GPT2Config().to_dict())
     assert model.count_params(config) == 124_439_808
 
 
@@ -74,10 +74,10 @@ def test_masks_and_the_tied_head_may_be_in_the_file(folder):
     tensors = {name.removeprefix("transformer."): tensor for name, tensor in tensors.items()}
     tensors["h.0.attn.bias"] = torch.ones(1, 1, 4, 4)
     tensors["lm_head.weight"] = tensors["wte.weight"].clone()
-    before = published.load(folder)
+    before = hub.load(folder)
     save_file(tensors, folder / "model.safetensors")
     ids = torch.arange(5)[None]
-    assert torch.equal(published.load(folder)(ids), before(ids))
+    assert torch.equal(hub.load(folder)(ids), before(ids))
 
 
 @pytest.mark.parametrize(
@@ -94,41 +94,41 @@ def test_wrong_tensors_are_named(folder, change, message):
     change(tensors)
     save_file(tensors, folder / "model.safetensors")
     with pytest.raises(ValueError, match=message):
-        published.load(folder)
+        hub.load(folder)
 
 
 def test_other_models_and_pickles_are_refused(folder, tmp_path):
     config = json.loads((folder / "config.json").read_text())
     for key, value in (("model_type", "bert"), ("activation_function", "relu")):
         with pytest.raises(ValueError, match=f"with {key} = "):
-            published.config_from(config | {key: value})
+            hub.config_from(config | {key: value})
     with pytest.raises(ValueError, match="lacks 'n_embd'"):
-        published.config_from({"vocab_size": 3})
+        hub.config_from({"vocab_size": 3})
     (tmp_path / "pickled").mkdir()
     (tmp_path / "pickled" / "pytorch_model.bin").write_bytes(b"x")
     with pytest.raises(ValueError, match="never opened"):
-        published.load(tmp_path / "pickled")
+        hub.load(tmp_path / "pickled")
     (folder / "model.safetensors").write_bytes(b"damaged")
     with pytest.raises(ValueError, match="cannot be read"):
-        published.load(folder)
+        hub.load(folder)
 
 
 def test_find_looks_into_the_hubs_cache(folder, tmp_path, monkeypatch):
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
     monkeypatch.setenv("MINIGPT_CACHE", str(tmp_path / "own"))
-    assert published.find() is None
+    assert hub.find() is None
     snapshot = tmp_path / "hub" / "models--openai-community--gpt2" / "snapshots" / "abc"
     snapshot.parent.mkdir(parents=True)
     folder.rename(snapshot)
-    assert published.find() is None  # not whole: no vocabulary
+    assert hub.find() is None  # not whole: no vocabulary
     for name in ("vocab.json", "merges.txt"):
         (snapshot / name).write_text("")
-    assert published.find() == snapshot
+    assert hub.find() == snapshot
 
 
 # --- a server that behaves badly --------------------------------------------------------------------------------------
 
-CONTENT = {name: f"{name} ".encode() * 3000 for name in published.FILES}
+CONTENT = {name: f"{name} ".encode() * 3000 for name in hub.FILES}
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -178,15 +178,15 @@ def server():
 
 
 def test_fetch_brings_every_file_once(server, tmp_path):
-    folder = published.fetch(url=server, folder=tmp_path / "gpt2")
-    assert {name: (folder / name).read_bytes() for name in published.FILES} == CONTENT
-    published.fetch(url=server, folder=folder)
-    assert [name for name, _ in Handler.asked] == list(published.FILES)
+    folder = hub.fetch(url=server, folder=tmp_path / "gpt2")
+    assert {name: (folder / name).read_bytes() for name in hub.FILES} == CONTENT
+    hub.fetch(url=server, folder=folder)
+    assert [name for name, _ in Handler.asked] == list(hub.FILES)
 
 
 def test_a_broken_download_goes_on_where_it_stopped(server, tmp_path):
     Handler.broken = 2
-    folder = published.fetch(url=server, folder=tmp_path)
+    folder = hub.fetch(url=server, folder=tmp_path)
     assert (folder / "config.json").read_bytes() == CONTENT["config.json"]
     assert Handler.asked[:3] == [("config.json", 0), ("config.json", 5000), ("config.json", 10000)]
 
@@ -194,19 +194,19 @@ def test_a_broken_download_goes_on_where_it_stopped(server, tmp_path):
 def test_what_has_arrived_is_kept_when_the_network_goes(server, tmp_path):
     Handler.broken = 1
     with pytest.raises(ConnectionError, match="5,000 bytes have arrived"):
-        published.fetch(url=server, folder=tmp_path, tries=1)
+        hub.fetch(url=server, folder=tmp_path, tries=1)
     with pytest.raises(ConnectionError, match="could not fetch"):
-        published.fetch(url="http://127.0.0.1:9/nobody", folder=tmp_path, tries=1, timeout=1)
+        hub.fetch(url="http://127.0.0.1:9/nobody", folder=tmp_path, tries=1, timeout=1)
     assert (tmp_path / "config.json.part").stat().st_size == 5000
-    published.fetch(url=server, folder=tmp_path)
+    hub.fetch(url=server, folder=tmp_path)
     assert ("config.json", 5000) in Handler.asked
 
 
 def test_a_wrong_file_is_never_used(server, tmp_path):
     Handler.lie = True
     with pytest.raises(ValueError, match="is not the file that was expected"):
-        published.fetch(url=server, folder=tmp_path)
+        hub.fetch(url=server, folder=tmp_path)
     assert not (tmp_path / "config.json").exists() and not (tmp_path / "config.json.part").exists()
     Handler.lie = False
     with pytest.raises(ValueError, match="expected 00"):
-        published.fetch(url=server, folder=tmp_path, sha256={"config.json": "00" * 32})
+        hub.fetch(url=server, folder=tmp_path, sha256={"config.json": "00" * 32})

@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from minigpt import encyclopedia, ladder, recall
+from minigpt.experiments.gpt4 import closed_book, scaling_runs
+from minigpt.worlds import facts
 
 
 @pytest.fixture(scope="module")
 def book():
-    return encyclopedia.write(16, right=0.9)
+    return facts.draw_encyclopedia(16, right=0.9)
 
 
 class Reader(torch.nn.Module):
@@ -29,26 +30,26 @@ class Reader(torch.nn.Module):
 
 
 def test_what_a_run_has_read_is_what_its_batches_hold(book):
-    counts = recall.times_read(book, 8, seed=3)
-    rows, n_steps = ladder.plan(8, 16)
-    texts = ladder.FreshTexts(book, rows, n_steps, 3008)
+    counts = closed_book.times_read(book, 8, seed=3)
+    rows, n_steps = scaling_runs.plan(8, 16)
+    texts = scaling_runs.FreshTexts(book, rows, n_steps, 3008)
     by_hand = {}
     for step in range(n_steps):
         for text in texts[step][1].tolist():
             for first, second in zip(text[::3], text[1::3]):
                 by_hand[16 * first + second] = by_hand.get(16 * first + second, 0) + 1
-    assert counts.sum() == rows * n_steps * ladder.N_ENTRIES
+    assert counts.sum() == rows * n_steps * scaling_runs.N_ENTRIES
     assert {key: n for key, n in enumerate(counts.tolist()) if n} == by_hand
 
 
 def test_who_knows_what_was_read_is_right_there_and_guesses_elsewhere(book):
     counts = np.array([200] * 60 + [50] * 60 + [5] * 60 + [0] * 76)
-    asked = recall.closed_book(Reader(book, counts > 0, 9.0), book, counts, n=40)
-    assert list(asked) == list(recall.GROUPS)
+    asked = closed_book.closed_book(Reader(book, counts > 0, 9.0), book, counts, n=40)
+    assert list(asked) == list(closed_book.GROUPS)
     hit = 0.9 + 0.1 / 16
     for name in list(asked)[:3]:
         assert np.allclose(asked[name].right, hit) and asked[name].confidence.min() > 0.99
-        low, high = recall.GROUPS[name]
+        low, high = closed_book.GROUPS[name]
         assert (counts[asked[name].keys] >= low).all() and (high is None or (counts[asked[name].keys] <= high).all())
     never = asked["never"]
     assert np.allclose(never.confidence, 1 / 16) and len(never.keys) == 40 == len(set(never.keys.tolist()))
@@ -58,4 +59,4 @@ def test_who_knows_what_was_read_is_right_there_and_guesses_elsewhere(book):
 
 def test_an_empty_group_is_an_error(book):
     with pytest.raises(ValueError, match="read never; there are none"):
-        recall.closed_book(Reader(book, np.ones(256, bool), 1.0), book, np.array([200, 50, 5, 5] * 64))
+        closed_book.closed_book(Reader(book, np.ones(256, bool), 1.0), book, np.array([200, 50, 5, 5] * 64))

@@ -1,7 +1,6 @@
 """The ranking loss against brute force, the reward model against padding, Bradley-Terry against what is known of it."""
 
 import copy
-import doctest
 import math
 from itertools import combinations
 
@@ -9,10 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from minigpt import checkpoint, optimum
-from minigpt import reward as room
+from minigpt import checkpoint, responses
+from minigpt.exact import bradley_terry
 from minigpt.model import GPT, GPTConfig
-from minigpt.reward import RewardModel, agreement, answer_lengths, centre, ranking_loss
+from minigpt.responses import answer_lengths
+from minigpt.reward_model import RewardModel, agreement, centre, ranking_loss
 
 CONFIG = GPTConfig(n_vocab=9, n_ctx=12, n_layers=2, n_heads=2, d_model=16, norm="pre", init_std=0.25)
 PROMPTS = torch.tensor([[8, 1, 2], [8, 3, 4], [8, 5, 6]])
@@ -31,10 +31,6 @@ def reward_model(seed=0, dropout=0.0):
         built.head.weight.normal_(std=0.1, generator=generator(seed + 1))
         built.head.bias.fill_(0.7)
     return built.eval()
-
-
-def test_doctests():
-    assert doctest.testmod(room).failed == 0
 
 
 def test_before_training_every_score_is_zero():
@@ -131,7 +127,7 @@ def test_with_all_comparisons_the_scores_become_the_utilities_and_the_loss_its_f
     optimizer.step(expected_loss)
     found = (scores - scores.mean()).detach()
     assert found.tolist() == pytest.approx(u.tolist(), abs=1e-5)
-    assert expected_loss().item() == pytest.approx(optimum.bradley_terry_floor(u.numpy()), abs=1e-9)
+    assert expected_loss().item() == pytest.approx(bradley_terry.bradley_terry_floor(u.numpy()), abs=1e-9)
 
 
 def test_demonstrations_have_the_mean_zero_also_after_saving(tmp_path):
@@ -164,7 +160,7 @@ def test_a_small_reward_model_learns_a_ranking():
     (lambda: answer_lengths(torch.tensor([[-100, -100]])), "empty"),
     (lambda: answer_lengths(torch.tensor([[1, -100, 2]])), "on the right"),
     (lambda: answer_lengths(torch.tensor([1, 2])), "shape"),
-    (lambda: room.readable(PROMPTS, ANSWERS[:2]), "same B"),
+    (lambda: responses.readable(PROMPTS, ANSWERS[:2]), "same B"),
     (lambda: ranking_loss(torch.zeros(2, 1), torch.ones(2, 1, dtype=torch.int64)), "at least 2"),
     (lambda: ranking_loss(torch.zeros(1, 3), torch.tensor([[2, 2, 2]])), "ties"),
     (lambda: ranking_loss(torch.tensor([[0.0, math.nan]]), torch.tensor([[1, 2]])), "finite"),

@@ -1,6 +1,5 @@
 """Sampling against probabilities worked out by hand, and against enumeration of every possible text."""
 
-import doctest
 import itertools
 import math
 
@@ -8,7 +7,6 @@ import pytest
 import torch
 from scipy import stats
 
-from minigpt import sample as room
 from minigpt.model import GPT, GPTConfig
 from minigpt.sample import generate, next_probs, response_logp
 
@@ -31,10 +29,6 @@ def ids(*shape, seed=0):
 
 def probs_of(p, **settings):
     return next_probs(torch.tensor(p, dtype=torch.float64).log(), **settings).tolist()
-
-
-def test_the_examples_in_the_docstrings():
-    assert doctest.testmod(room).failed == 0
 
 
 # The next token

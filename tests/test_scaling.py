@@ -1,20 +1,16 @@
 """scaling: against built models, the papers' tables, enumeration, and scipy."""
 
-import doctest
 
 import numpy as np
 import pytest
 import torch
 
-from minigpt import scaling
+from minigpt import scaling, scaling_laws
 from minigpt.attention import banded_mask, causal_mask
 from minigpt.model import GPT, GPTConfig
+from minigpt.stats import t95
 
 stats = pytest.importorskip("scipy.stats")
-
-
-def test_doctests():
-    assert doctest.testmod(scaling).failed == 0
 
 
 # --- parameters ------------------------------------------------------------------------------------------------------
@@ -93,13 +89,13 @@ def test_the_frontier_is_what_no_point_dominates(seed):
     best = {
         (c, y) for c, y in points if not any(d <= c and z <= y and (d, z) != (c, y) for d, z in points)
     }  # by definition
-    x, y = scaling.frontier(compute, loss)
+    x, y = scaling_laws.frontier(compute, loss)
     assert list(zip(x, y)) == sorted(best)
 
 
 def test_a_law_without_noise_is_found_exactly():
     x = np.geomspace(1e-6, 1e4, 9)
-    law = scaling.fit_power_law(x, 2.57 * x**-0.048)
+    law = scaling_laws.fit_power_law(x, 2.57 * x**-0.048)
     assert (law.a, law.b, law.n) == (pytest.approx(2.57), pytest.approx(-0.048), 9)
     assert law.b_high - law.b_low < 1e-9 and law.spread < 1e-9
     assert law(3640) == pytest.approx(1.73, abs=0.005) and law.factor(2) == pytest.approx(0.967, abs=5e-4)
@@ -111,7 +107,7 @@ def test_the_fit_and_its_interval_are_scipys(n):
     rng = np.random.default_rng(n)
     x = rng.uniform(1, 100, n)
     y = 3 * x**-0.2 * np.exp(rng.normal(0, 0.1, n))
-    law, other = scaling.fit_power_law(x, y), stats.linregress(np.log(x), np.log(y))
+    law, other = scaling_laws.fit_power_law(x, y), stats.linregress(np.log(x), np.log(y))
     half = stats.t.ppf(0.975, n - 2) * other.stderr
     assert (law.b, np.log(law.a)) == (pytest.approx(other.slope), pytest.approx(other.intercept))
     assert (law.b_low, law.b_high) == (pytest.approx(other.slope - half), pytest.approx(other.slope + half))
@@ -121,11 +117,11 @@ def test_the_fit_and_its_interval_are_scipys(n):
 
 @pytest.mark.parametrize("dof", [1, 2, 3, 4, 5, 6, 17, 30, 200])
 def test_students_t(dof):
-    assert scaling._t95(dof) == pytest.approx(stats.t.ppf(0.975, dof), rel=1e-9)
+    assert t95(dof) == pytest.approx(stats.t.ppf(0.975, dof), rel=1e-9)
 
 
 def test_two_points_have_a_line_but_no_interval():
-    law = scaling.fit_power_law([1, 4], [8, 2])
+    law = scaling_laws.fit_power_law([1, 4], [8, 2])
     assert (law.a, law.b) == (pytest.approx(8), pytest.approx(-1)) and np.isnan([law.b_low, law.b_high]).all()
 
 
@@ -139,11 +135,11 @@ def test_two_points_have_a_line_but_no_interval():
         (lambda: scaling.attention_pairs(4, 0), "band must be"),
         (lambda: scaling.windows_per_batch(0, 4), "more than 0 tokens"),
         (lambda: scaling.micro_batches(8, 4, 0), "windows_each must be"),
-        (lambda: scaling.frontier([1, 2], [1.0]), "same length"),
-        (lambda: scaling.frontier([1, 2], [1.0, np.nan]), "nan"),
-        (lambda: scaling.fit_power_law([1, 1], [1, 2]), "two different x"),
-        (lambda: scaling.fit_power_law([0, 1], [1, 2]), "above 0"),
-        (lambda: scaling.fit_power_law([], []), "at least one point"),
+        (lambda: scaling_laws.frontier([1, 2], [1.0]), "same length"),
+        (lambda: scaling_laws.frontier([1, 2], [1.0, np.nan]), "nan"),
+        (lambda: scaling_laws.fit_power_law([1, 1], [1, 2]), "two different x"),
+        (lambda: scaling_laws.fit_power_law([0, 1], [1, 2]), "above 0"),
+        (lambda: scaling_laws.fit_power_law([], []), "at least one point"),
     ],
 )
 def test_bad_input_is_named(call, message):

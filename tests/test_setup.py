@@ -595,9 +595,9 @@ def test_clean_cache_deletes_trained_models_and_nothing_else(tmp_path):
 def test_clean_cache_knows_the_names_that_the_cache_gives(tmp_path):
     import torch
 
-    from minigpt import checkpoint
+    from minigpt.experiments import cache
 
-    checkpoint.cached("gpt1-small", {"seed": 1}, lambda: ({"w": torch.zeros(1)}, {}), folder=tmp_path)
+    cache.cached("gpt1-small", {"seed": 1}, lambda: ({"w": torch.zeros(1)}, {}), folder=tmp_path)
     assert {os.path.basename(p) for p in start.cache_entries(str(tmp_path))} == set(os.listdir(tmp_path))
 
 

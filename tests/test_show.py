@@ -2,7 +2,6 @@
 
 import ast
 import base64
-import doctest
 import importlib.util
 import inspect
 import itertools
@@ -23,7 +22,10 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from minigpt import show
+from minigpt import plots
+from minigpt.notebook import display
+from minigpt.plots import style as style_module
+from minigpt.plots.style import PALETTE, _darker, png, spread
 
 ROOT = Path(__file__).parent.parent
 STEPS = np.arange(0, 400, 4)
@@ -47,26 +49,26 @@ def around(values, width=0.04):
 
 
 FIGURES = {
-    "loss": lambda: show.loss_curve(
+    "loss": lambda: plots.loss_curve(
         {"small": (STEPS, LOSSES + 0.2), "large": (STEPS, LOSSES)}, 1.29, {"unigram": 4.3, "bigram": 2.2}, title="T"
     ),
-    "loss, crowded": lambda: show.loss_curve(
+    "loss, crowded": lambda: plots.loss_curve(
         {f"model {i}": (STEPS, LOSSES + 0.002 * i) for i in range(5)}, 1.29, {"bigram": 1.4}, smooth=5
     ),
-    "loss, log": lambda: show.loss_curve({"GPT": (STEPS, LOSSES)}, 1.29, log_x=True, top=5),
-    "learning": lambda: show.learning_curve(
+    "loss, log": lambda: plots.loss_curve({"GPT": (STEPS, LOSSES)}, 1.29, log_x=True, top=5),
+    "learning": lambda: plots.learning_curve(
         [16, 64, 256, 1024],
         {"fine-tuned": around([0.6, 0.7, 0.8, 0.9]), "from scratch": around([0.4, 0.5, 0.6, 0.7])},
         0.95,
         1 / 3,
     ),
-    "bars": lambda: show.bars(["a", "b"], {"x": around([0.5, 0.7]), "y": [0.4, None]}, chance=0.5, ceiling=0.9),
-    "intervals": lambda: show.intervals([1.0, 1.2, 0.9], [0.15, 0.15, 0.05], 1.1, title="T"),
-    "attention": lambda: show.attention_map(CAUSAL / CAUSAL.sum(1, keepdims=True), TOKENS, allowed=CAUSAL, title="T"),
-    "grid": lambda: show.attention_grid([np.full((4, 4, 4), 0.25)] * 2, TOKENS, title="T"),
-    "mask": lambda: show.mask(CAUSAL, TOKENS, title="Causal"),
-    "next token": lambda: show.next_token_bars(["x", " y", "z"], [0.5, 0.3, 0.2], [0.8, 0.2, 0.0], title="T"),
-    "transforms": lambda: show.transform_diagram(EXAMPLES, title="T"),
+    "bars": lambda: plots.bars(["a", "b"], {"x": around([0.5, 0.7]), "y": [0.4, None]}, chance=0.5, ceiling=0.9),
+    "intervals": lambda: plots.intervals([1.0, 1.2, 0.9], [0.15, 0.15, 0.05], 1.1, title="T"),
+    "attention": lambda: plots.attention_map(CAUSAL / CAUSAL.sum(1, keepdims=True), TOKENS, allowed=CAUSAL, title="T"),
+    "grid": lambda: plots.attention_grid([np.full((4, 4, 4), 0.25)] * 2, TOKENS, title="T"),
+    "mask": lambda: plots.mask(CAUSAL, TOKENS, title="Causal"),
+    "next token": lambda: plots.next_token_bars(["x", " y", "z"], [0.5, 0.3, 0.2], [0.8, 0.2, 0.0], title="T"),
+    "transforms": lambda: plots.transform_diagram(EXAMPLES, title="T"),
 }
 figures = pytest.mark.parametrize("figure", [pytest.param(make, id=name) for name, make in FIGURES.items()])
 
@@ -86,16 +88,12 @@ def words(figure: Figure) -> set[str]:
     return {text.get_text() for text in texts(figure)}
 
 
-def test_doctests():
-    assert doctest.testmod(show).failed == 0
-
-
 # --- pictures ----------------------------------------------------------------------------------------------------
 
 
 @figures
 def test_every_figure_is_a_picture_of_a_sensible_size_that_does_not_name_its_maker(figure):
-    picture = show.png(figure())
+    picture = png(figure())
     width, height = struct.unpack(">II", picture[16:24])
     assert picture[:8] == b"\x89PNG\r\n\x1a\n" and 300 <= width <= 1000 and 150 <= height <= 900
     assert b"Software" not in picture and b"matplotlib" not in picture
@@ -106,9 +104,9 @@ def test_every_figure_is_a_picture_of_a_sensible_size_that_does_not_name_its_mak
 def test_the_same_numbers_give_the_same_picture_whatever_the_readers_settings(figure):
     import matplotlib
 
-    picture = show.png(figure())
+    picture = png(figure())
     with matplotlib.rc_context({"font.size": 30, "axes.facecolor": "black", "lines.linewidth": 9, "text.color": "red"}):
-        assert show.png(figure()) == picture
+        assert png(figure()) == picture
 
 
 @figures
@@ -154,19 +152,19 @@ def test_the_loss_curve_draws_the_floor_dashed_and_named_at_its_height():
 
 def test_a_curve_of_few_points_is_not_smoothed_away():
     curves = {"each step": (np.arange(100), np.linspace(4, 1, 100)), "now and then": ([0, 50, 99], [4.0, 2.0, 1.0])}
-    (axes,) = show.loss_curve(curves, smooth=20).axes
+    (axes,) = plots.loss_curve(curves, smooth=20).axes
     drawn = [list(line.get_ydata()) for line in axes.lines]
     assert [4.0, 2.0, 1.0] in drawn and [4.0, 3.0, 7 / 3] not in drawn
 
 
 def test_a_curve_is_drawn_through_its_points_and_smoothing_is_a_trailing_mean():
-    (axes,) = show.loss_curve({"a": ([0, 1, 2, 3], [4.0, 2.0, 3.0, 1.0])}).axes
+    (axes,) = plots.loss_curve({"a": ([0, 1, 2, 3], [4.0, 2.0, 3.0, 1.0])}).axes
     assert axes.lines[0].get_xydata().tolist() == [[0, 4], [1, 2], [2, 3], [3, 1]]
-    (axes,) = show.loss_curve({"a": ([0, 1, 2, 3], [4.0, 2.0, 3.0, 1.0])}, smooth=2).axes
+    (axes,) = plots.loss_curve({"a": ([0, 1, 2, 3], [4.0, 2.0, 3.0, 1.0])}, smooth=2).axes
     assert axes.lines[1].get_ydata().tolist() == [4.0, 3.0, 2.5, 2.0]
-    (axes,) = show.loss_curve({"a": ([0, 1, 2, 3], [4.0, 2.0, 3.0, math.nan])}).axes
+    (axes,) = plots.loss_curve({"a": ([0, 1, 2, 3], [4.0, 2.0, 3.0, math.nan])}).axes
     assert axes.lines[0].get_ydata().tolist() == [4.0, 2.0, 3.0]  # a run that broke off
-    (axes,) = show.loss_curve({"a": ([0, 1, 2, 3], [4.0, 2.0, 3.0, 1.0])}, log_x=True).axes
+    (axes,) = plots.loss_curve({"a": ([0, 1, 2, 3], [4.0, 2.0, 3.0, 1.0])}, log_x=True).axes
     assert axes.lines[0].get_xdata().tolist() == [1, 2, 3] and axes.get_xscale() == "log"
 
 
@@ -204,13 +202,13 @@ def test_the_attention_map_writes_weights_only_where_one_may_look():
 
 
 def test_the_mask_ticks_what_is_allowed():
-    (axes,) = show.mask([[True, False], [True, True]], ["a", "b"]).axes
+    (axes,) = plots.mask([[True, False], [True, True]], ["a", "b"]).axes
     assert [text.get_position() for text in axes.texts if text.get_text() == "✓"] == [(0, 0), (0, 1), (1, 1)]
     assert len(axes.patches) == 1  # one hatched square
 
 
 def test_next_tokens_are_sorted_and_say_which_can_never_be_drawn():
-    (axes,) = show.next_token_bars(["x", " y", "z"], [0.2, 0.5, 0.3], [0.0, 0.8, 0.2], n=3).axes
+    (axes,) = plots.next_token_bars(["x", " y", "z"], [0.2, 0.5, 0.3], [0.0, 0.8, 0.2], n=3).axes
     assert [label.get_text() for label in axes.get_yticklabels()] == ["␣y", "z", "x"]
     assert [text.get_text() for text in axes.texts] == ["0.80", "0.20", "✗ never drawn"]
 
@@ -239,28 +237,28 @@ def test_boxes_hold_their_words():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: show.loss_curve({"a": ([1, 2], [1.0])}), "as many steps as losses"),
-        (lambda: show.loss_curve({"a": ([0], [1.0])}, log_x=True), "nothing to draw beyond step 0"),
-        (lambda: show.loss_curve({"a": ([1, 2], [math.nan, math.inf])}), "'a' has nothing to draw"),
-        (lambda: show.learning_curve([1, 2], {"a": [0.1, 0.2]}), "expected \\(mean, low, high\\) of 2 values"),
-        (lambda: show.bars(["a", "b"], {"x": [1.0]}), "expected 2 values"),
-        (lambda: show.intervals([1.0, 2.0], [0.1], 1.0), "as many half widths as means"),
-        (lambda: show.attention_map(np.eye(3), TOKENS), "expected \\(4, 4\\)"),
-        (lambda: show.attention_map(np.eye(4), TOKENS, allowed=np.eye(3)), "allowed: expected"),
-        (lambda: show.attention_grid([np.ones((1, 3, 3))], TOKENS), "layer 1: expected"),
-        (lambda: show.mask(np.eye(3), TOKENS), "matrix: expected"),
-        (lambda: show.next_token_bars(["a"], [1.0], [0.5, 0.5]), "1 tokens, but 1 probabilities before and 2"),
-        (lambda: show.transform_diagram([("t", [[START]], "sum")]), "combine must be one of"),
-        (lambda: show.transform_diagram([("t", [[START]], "add")]), "does not go with 1 sequences"),
-        (lambda: show.transform_diagram([("t", [[("end", "x")]], "single")]), "unknown roles \\['end'\\]"),
-        (lambda: show.show(Figure(), "short"), "at least 20 characters"),
-        (lambda: show.table([]), "at least one row"),
-        (lambda: show.table([{"a": 1}], ["b"]), "no such columns: \\['b'\\]"),
-        (lambda: show.table([[1, 2]], ["a"]), "a row has 2 cells"),
-        (lambda: show.token_strip(["a"], [1, 2]), "1 pieces, but 2 ids"),
-        (lambda: show.merge_tree([("0", ["a", "b"]), ("1", ["ac"])]), "not the text of the first step"),
-        (lambda: show.source(3), "no Python source"),
-        (lambda: show.source(len), "no Python source"),
+        (lambda: plots.loss_curve({"a": ([1, 2], [1.0])}), "as many steps as losses"),
+        (lambda: plots.loss_curve({"a": ([0], [1.0])}, log_x=True), "nothing to draw beyond step 0"),
+        (lambda: plots.loss_curve({"a": ([1, 2], [math.nan, math.inf])}), "'a' has nothing to draw"),
+        (lambda: plots.learning_curve([1, 2], {"a": [0.1, 0.2]}), "expected \\(mean, low, high\\) of 2 values"),
+        (lambda: plots.bars(["a", "b"], {"x": [1.0]}), "expected 2 values"),
+        (lambda: plots.intervals([1.0, 2.0], [0.1], 1.0), "as many half widths as means"),
+        (lambda: plots.attention_map(np.eye(3), TOKENS), "expected \\(4, 4\\)"),
+        (lambda: plots.attention_map(np.eye(4), TOKENS, allowed=np.eye(3)), "allowed: expected"),
+        (lambda: plots.attention_grid([np.ones((1, 3, 3))], TOKENS), "layer 1: expected"),
+        (lambda: plots.mask(np.eye(3), TOKENS), "matrix: expected"),
+        (lambda: plots.next_token_bars(["a"], [1.0], [0.5, 0.5]), "1 tokens, but 1 probabilities before and 2"),
+        (lambda: plots.transform_diagram([("t", [[START]], "sum")]), "combine must be one of"),
+        (lambda: plots.transform_diagram([("t", [[START]], "add")]), "does not go with 1 sequences"),
+        (lambda: plots.transform_diagram([("t", [[("end", "x")]], "single")]), "unknown roles \\['end'\\]"),
+        (lambda: display.show(Figure(), "short"), "at least 20 characters"),
+        (lambda: display.table([]), "at least one row"),
+        (lambda: display.table([{"a": 1}], ["b"]), "no such columns: \\['b'\\]"),
+        (lambda: display.table([[1, 2]], ["a"]), "a row has 2 cells"),
+        (lambda: display.token_strip(["a"], [1, 2]), "1 pieces, but 2 ids"),
+        (lambda: display.merge_tree([("0", ["a", "b"]), ("1", ["ac"])]), "not the text of the first step"),
+        (lambda: display.source(3), "no Python source"),
+        (lambda: display.source(len), "no Python source"),
     ],
 )
 def test_bad_input_is_named(call, message):
@@ -272,11 +270,11 @@ def test_bad_input_is_named(call, message):
 def test_spread_keeps_order_and_gaps_and_moves_no_more_than_it_must(seed):
     rng = np.random.default_rng(seed)
     wanted = rng.random(6)
-    placed = show.spread(wanted, 0.1)
+    placed = spread(wanted, 0.1)
     order = np.argsort(wanted)
     assert np.all(np.diff(placed[order]) >= 0.1 - 1e-9) and placed.min() >= 0 and placed.max() <= 1 + 1e-9
     far = np.arange(6) * 0.2
-    assert np.allclose(show.spread(far, 0.1), far)
+    assert np.allclose(spread(far, 0.1), far)
     scipy = pytest.importorskip("scipy.optimize")
     best = scipy.minimize(
         lambda y: np.sum((y - wanted) ** 2), placed,
@@ -331,36 +329,36 @@ def test_the_measures_of_colour_know_what_is_known():
 
 
 def test_the_palette_stands_out_from_the_page():
-    assert min(contrast(colour) for colour in show.PALETTE) >= 3
-    assert min(contrast(show._darker(colour)) for colour in show.PALETTE) >= 4.5  # as text
+    assert min(contrast(colour) for colour in PALETTE) >= 3
+    assert min(contrast(_darker(colour)) for colour in PALETTE) >= 4.5  # as text
 
 
 @pytest.mark.parametrize("eye", EYES)
 def test_the_palette_stays_apart_for_every_eye(eye):
-    distances = {(a, b): distance(a, b, eye) for a, b in itertools.combinations(show.PALETTE, 2)}
+    distances = {(a, b): distance(a, b, eye) for a, b in itertools.combinations(PALETTE, 2)}
     assert min(distances.values()) >= 30, min(distances, key=distances.get)
 
 
 def test_lines_differ_in_marker_and_dash_too():
-    lines = [show._line(i) for i in range(6)]
+    lines = [style_module.line(i) for i in range(6)]
     for key in ("color", "marker", "linestyle"):
         assert len({str(line[key]) for line in lines}) == 6
-    assert str(show.FLOOR_DASH) not in {str(line["linestyle"]) for line in lines}
-    assert len(set(show.HATCHES)) == 6
+    assert str(style_module.FLOOR_DASH) not in {str(line["linestyle"]) for line in lines}
+    assert len(set(style_module.HATCHES)) == 6
 
 
 def test_words_in_boxes_can_be_read():
-    backgrounds = [*show.TOKEN_COLOURS, *(face for face, _ in show.ROLES.values())]
+    backgrounds = [*display.TOKEN_COLOURS, *(face for face, _ in style_module.ROLES.values())]
     assert min(contrast("#111111", face) for face in backgrounds) >= 7
-    assert min(contrast(edge, face) for face, edge in show.ROLES.values()) >= 3
-    assert min(contrast("#444444", face) for face in show.TOKEN_COLOURS) >= 4.5  # ids
+    assert min(contrast(edge, face) for face, edge in style_module.ROLES.values()) >= 3
+    assert min(contrast("#444444", face) for face in display.TOKEN_COLOURS) >= 4.5  # ids
 
 
 def test_numbers_on_the_attention_map_can_be_read():
     from matplotlib import colormaps
 
     for weight in np.linspace(0, 1, 101):
-        ink = "#ffffff" if weight > 0.7 else show.INK
+        ink = "#ffffff" if weight > 0.7 else style_module.INK
         assert contrast(ink, to_hex(colormaps["Blues"](weight))) >= 3.5
 
 
@@ -392,14 +390,14 @@ class Outline(HTMLParser):
 def put(monkeypatch):
     """What was put on the page."""
     bundles = []
-    monkeypatch.setattr(show, "_put", lambda bundle, metadata=None: bundles.append((bundle, metadata)))
+    monkeypatch.setattr(display, "_put", lambda bundle, metadata=None: bundles.append((bundle, metadata)))
     return bundles
 
 
 def test_a_figure_is_shown_with_its_sentence_as_alt_and_as_caption(put):
     alt = "The loss falls fast, then slowly,\n   and stays above the <floor> & its hatching."
     sentence = "The loss falls fast, then slowly, and stays above the <floor> & its hatching."
-    show.show(FIGURES["loss"](), alt)
+    display.show(FIGURES["loss"](), alt)
     (picture, metadata), (caption, _) = put
     assert base64.b64decode(picture["image/png"])[:4] == b"\x89PNG" and "\n" not in picture["image/png"]
     assert picture["text/plain"] == caption["text/plain"] == sentence
@@ -411,12 +409,12 @@ def test_a_pyplot_figure_is_closed(put):
     import matplotlib.pyplot as plt
 
     figure = plt.figure()
-    show.show(figure, "An empty figure, drawn with pyplot by a reader.")
+    display.show(figure, "An empty figure, drawn with pyplot by a reader.")
     assert plt.get_fignums() == []
 
 
 def test_outside_a_notebook_the_sentence_is_written(capsys):
-    show.show(FIGURES["mask"](), "A causal mask: every position sees itself and the past.")
+    display.show(FIGURES["mask"](), "A causal mask: every position sees itself and the past.")
     assert capsys.readouterr().out == "A causal mask: every position sees itself and the past.\n" * 2
 
 
@@ -434,7 +432,7 @@ def example(x):
 
 
 def test_source_shows_the_code_that_runs(put):
-    show.source(example)
+    display.source(example)
     ((bundle, _),) = put
     code = inspect.getsource(example).rstrip()
     assert (
@@ -444,7 +442,7 @@ def test_source_shows_the_code_that_runs(put):
 
 
 def test_source_without_docstrings_is_the_same_program(put):
-    show.source(example, docstring=False)
+    display.source(example, docstring=False)
     code = put[0][0]["text/plain"].split("\n", 1)[1]
     assert (
         "Say nothing" not in code and 'text = "not a docstring"' in code and "Only this" in code
@@ -459,19 +457,19 @@ def test_source_without_docstrings_is_the_same_program(put):
 
 
 def test_source_of_a_class_and_a_module(put):
-    show.source(Outline, docstring=False)
-    show.source(show, docstring=False)
+    display.source(Outline, docstring=False)
+    display.source(display, docstring=False)
     assert "class Outline(HTMLParser):\n    def __init__" in put[0][0]["text/plain"]
-    assert put[1][0]["text/plain"].startswith("# minigpt/show.py\nimport ast\n")
+    assert put[1][0]["text/plain"].startswith("# minigpt/notebook/display.py\nimport ast\n")
 
 
 def test_checks_print_the_claim_and_no_number(capsys):
-    show.check("the model is above the floor", True)
-    show.check("the gap", 0.0523, 0, 0.1)
-    show.check("the gap", np.float32(0.0523), hi=0.1)
-    show.check("accuracy", np.array(0.9), lo=0.5)
-    show.check("bounds belong to the interval: 1", 1, 1, 1)
-    show.check("numpy's truth", np.bool_(True))
+    display.check("the model is above the floor", True)
+    display.check("the gap", 0.0523, 0, 0.1)
+    display.check("the gap", np.float32(0.0523), hi=0.1)
+    display.check("accuracy", np.array(0.9), lo=0.5)
+    display.check("bounds belong to the interval: 1", 1, 1, 1)
+    display.check("numpy's truth", np.bool_(True))
     assert capsys.readouterr().out.splitlines() == [
         "check: the model is above the floor: yes",
         "check: the gap is between 0 and 0.1: yes",
@@ -487,23 +485,23 @@ def test_checks_print_the_claim_and_no_number(capsys):
 )
 def test_failing_checks_tell_the_value_and_what_to_try(arguments, capsys):
     with pytest.raises(AssertionError) as caught:
-        show.check("the claim", *arguments)
+        display.check("the claim", *arguments)
     message = str(caught.value)
     assert "the claim" in message and f"{arguments[0]}" in message and "start.py check" in message
     assert capsys.readouterr().out == ""
     with pytest.raises(AssertionError, match="What to try: train longer"):
-        show.check("the claim", *arguments, advice="train longer")
+        display.check("the claim", *arguments, advice="train longer")
 
 
 @pytest.mark.parametrize("arguments", [(True, 0, 1), (0.5,), ("yes",), (None,), ([0.5], 0, 1)])
 def test_unclear_checks_are_refused(arguments):
     with pytest.raises(ValueError, match="'the claim'"):
-        show.check("the claim", *arguments)
+        display.check("the claim", *arguments)
 
 
 def test_measured(capsys):
-    show.measured("loss", 1.23456)
-    show.measured("loss", np.float32(1.25), 1, "nats per token")
+    display.measured("loss", 1.23456)
+    display.measured("loss", np.float32(1.25), 1, "nats per token")
     assert capsys.readouterr().out == "loss ≈ 1.23\nloss ≈ 1.2 nats per token\n"
 
 
@@ -521,7 +519,7 @@ ROWS = [
 
 
 def test_a_table_lines_up_and_says_everything_twice(put):
-    show.table(
+    display.table(
         ROWS,
         {"dataset": "data set", "gpt1": "GPT-1", "delta": "change", "n": "n", "best": "best?", "note": "note"},
         "Two rows",
@@ -542,12 +540,12 @@ def test_a_table_lines_up_and_says_everything_twice(put):
 
 
 def test_digits_are_for_floats_only(put):
-    show.table([[1, 2.0, 0.125]], ["a", "b", "c"], digits=2)
+    display.table([[1, 2.0, 0.125]], ["a", "b", "c"], digits=2)
     assert put[0][0]["text/plain"].split("\n")[-1].split() == ["1", "2.00", "0.12"]
 
 
 def test_claims_say_yes_and_no_in_words(put):
-    show.claims_table(
+    display.claims_table(
         [("c1", "sec. 1", "0.9 against 0.7", True), ("c2", "Table 5", "no gain", False), ("c3", "s", "m", "partly")]
     )
     lines = put[0][0]["text/plain"].split("\n")
@@ -559,7 +557,7 @@ def test_claims_say_yes_and_no_in_words(put):
 
 
 def test_tokens_are_apart_without_colour(put):
-    show.token_strip([" the", "<b>", b"\xc3", b" \n"], [5, 6, 7, 8], label="Cut")
+    display.token_strip([" the", "<b>", b"\xc3", b" \n"], [5, 6, 7, 8], label="Cut")
     ((bundle, _),) = put
     assert bundle["text/plain"] == "Cut: ␣the|<b>|⟨c3⟩|␣⏎\nids: 5 6 7 8"
     outline = Outline(bundle["text/html"])
@@ -569,7 +567,7 @@ def test_tokens_are_apart_without_colour(put):
 
 
 def test_merges_are_shown_step_by_step(put):
-    show.merge_tree([("bytes", [b"t", b"h", b"e"]), ("1: t + h", ["th", "e"]), ("2: th + e", ["the"])])
+    display.merge_tree([("bytes", [b"t", b"h", b"e"]), ("1: t + h", ["th", "e"]), ("2: th + e", ["the"])])
     ((bundle, _),) = put
     assert bundle["text/plain"] == "bytes      t|h|e\n1: t + h   th|e\n2: th + e  the"
     assert [tag for tag, _ in Outline(bundle["text/html"]).seen].count("span") == 6
@@ -659,5 +657,5 @@ def test_strict_nbval_would_notice_another_sentence(tmp_path):
     ],
 )
 def test_large_floats_are_short_if_nothing_is_lost(put, value, written):
-    show.table([[value]], ["a"])
+    display.table([[value]], ["a"])
     assert put[-1][0]["text/plain"].split("\n")[-1].strip() == written

@@ -6,7 +6,9 @@ from itertools import pairwise
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-from minigpt import show
+from minigpt import plots
+from minigpt.notebook import display
+from minigpt.plots import style
 
 PLACES = {" forest": 0.5, " sea": 0.3, " farm": 0.15, " river": 0.04, "": 0.01}
 
@@ -25,34 +27,34 @@ def written(figure) -> str:
 
 
 def test_the_most_probable_words_come_first_and_the_rest_is_one_bar():
-    figure = show.next_word("She went to the", PLACES, n=3)
+    figure = plots.next_word("She went to the", PLACES, n=3)
     assert names(figure) == ["forest", "sea", "3 other words"]
     assert lengths(figure) == pytest.approx([0.5, 0.3, 0.2])
 
 
 def test_a_single_word_too_many_is_drawn_too():
-    assert names(show.next_word("", PLACES, n=4)) == ["forest", "sea", "farm", "river", "(end)"]
+    assert names(plots.next_word("", PLACES, n=4)) == ["forest", "sea", "farm", "river", "(end)"]
 
 
 @pytest.mark.parametrize("actual", list(PLACES))
 @pytest.mark.parametrize("n", [1, 2, 3, 8])
 def test_the_word_that_comes_is_always_there_and_marked_once(actual, n):
-    figure = show.next_word("x", PLACES, actual, n=n)
-    assert show.visible(actual).replace("␣", "") in names(figure) or actual == "" and "(end)" in names(figure)
+    figure = plots.next_word("x", PLACES, actual, n=n)
+    assert style.visible(actual).replace("␣", "") in names(figure) or actual == "" and "(end)" in names(figure)
     assert written(figure).count("this one comes") == 1
     assert sum(lengths(figure)) == pytest.approx(1.0)
 
 
 def test_a_word_that_cannot_come_is_refused():
     with pytest.raises(ValueError, match="moon"):
-        show.next_word("x", PLACES, " moon")
+        plots.next_word("x", PLACES, " moon")
 
 
 def test_a_long_beginning_is_cut_between_words_and_dollars_are_no_formulas():
-    figure = show.next_word("Alas! " * 40 + "It cost $5 and $6 for the", {" hat": 1.0}, " hat")
+    figure = plots.next_word("Alas! " * 40 + "It cost $5 and $6 for the", {" hat": 1.0}, " hat")
     title = figure.axes[0].get_title(loc="left")
     assert title.startswith("… Alas!") and r"\$5 and \$6" in title
-    show.png(figure)
+    style.png(figure)
 
 
 STORY = ["Lucy", " saw", " a", " fox", ".", "\n", "End", "."]
@@ -60,7 +62,7 @@ STORY = ["Lucy", " saw", " a", " fox", ".", "\n", "End", "."]
 
 def test_surprise_bars_have_the_heights_they_are_given():
     values = [3.0, 1.5, 0.0, 3.0, 0.0, 0.7, 0.0, 0.04]
-    figure = show.surprise(STORY, {"world": values})
+    figure = plots.surprise(STORY, {"world": values})
     bars = figure.axes[0].patches
     assert [bar.get_height() / bars[0].get_height() for bar in bars] == pytest.approx([v / 3 for v in values])
     assert written(figure).count("3.0") == 2 and "0.0" not in written(figure)
@@ -68,7 +70,7 @@ def test_surprise_bars_have_the_heights_they_are_given():
 
 def test_words_stand_in_reading_order_and_never_overlap():
     values = [math.sin(i) ** 2 for i in range(len(STORY) * 9)]
-    figure = show.surprise(STORY * 9, {"one": values, "two": values[::-1]}, width=5.0)
+    figure = plots.surprise(STORY * 9, {"one": values, "two": values[::-1]}, width=5.0)
     boxes = [bar.get_bbox() for bar in figure.axes[0].patches][: 2 * len(values)]
     for a, b in pairwise(boxes):
         assert b.x0 >= a.x1 - 1e-9 or b.y0 < a.y0 - 0.3, "to the right of the word before, or on the next line"
@@ -80,7 +82,7 @@ def test_words_stand_in_reading_order_and_never_overlap():
 @pytest.mark.parametrize("title", ["", "Word by word", "A title wider than the figure, word by word, for $5 and $6"])
 def test_title_and_legend_never_lie_over_anything(names, title):
     values = [3.0] * len(STORY)
-    figure = show.surprise(STORY, dict.fromkeys(names, values), title=title, width=5.0)
+    figure = plots.surprise(STORY, dict.fromkeys(names, values), title=title, width=5.0)
     renderer = FigureCanvasAgg(figure).get_renderer()
     axes = figure.axes[0]
     drawn = [*axes.texts, *axes.artists, *axes.patches]
@@ -95,12 +97,12 @@ def test_title_and_legend_never_lie_over_anything(names, title):
 @pytest.mark.parametrize("series", [{}, {"a": [1.0]}, {"a": [1.0, 2.0], "b": [1.0, 2.0], "c": [1.0, 2.0]}])
 def test_surprise_refuses_what_it_cannot_draw(series):
     with pytest.raises(ValueError, match="expected one or two series of 2"):
-        show.surprise(["a", " b"], series)
+        plots.surprise(["a", " b"], series)
 
 
 def test_a_page_is_cut_between_words_and_nothing_is_lost(capsys):
     text = "one two three four five six\n" + "x" * 30 + "\n\nend"
-    show.page(text, width=12)
+    display.page(text, width=12)
     printed = capsys.readouterr().out
     assert printed.startswith("one two\n    three\n    four\n    five six\n") and printed.endswith("\n\nend\n\n")
     assert "".join(printed.split()) == "".join(text.split())

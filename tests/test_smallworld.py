@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from minigpt import optimum, ppo, smallworld
+from minigpt import ppo
+from minigpt.exact import optimal_policy
+from minigpt.experiments.instructgpt import enumerable_ppo
+from minigpt.experiments.instructgpt.enumerable_ppo import TREE
 from minigpt.ppo import PPOState
-from minigpt.smallworld import TREE
 
 
 def generator(seed=0):
@@ -16,7 +18,7 @@ def generator(seed=0):
 
 
 def test_answers_find_their_number_and_their_reward():
-    world, _ = smallworld.small_world(0)
+    world, _ = enumerable_ppo.small_world(0)
     assert world.which(world.listed).tolist() == list(range(341))
     assert world.which(torch.tensor([[4, -100, -100, -100]]))[0] == TREE.rows.index((4,))
     prompts = world.prompts[1:2].expand(341, -1)
@@ -24,18 +26,18 @@ def test_answers_find_their_number_and_their_reward():
 
 
 def test_the_distance_is_zero_at_the_optimum_only():
-    world, reference = smallworld.small_world(0)
-    start = smallworld.distance(world, reference, reference, 0.3)
+    world, reference = enumerable_ppo.small_world(0)
+    start = enumerable_ppo.distance(world, reference, reference, 0.3)
     assert start.kl == pytest.approx(0, abs=1e-9) and start.gap == pytest.approx(0.3 * start.kl_to_best, abs=1e-9)
     assert start.gap > 0.5 and start.best_reward > start.reward
-    values = [optimum.tilt(sft, r, 0.3)[1] for sft, r in zip(world.logps(reference), world.rewards)]
+    values = [optimal_policy.tilt(sft, r, 0.3)[1] for sft, r in zip(world.logps(reference), world.rewards)]
     assert np.mean(values) - start.reward == pytest.approx(start.gap, abs=1e-9)
 
 
 def test_documents_are_drawn_as_often_as_they_are_likely():
-    world, _ = smallworld.small_world(0, n_prompts=2)
+    world, _ = enumerable_ppo.small_world(0, n_prompts=2)
     logp = np.log(np.random.default_rng(0).dirichlet(np.ones(341)))
-    documents = smallworld.Documents(world, logp, batch_size=20_000)
+    documents = enumerable_ppo.Documents(world, logp, batch_size=20_000)
     inputs, targets = documents[3]
     assert torch.equal(inputs[:, :2], torch.tensor([[4, 2]]).expand(20_000, -1)) and (targets[:, 0] == -100).all()
     counts = np.bincount(world.which(targets[:, 1:]), minlength=341)
@@ -45,20 +47,20 @@ def test_documents_are_drawn_as_often_as_they_are_likely():
 
 def test_counts_and_praise_by_hand():
     i = TREE.rows.index((0, 0, 1, 4))
-    assert smallworld.counts()[i].tolist() == [2, 1, 0, 0, 1] and smallworld.praise()[i] == pytest.approx(1.7)
-    pairs = smallworld.pair_counts()[i, 5:].reshape(5, 5)
+    assert enumerable_ppo.counts()[i].tolist() == [2, 1, 0, 0, 1] and enumerable_ppo.praise()[i] == pytest.approx(1.7)
+    pairs = enumerable_ppo.pair_counts()[i, 5:].reshape(5, 5)
     assert pairs.sum() == 3 and pairs[0, 0] == pairs[0, 1] == pairs[1, 4] == 1
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_following_a_reward_model_that_cannot_see_the_trap(seed):
     betas = np.geomspace(10, 0.05, 30)
-    blind = smallworld.pursue(smallworld.counts(), 3000, betas, seed)
+    blind = enumerable_ppo.pursue(enumerable_ppo.counts(), 3000, betas, seed)
     assert blind.agreement > 0.8 and np.all(np.diff(blind.proxy) > 0)
     peak = blind.gold.argmax()
     assert 0 < peak < 29 and blind.gold[-1] < 0 < blind.gold[peak]
     assert np.all(blind.gold <= np.interp(blind.kl, blind.best_kl, blind.best) + 0.02)
-    seeing = smallworld.pursue(smallworld.pair_counts(), 3000, betas, seed)
+    seeing = enumerable_ppo.pursue(enumerable_ppo.pair_counts(), 3000, betas, seed)
     assert seeing.gold[-1] > blind.gold[peak] and seeing.gold[-1] > 1.5
 
 
@@ -66,19 +68,19 @@ def test_following_a_reward_model_that_cannot_see_the_trap(seed):
 @pytest.mark.parametrize("seed", range(3))
 def test_the_tax_and_what_pre_training_text_does_against_it(seed):
     """KL to the reference is small where the policy is asked; elsewhere it forgets, unless it goes on reading."""
-    world, documents, reference = smallworld.document_world(seed)
+    world, documents, reference = enumerable_ppo.document_world(seed)
     assert documents.tax(reference) < 0.002
     tax, reward = {}, {}
     for gamma in (0.0, 1.0):
-        agent = smallworld.agent_of(reference)
-        config = dataclasses.replace(smallworld.PPO, n_iterations=80, kl_coef=1.0, ptx_coef=gamma)
+        agent = enumerable_ppo.agent_of(reference)
+        config = dataclasses.replace(enumerable_ppo.PPO, n_iterations=80, kl_coef=1.0, ptx_coef=gamma)
         list(
             ppo.ppo(
                 agent, reference, world.reward_fn, world.prompts, config, generator(seed), PPOState(),
                 ptx_batches=documents,
             )
         )  # fmt: skip
-        end = smallworld.distance(world, agent.policy, reference, 1.0)
+        end = enumerable_ppo.distance(world, agent.policy, reference, 1.0)
         tax[gamma], reward[gamma], best = documents.tax(agent.policy), end.reward, end.best_reward
     assert tax[0.0] > 0.3 and tax[1.0] < 0.02
     assert reward[1.0] > reward[0.0] - 0.03 * best

@@ -5,10 +5,10 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from minigpt import tasks, tokens
-from minigpt.tasks import TaskBatches, pad
+from minigpt import tokenizer, transforms
+from minigpt.transforms import TaskBatches, pad
 
-BYTES = tokens.Tokenizer({bytes([byte]): byte for byte in range(256)})
+BYTES = tokenizer.Tokenizer({bytes([byte]): byte for byte in range(256)})
 EOT, START, DELIM, EXTRACT = 256, 257, 258, 259
 A, B, C = ord("a"), ord("b"), ord("c")
 
@@ -31,25 +31,25 @@ def test_the_specials_are_where_this_file_thinks():
     ],
 )
 def test_transforms_by_hand(task, parts, expected):
-    assert tasks.TRANSFORMS[task](parts, BYTES) == expected
-    assert tasks.TRANSFORMS[task](tuple(parts), BYTES) == expected
+    assert transforms.TRANSFORMS[task](parts, BYTES) == expected
+    assert transforms.TRANSFORMS[task](tuple(parts), BYTES) == expected
 
 
 def test_every_task_says_how_its_sequences_are_combined():
-    assert set(tasks.COMBINE) == set(tasks.TRANSFORMS)
-    n_sequences = {task: len(tasks.TRANSFORMS[task](["a"] * n, BYTES)) for task, n in
+    assert set(transforms.COMBINE) == set(transforms.TRANSFORMS)
+    n_sequences = {task: len(transforms.TRANSFORMS[task](["a"] * n, BYTES)) for task, n in
                    (("classification", 1), ("entailment", 2), ("similarity", 2), ("multiple choice", 4))}  # fmt: skip
     assert n_sequences == {"classification": 1, "entailment": 1, "similarity": 2, "multiple choice": 3}
-    assert {task for task, how in tasks.COMBINE.items() if how == "single"} == {"classification", "entailment"}
+    assert {task for task, how in transforms.COMBINE.items() if how == "single"} == {"classification", "entailment"}
 
 
-@pytest.mark.parametrize("special", tokens.SPECIALS)
-@pytest.mark.parametrize("task", tasks.TRANSFORMS)
+@pytest.mark.parametrize("special", tokenizer.SPECIALS)
+@pytest.mark.parametrize("task", transforms.TRANSFORMS)
 def test_no_text_can_imitate_a_special_token(task, special):
     """A text may contain the name of a special token; it stays text."""
     n = {"classification": 1, "entailment": 2, "similarity": 2, "multiple choice": 3}[task]
-    harmless = tasks.TRANSFORMS[task]([f"a{'x' * len(special)}b"] * n, BYTES)
-    for row, other in zip(tasks.TRANSFORMS[task]([f"a{special}b"] * n, BYTES), harmless, strict=True):
+    harmless = transforms.TRANSFORMS[task]([f"a{'x' * len(special)}b"] * n, BYTES)
+    for row, other in zip(transforms.TRANSFORMS[task]([f"a{special}b"] * n, BYTES), harmless, strict=True):
         count, expected = Counter(row), Counter(other)
         assert [count[id] for id in (EOT, START, DELIM, EXTRACT)] == [
             expected[id] for id in (EOT, START, DELIM, EXTRACT)
@@ -73,7 +73,7 @@ def test_no_text_can_imitate_a_special_token(task, special):
 )
 def test_bad_parts(task, parts, message):
     with pytest.raises(ValueError, match=message):
-        tasks.TRANSFORMS[task](parts, BYTES)
+        transforms.TRANSFORMS[task](parts, BYTES)
 
 
 # --- rectangles -----------------------------------------------------------------------------------------------------
@@ -93,7 +93,7 @@ def test_pad_by_hand():
 
 def test_pad_of_real_transforms():
     """The extract token stands where `extract` says; behind it is only padding, and nothing is to be predicted."""
-    examples = [(tasks.multiple_choice(parts, BYTES), 0) for parts in (["abc", "b", "cc"], ["a", "aaaa", "b"])]
+    examples = [(transforms.multiple_choice(parts, BYTES), 0) for parts in (["abc", "b", "cc"], ["a", "aaaa", "b"])]
     ids, extract, _, lm_targets = pad(examples, EOT)
     for b, (sequences, _) in enumerate(examples):
         for s, row in enumerate(sequences):

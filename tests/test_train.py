@@ -1,6 +1,5 @@
 """Training against hand calculations, a numpy AdamW, and runs that were cut in two."""
 
-import doctest
 import itertools
 import math
 import os
@@ -12,7 +11,6 @@ import pytest
 import torch
 from torch import nn
 
-from minigpt import train as room
 from minigpt.checkpoint import load_state, save_state
 from minigpt.train import (
     Evaluation,
@@ -65,10 +63,6 @@ def same(a, b):
 
 
 CONFIG = TrainConfig(n_steps=20, lr=0.03, warmup_steps=4)
-
-
-def test_doctests():
-    assert doctest.testmod(room).failed == 0
 
 
 # --- learning rate -----------------------------------------------------------------------------------------------

@@ -1,6 +1,5 @@
 """truth: against scipy, by hand, by counting and by listing every document of a small world."""
 
-import doctest
 import math
 import random
 from collections import Counter
@@ -10,10 +9,26 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from minigpt import corpus, grammar, tokens, truth, world
+from minigpt import corpus
 from minigpt.corpus import Corpus
-from minigpt.lexicon import LEXICON, Character, Lexicon, Mood
-from minigpt.truth import Estimate, NGram, bits_per_byte, cross_entropy, entropy, floor, gap, kl_divergence
+from minigpt.exact import bayes
+from minigpt.exact.entropy import (
+    bits,
+    bits_per_byte,
+    cross_entropy,
+    document_nats,
+    entropy,
+    floor,
+    gap,
+    kl_divergence,
+    perplexity,
+    word_nats,
+)
+from minigpt.exact.ngram import NGram
+from minigpt.stats import Estimate
+from minigpt.tokenizer import train_bpe
+from minigpt.worlds import grammar, stories, story_tasks
+from minigpt.worlds.lexicon import LEXICON, Character, Lexicon, Mood
 
 
 def rows(n=20, size=6):
@@ -25,11 +40,6 @@ def rows(n=20, size=6):
             p = np.where(np.arange(size) < 2, 0.0, p)
             p /= p.sum()
         yield p, q
-
-
-def test_the_examples_in_the_docstrings():
-    failed, attempted = doctest.testmod(truth)
-    assert attempted >= 12 and failed == 0
 
 
 # --- measures of surprise -------------------------------------------------------------------------------------------
@@ -79,8 +89,8 @@ def test_bad_distributions(p, q, message):
 
 
 def test_units():
-    assert truth.perplexity(entropy([1 / 7] * 7)) == pytest.approx(7)
-    assert truth.bits(entropy([1 / 16] * 16)) == pytest.approx(4)
+    assert perplexity(entropy([1 / 7] * 7)) == pytest.approx(7)
+    assert bits(entropy([1 / 16] * 16)) == pytest.approx(4)
     assert bits_per_byte(entropy([1 / 256] * 256), 1) == pytest.approx(8)  # one byte of noise
     text = "une chèvre"  # 10 letters, 11 bytes
     assert bits_per_byte(22 * math.log(2), len(text.encode("utf-8"))) == pytest.approx(2)
@@ -178,21 +188,21 @@ def two_lines(d):
 def test_document_nats_by_hand_and_word_by_word():
     documents = ["a fox", "an owl", "a fox\nan owl"]
     by_hand = [3 / 4 * 2 / 3, 3 / 4 * 1 / 3, 1 / 4 * 2 / 3 * 1 / 3]
-    nats = truth.document_nats(documents, two_lines)
+    nats = document_nats(documents, two_lines)
     assert nats == pytest.approx(-np.log(by_hand)) and nats.dtype == np.float64
     for text, expected in zip(documents, nats, strict=True):
-        told = truth.word_nats(two_lines, text)
+        told = word_nats(two_lines, text)
         assert "".join(word for word, _ in told) == text and told[-1][0] == grammar.END
         assert sum(surprise for _, surprise in told) == pytest.approx(expected)
-    assert dict(truth.word_nats(two_lines, "a fox"))[grammar.END] == pytest.approx(-math.log(3 / 4))
+    assert dict(word_nats(two_lines, "a fox"))[grammar.END] == pytest.approx(-math.log(3 / 4))
 
 
 def test_the_surprise_of_the_words_adds_up_to_that_of_the_document():
-    program = world.program(world.EVERYTHING)
-    for kind in world.KINDS:
-        [text] = world.documents(1, random.Random(9), {kind: 1.0})
-        [expected] = truth.document_nats([text], program)
-        told = truth.word_nats(program, text)
+    program = stories.program(stories.EVERYTHING)
+    for kind in stories.KINDS:
+        [text] = stories.documents(1, random.Random(9), {kind: 1.0})
+        [expected] = document_nats([text], program)
+        told = word_nats(program, text)
         assert [word for word, _ in told] == [*grammar.words(text), ""]
         assert min(surprise for _, surprise in told) >= 0
         assert sum(surprise for _, surprise in told) == pytest.approx(expected)
@@ -204,7 +214,7 @@ def test_the_mean_surprise_is_the_entropy_of_a_small_grammar():
     for text, probability, _ in grammar.documents(two_lines):
         exact[text] += probability
     rng = random.Random(1)
-    drawn = truth.document_nats([grammar.sample(two_lines, rng)[0] for _ in range(4000)], two_lines)
+    drawn = document_nats([grammar.sample(two_lines, rng)[0] for _ in range(4000)], two_lines)
     assert stats.ttest_1samp(drawn, entropy(exact)).pvalue > 1e-3
     assert stats.ttest_1samp(drawn, 1.05 * entropy(exact)).pvalue < 1e-3  # and the test can tell 5 percent
 
@@ -215,14 +225,14 @@ def test_the_mean_surprise_is_the_entropy_of_a_small_grammar():
 )
 def test_documents_of_another_grammar(documents, message):
     with pytest.raises(ValueError, match=message):
-        truth.document_nats(documents, two_lines)
+        document_nats(documents, two_lines)
 
 
 def test_word_nats_name_the_first_impossible_word():
     with pytest.raises(ValueError, match="' hen' cannot follow 'a'"):
-        truth.word_nats(two_lines, "a hen")
+        word_nats(two_lines, "a hen")
     with pytest.raises(ValueError, match="'' cannot follow 'a'"):
-        truth.word_nats(two_lines, "a")
+        word_nats(two_lines, "a")
 
 
 # --- counting models ------------------------------------------------------------------------------------------------
@@ -281,10 +291,10 @@ def test_nats_are_the_product_of_the_probabilities(n):
 @pytest.fixture(scope="module")
 def library():
     """1,500 documents to count, 300 others to predict, with their exact nats."""
-    texts = list(world.documents(1500, random.Random(11)))
-    held_out = list(world.documents(300, random.Random(12)))
-    tokenizer = tokens.train(texts, 1000)
-    exact = truth.document_nats(held_out, world.program())
+    texts = list(stories.documents(1500, random.Random(11)))
+    held_out = list(stories.documents(300, random.Random(12)))
+    tokenizer = train_bpe(texts, 1000)
+    exact = document_nats(held_out, stories.program())
     return tokenizer, corpus.encode(texts, tokenizer), corpus.encode(held_out, tokenizer), exact
 
 
@@ -333,7 +343,7 @@ def test_bad_contexts_and_documents():
 MOODS = (Mood("happy", ("glad", "calm", "wild"), ("sang",)), Mood("sad", ("glum", "calm"), ("wept",)))
 FRIENDS = (Character("Lucy", "she"), Character("Tom", "he"))
 SMALL = Lexicon(**{**vars(LEXICON), "characters": FRIENDS, "moods": MOODS})
-TASK = partial(world.similarity_task, lexicon=SMALL)
+TASK = partial(story_tasks.similarity_task, lexicon=SMALL)
 
 
 def all_examples():
@@ -350,10 +360,10 @@ def test_the_best_reader_of_a_small_task():
     texts = {parts for parts, _ in exact}
     best = sum(max(exact[parts, label] for label in (0, 1)) for parts in texts)
     assert 0.5 < best < 1  # "calm" is in doubt
-    drawn = world.labelled("similarity", 3000, random.Random(3), SMALL)
-    estimate = truth.bayes_accuracy(TASK, drawn)
+    drawn = story_tasks.labelled("similarity", 3000, random.Random(3), SMALL)
+    estimate = bayes.bayes_accuracy(TASK, drawn)
     assert estimate.low <= best <= estimate.high and estimate.half_width < 0.02
-    right = sum(truth.bayes_label(TASK, example) == example[1] for example in drawn)
+    right = sum(bayes.bayes_label(TASK, example) == example[1] for example in drawn)
     assert stats.binomtest(right, len(drawn), best).pvalue > 1e-3
 
 
@@ -361,22 +371,22 @@ def test_the_best_label_of_every_example_by_listing():
     exact = all_examples()
     for parts, _ in exact:
         shares = [exact[parts, label] for label in (0, 1)]
-        label = truth.bayes_label(TASK, (parts, -1))  # the given label is not looked at
+        label = bayes.bayes_label(TASK, (parts, -1))  # the given label is not looked at
         assert shares[label] == pytest.approx(max(shares))
         if shares[0] == pytest.approx(shares[1]):
             assert label == 0
 
 
 def test_no_label_of_the_full_tasks_is_impossible():
-    for task, program in world.TASKS.items():
-        examples = world.labelled(task, 20, random.Random(4))
-        estimate = truth.bayes_accuracy(program, examples)
+    for task, program in story_tasks.TASKS.items():
+        examples = story_tasks.labelled(task, 20, random.Random(4))
+        estimate = bayes.bayes_accuracy(program, examples)
         assert 1 / 2 < estimate.mean <= 1, task
-        assert sum(truth.bayes_label(program, example) == example[1] for example in examples) >= 15
+        assert sum(bayes.bayes_label(program, example) == example[1] for example in examples) >= 15
 
 
 def test_bad_examples():
     with pytest.raises(ValueError, match="can write; got 'Lucy was"):
-        truth.bayes_label(TASK, (("Lucy was blue.", "Tom was glad."), 0))
+        bayes.bayes_label(TASK, (("Lucy was blue.", "Tom was glad."), 0))
     with pytest.raises(ValueError, match="2 or more"):
-        truth.bayes_accuracy(TASK, world.labelled("similarity", 1, random.Random(0), SMALL))
+        bayes.bayes_accuracy(TASK, story_tasks.labelled("similarity", 1, random.Random(0), SMALL))

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from minigpt import charts, show, widgets
-from minigpt.widgets import (
+from minigpt import plots
+from minigpt.notebook import explorers, ranking_desk
+from minigpt.notebook.explorers import (
     Explorer,
     attention_explorer,
     prediction_game,
@@ -19,6 +20,7 @@ from minigpt.widgets import (
     sampling_explorer,
     slider_explorer,
 )
+from minigpt.plots import style
 
 WORDS = "One bar, as long as the slider says."
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
@@ -27,7 +29,7 @@ WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 def one_bar(k):
     if k == 13:
         raise ZeroDivisionError("no <13>")
-    return show.bars(["k"], {"k": [k]}, y_label="length"), f'A bar of length {k} & its "label".'
+    return plots.bars(["k"], {"k": [k]}, y_label="length"), f'A bar of length {k} & its "label".'
 
 
 def shown(explorer: Explorer) -> tuple[str, bytes]:
@@ -49,7 +51,7 @@ def test_moving_the_slider_draws_anew_and_says_so(explorer):
     explorer.controls["k"].value = 7
     alt, after = shown(explorer)
     assert alt == explorer.alt == 'A bar of length 7 & its "label".' and after != before
-    assert after == show.png(one_bar(7)[0])
+    assert after == style.png(one_bar(7)[0])
     assert html.escape(alt) in explorer.view.value.split("<p", 1)[1]  # the caption, for those who see
 
 
@@ -200,8 +202,8 @@ def test_the_attention_explorer_shows_the_head_that_was_chosen():
     )
     explorer.controls["layer"].value, explorer.controls["head"].value = 2, 2
     alt, picture = shown(explorer)
-    twin = show.attention_map(MAPS[1][1], TOKENS, allowed=np.tri(3), title="layer 2, head 2")
-    assert picture == show.png(twin)
+    twin = plots.attention_map(MAPS[1][1], TOKENS, allowed=np.tri(3), title="layer 2, head 2")
+    assert picture == style.png(twin)
     assert (
         alt == "Layer 2, head 2: the last position, ␣it, looks most at Mia, position 1, "
         f"with weight {729 / (343 + 512 + 729):.2f}."
@@ -224,8 +226,8 @@ def test_the_sampling_explorer_shows_what_is_sampled_from():
     )
     explorer.controls["temperature"].value, explorer.controls["top_k"].value = 0.5, 2
     alt, picture = shown(explorer)
-    twin = show.next_token_bars(TOKENS, [0.5, 0.3, 0.2], next_probs(0.5, 2), title="temperature 0.5, top-k 2")
-    assert picture == show.png(twin)
+    twin = plots.next_token_bars(TOKENS, [0.5, 0.3, 0.2], next_probs(0.5, 2), title="temperature 0.5, top-k 2")
+    assert picture == style.png(twin)
     assert "2 of 3 tokens" in alt and f"Mia with {0.25 / 0.34:.2f}, which the model itself gives 0.50." in alt
     explorer.controls["temperature"].value = 1.2000000000000002  # what a slider yields
     assert "temperature 1.2," in explorer.alt
@@ -250,7 +252,7 @@ def test_the_prompt_explorer_shows_prompt_and_answers_for_the_k_that_was_chosen(
     explorer.controls["k"].value = 3
     alt, picture = shown(explorer)
     assert alt == "With 3 examples before the question the likeliest answer is forest, with 0.75, and that is right."
-    assert picture == show.png(charts.prompt_answers(*answer(3), " forest", title="K = 3: 3 examples", n_lines=4))
+    assert picture == style.png(plots.prompt_answers(*answer(3), " forest", title="K = 3: 3 examples", n_lines=4))
     explorer.controls["k"].value = 0
     assert ASKED == [3, 0, 3] and explorer.controls["k"].options == (0, 1, 3)  # each K once, and the twin
 
@@ -268,9 +270,9 @@ def test_every_explorer_can_be_described_in_the_chapters_own_words():
 
 def test_every_public_explorer_names_its_twin():
     for function in (slider_explorer, attention_explorer, sampling_explorer, prompt_explorer):
-        twins = re.findall(r"(show|charts)\.(\w+)", function.__doc__.split("\n")[0])
-        assert twins and all(hasattr({"show": show, "charts": charts}[room], twin) for room, twin in twins)
-    assert issubclass(widgets.Explorer, ipywidgets.VBox)
+        twins = re.findall(r"plots\.(\w+)", function.__doc__.split("\n")[0])
+        assert twins and all(hasattr(plots, twin) for twin in twins)
+    assert issubclass(explorers.Explorer, ipywidgets.VBox)
 
 
 # --- the labeler's desk ----------------------------------------------------------------------------------------------
@@ -284,7 +286,7 @@ def desk(**changes):
         return Figure(), f"learned from {len(rankings)}"
 
     tasks = [("Write:", ["one", "two", "three"]), ("Tell:", ["four", "five"])]
-    built = widgets.RankingDesk(
+    built = ranking_desk.RankingDesk(
         **{"tasks": tasks, "learn": learn, "recorded": [(1, 2, 3)], "description": "rank answers, best first"} | changes
     )
     return built, seen

@@ -4,7 +4,6 @@ The readers in this file know the world only from the words on the page and from
 no code with the programs that write.
 """
 
-import doctest
 import hashlib
 import math
 import random
@@ -17,8 +16,8 @@ from pathlib import Path
 import pytest
 from scipy.stats import binomtest, chisquare
 
-from minigpt import grammar, world
-from minigpt.lexicon import LEXICON, Animal, Character, Colour, Lexicon, Mood, Noun, Place
+from minigpt.worlds import grammar, stories, story_tasks
+from minigpt.worlds.lexicon import LEXICON, Animal, Character, Colour, Lexicon, Mood, Noun, Place
 
 ANIMALS = {animal.name: animal for animal in LEXICON.animals}
 PRONOUN = {character.name: character.pronoun for character in LEXICON.characters}
@@ -55,17 +54,12 @@ SMALL = Lexicon(
 @pytest.fixture(scope="module")
 def drawn():
     """Kind -> 400 documents of the full world."""
-    return {kind: list(world.documents(400, random.Random(f"test {kind}"), {kind: 1.0})) for kind in world.KINDS}
+    return {kind: list(stories.documents(400, random.Random(f"test {kind}"), {kind: 1.0})) for kind in stories.KINDS}
 
 
 @pytest.fixture(scope="module")
 def everything():
-    return list(world.documents(2000, random.Random(2018), world.EVERYTHING))
-
-
-def test_the_examples_in_the_docstrings():
-    failed, attempted = doctest.testmod(world)
-    assert attempted >= 1 and failed == 0
+    return list(stories.documents(2000, random.Random(2018), stories.EVERYTHING))
 
 
 # --- probabilities --------------------------------------------------------------------------------------------------
@@ -73,20 +67,20 @@ def test_the_examples_in_the_docstrings():
 
 def test_every_document_is_possible_and_shows_its_kind():
     """Each of the eight kinds: a finite score, and no doubt about which kind it is."""
-    for mix in (world.STORYBOOK, world.EVERYTHING):
-        program, rng = world.program(mix), random.Random(4)
+    for mix in (stories.STORYBOOK, stories.EVERYTHING):
+        program, rng = stories.program(mix), random.Random(4)
         for kind in mix:
-            for text in world.documents(12, rng, {kind: 1.0}):
+            for text in stories.documents(12, rng, {kind: 1.0}):
                 reading = grammar.score(program, text)
                 assert math.isfinite(reading.logp) and reading.posterior() == pytest.approx({kind: 1.0})
-                alone = grammar.score(world.program({kind: 1.0}), text).logp
+                alone = grammar.score(stories.program({kind: 1.0}), text).logp
                 assert reading.logp == pytest.approx(alone + math.log(mix[kind] / sum(mix.values())))
 
 
 def test_predictions_along_a_document_multiply_to_its_probability():
-    program = world.program(world.EVERYTHING)
-    for kind in world.KINDS:
-        [text] = world.documents(1, random.Random(7), {kind: 1.0})
+    program = stories.program(stories.EVERYTHING)
+    for kind in stories.KINDS:
+        [text] = stories.documents(1, random.Random(7), {kind: 1.0})
         before, logp = "", 0.0
         for word in (*grammar.words(text), grammar.END):
             next_word = grammar.predict(program, before).next_word
@@ -116,18 +110,18 @@ def settled(program, choices):
 LONELY = Lexicon(**{**vars(SMALL), **{name: vars(SMALL)[name][:1] for name in ("characters", "animals", "colours")}})
 EXTRA = ("nothing", "question", "summary")
 LISTED = {
-    "story": settled(world.story, {(True, False): False}),
-    "story with a friend": settled(world.story, {(True, False): True, EXTRA: "nothing", SMALL.moods: SMALL.moods[1]}),
-    "facts": settled(world.facts, {(4, 5, 6): 4}),
-    "walks": settled(world.walks, {(3, 4, 5): 2}),
-    "feelings": settled(world.feelings, {(2, 3, 4): 2}),
-    "translation": settled(world.translation, {(3, 4, 5): 3}),
-    "examples": partial(world.examples, lexicon=SMALL, n_examples=2),
-    "instructions": settled(world.instructions, {(1, 2, 3, 4): 2}),
-    "classification": partial(world.mood_task, lexicon=SMALL),
-    "entailment": partial(world.entailment_task, lexicon=SMALL),
-    "similarity": partial(world.similarity_task, lexicon=SMALL),
-    "multiple choice": partial(world.cloze_task, lexicon=LONELY),
+    "story": settled(stories.story, {(True, False): False}),
+    "story with a friend": settled(stories.story, {(True, False): True, EXTRA: "nothing", SMALL.moods: SMALL.moods[1]}),
+    "facts": settled(stories.facts, {(4, 5, 6): 4}),
+    "walks": settled(stories.walks, {(3, 4, 5): 2}),
+    "feelings": settled(stories.feelings, {(2, 3, 4): 2}),
+    "translation": settled(stories.translation, {(3, 4, 5): 3}),
+    "examples": partial(stories.examples, lexicon=SMALL, n_examples=2),
+    "instructions": settled(stories.instructions, {(1, 2, 3, 4): 2}),
+    "classification": partial(story_tasks.mood_task, lexicon=SMALL),
+    "entailment": partial(story_tasks.entailment_task, lexicon=SMALL),
+    "similarity": partial(story_tasks.similarity_task, lexicon=SMALL),
+    "multiple choice": partial(story_tasks.cloze_task, lexicon=LONELY),
 }
 
 
@@ -153,13 +147,13 @@ def test_the_comparisons_of_a_small_world_sum_to_1():
     animals = tuple(Animal(name, "", "", "", "", size, "", "") for name, size in (("fox", 2), ("hen", 1), ("cow", 1)))
     three = Lexicon(**{**vars(SMALL), "animals": animals})
     texts = ["\n".join(f"The {line}." for line in four) for four in product(lines, repeat=4)]
-    logps = [grammar.score(partial(world.sizes, lexicon=three), text).logp for text in texts]
+    logps = [grammar.score(partial(stories.sizes, lexicon=three), text).logp for text in texts]
     assert math.fsum(map(math.exp, logps)) == pytest.approx(1 / 3)  # of 4, 5 and 6 lines
     assert logps == pytest.approx([-math.log(3 * 6**4)] * len(texts))
 
 
 def test_comparisons_can_be_listed():
-    [*_] = grammar.documents(partial(world.sizes, lexicon=SMALL))
+    [*_] = grammar.documents(partial(stories.sizes, lexicon=SMALL))
 
 
 def test_the_probability_of_one_story_by_hand():
@@ -175,7 +169,7 @@ def test_the_probability_of_one_story_by_hand():
     feel = 0.3 / len(LEXICON.moods[1].adjectives)  # "She felt"
     ending = 1 / 2 / len(LEXICON.moods[1].reactions) / 3  # "In the end", sighed, took
     expected = walk * find * sad * feel * (1 / 2) * ending * 0.2  # no friend; a summary
-    program = world.program({"story": 1.0})
+    program = stories.program({"story": 1.0})
     assert grammar.score(program, text).logp == pytest.approx(math.log(expected))
     assert [len(m.adjectives) for m in LEXICON.moods[:2]] == [len(LEXICON.moods[0].adjectives)] * 2
     assert [len(m.reactions) for m in LEXICON.moods[:2]] == [len(LEXICON.moods[0].reactions)] * 2
@@ -196,7 +190,7 @@ def test_the_probability_of_one_story_by_hand():
     ],
 )
 def test_what_is_not_true_is_impossible(text, change):
-    kinds = (world.walks, world.feelings, world.sizes, world.translation, world.instructions)
+    kinds = (stories.walks, stories.feelings, stories.sizes, stories.translation, stories.instructions)
     lengths = {(3, 4, 5): 1, (2, 3, 4): 1, (4, 5, 6): 1, (1, 2, 3, 4): 1}
     right, wrong = text, text.replace(*change)
 
@@ -218,24 +212,24 @@ class OnlyRandom:
 
 
 def test_only_random_is_asked():
-    texts = list(world.documents(100, OnlyRandom(5), world.EVERYTHING))
-    assert texts == list(world.documents(100, random.Random(5), world.EVERYTHING))
-    for task in world.TASKS:
-        assert world.labelled(task, 20, OnlyRandom(5)) == world.labelled(task, 20, random.Random(5))
+    texts = list(stories.documents(100, OnlyRandom(5), stories.EVERYTHING))
+    assert texts == list(stories.documents(100, random.Random(5), stories.EVERYTHING))
+    for task in story_tasks.TASKS:
+        assert story_tasks.labelled(task, 20, OnlyRandom(5)) == story_tasks.labelled(task, 20, random.Random(5))
 
 
 @pytest.mark.parametrize("name", ["STORYBOOK", "EVERYTHING"])
 def test_the_same_documents_on_every_machine(name):
     """If this fails, the world has changed: whatever was measured in it must be measured again (see data/README.md)."""
     [expected] = re.findall(rf"`world.{name}` \| `([0-9a-f]{{64}})`", DATA.read_text(encoding="utf-8"))
-    texts = world.documents(2000, random.Random(2018), getattr(world, name))
+    texts = stories.documents(2000, random.Random(2018), getattr(stories, name))
     assert hashlib.sha256("\n\n".join(texts).encode("utf-8")).hexdigest() == expected
 
 
-@pytest.mark.parametrize("mix", [world.STORYBOOK, world.EVERYTHING])
+@pytest.mark.parametrize("mix", [stories.STORYBOOK, stories.EVERYTHING])
 def test_kinds_are_drawn_with_their_weights(mix):
     assert sum(mix.values()) == pytest.approx(1)
-    program, rng = world.program(mix), random.Random(6)
+    program, rng = stories.program(mix), random.Random(6)
     counts = Counter(grammar.sample(program, rng)[1] for _ in range(4000))
     assert chisquare([counts[kind] for kind in mix], [4000 * weight for weight in mix.values()]).pvalue > 1e-3
 
@@ -256,9 +250,9 @@ def test_more_than_500_words(everything):
 )
 def test_bad_mixes(mix, message):
     with pytest.raises(ValueError, match=message):
-        world.program(mix)
+        stories.program(mix)
     with pytest.raises(ValueError, match=message):
-        list(world.documents(1, random.Random(0), mix))
+        list(stories.documents(1, random.Random(0), mix))
 
 
 # --- what the lexicon says ------------------------------------------------------------------------------------------
@@ -469,22 +463,22 @@ def test_translations_are_right(drawn):
     n_to_french = sum(text.startswith("a ") for text in drawn["translation"])
     assert binomtest(n_to_french, len(drawn["translation"]), 0.7).pvalue > 1e-3
     assert binomtest(deeds[True], deeds.total()).pvalue > 1e-3
-    kept_out = {(x.name, c.name) for x in LEXICON.animals for c in LEXICON.colours if world.held_out(LEXICON, x, c)}
+    kept_out = {(x.name, c.name) for x in LEXICON.animals for c in LEXICON.colours if stories.held_out(LEXICON, x, c)}
     assert len(kept_out) == 32 and len(seen) == 160 and not seen & kept_out  # 24 x 8 pairs, a sixth kept out
     assert {animal for animal, _ in kept_out} == set(ANIMALS)  # of every animal something new can be asked
     assert {colour for _, colour in kept_out} == COLOURS
 
 
 def test_held_out_pairs_are_impossible_but_all_their_words_are_known():
-    program = world.program({"translation": 1.0})
+    program = stories.program({"translation": 1.0})
     for animal in LEXICON.animals:
         for colour in LEXICON.colours:
-            english, french = f"a {colour.name} {animal.name}", world.french_phrase(animal, colour)
+            english, french = f"a {colour.name} {animal.name}", stories.french_phrase(animal, colour)
             assert french == in_french(colour.name, animal.name, None, None)
             possible = english.split()[-1] in {
                 word.strip() for word in grammar.predict(program, f"a {colour.name}").next_word
             }
-            assert possible != world.held_out(LEXICON, animal, colour)
+            assert possible != stories.held_out(LEXICON, animal, colour)
 
 
 @pytest.mark.parametrize(
@@ -500,7 +494,7 @@ def test_held_out_pairs_are_impossible_but_all_their_words_are_known():
 )
 def test_french_by_hand(animal, colour, expected):
     [hue] = [c for c in LEXICON.colours if c.name == colour]
-    assert world.french_phrase(ANIMALS[animal], hue) == expected
+    assert stories.french_phrase(ANIMALS[animal], hue) == expected
 
 
 def test_examples_follow_their_relation(drawn):
@@ -529,7 +523,7 @@ def test_instructions_can_be_followed(drawn):
     for line in lines(drawn["instructions"], (1, 4)):
         request = re.fullmatch(r"(.+?) an? (\w+) story about an? (\w+) with a (\w+) (\w+)\.", line).groups()
         asks, mood, animal, colour, thing = request
-        assert asks in world.REQUESTS and mood in {m.name for m in LEXICON.moods}
+        assert asks in stories.REQUESTS and mood in {m.name for m in LEXICON.moods}
         assert animal in ANIMALS and colour in COLOURS and thing in OBJECTS
 
 
@@ -538,7 +532,7 @@ def test_instructions_can_be_followed(drawn):
 
 @pytest.fixture(scope="module")
 def labelled():
-    return {task: world.labelled(task, 1200, random.Random(f"labels {task}")) for task in world.TASKS}
+    return {task: story_tasks.labelled(task, 1200, random.Random(f"labels {task}")) for task in story_tasks.TASKS}
 
 
 @pytest.mark.parametrize(
@@ -612,11 +606,11 @@ def test_labels_of_entailment(labelled):
 
 
 def test_the_label_is_what_the_program_returns():
-    for task, program in world.TASKS.items():
-        for parts, label in world.labelled(task, 30, random.Random(8)):
+    for task, program in story_tasks.TASKS.items():
+        for parts, label in story_tasks.labelled(task, 30, random.Random(8)):
             assert grammar.score(program, "\n".join(parts)).by_value.get(label, -math.inf) > -math.inf
 
 
 def test_unknown_tasks():
     with pytest.raises(ValueError, match="among .*'entailment'.*got 'poetry'"):
-        world.labelled("poetry", 1, random.Random(0))
+        story_tasks.labelled("poetry", 1, random.Random(0))

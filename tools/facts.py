@@ -34,7 +34,7 @@ def kernel() -> str | None:
 
 def cache() -> tuple[str, float, str | None]:
     """The cache folder, its size in MB, and why it cannot be written (None if it can)."""
-    from minigpt.checkpoint import cache_dir
+    from minigpt.io.files import cache_dir
 
     folder = cache_dir()
     try:

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable
 from itertools import pairwise
 
-from minigpt import grammar, truth, world
+from minigpt.exact import entropy as information
 from minigpt.exercises.judging import (
     NotAttempted,
     Problem,
@@ -19,6 +19,7 @@ from minigpt.exercises.judging import (
     judge,
     short,
 )
+from minigpt.worlds import grammar, stories
 
 
 def surprise(answer: Callable[[float], float]) -> None:
@@ -47,7 +48,7 @@ def entropy(answer: Callable[[list], float]) -> None:
         for n in (2, 3, 5, 8):
             p = _distribution(rng, n)
             surprises = [-math.log(x) for x in p]
-            right = truth.entropy(p)
+            right = information.entropy(p)
             mistakes = (
                 (right / math.log(2), "that is in bits: you used log base 2, and nats need the natural logarithm"),
                 (-right, "the sign is wrong: entropy is an average of surprises, and none of them is negative"),
@@ -67,10 +68,10 @@ def document_surprise(answer: Callable[[Callable, str], float]) -> None:
     """Exercise 3: the surprise of a document by the chain rule, its end included, in nats."""
 
     def examine():
-        program, rng = world.program(), random.Random("chain")
+        program, rng = stories.program(), random.Random("chain")
         for kind in ("story", "walks", "feelings"):
-            (text,) = world.documents(1, rng, {kind: 1.0})
-            each = [nats for _, nats in truth.word_nats(program, text)]
+            (text,) = stories.documents(1, rng, {kind: 1.0})
+            each = [nats for _, nats in information.word_nats(program, text)]
             right, end = sum(each), each[-1]
             mistakes = (
                 (right - end, "you forgot the end of the document: that too is predicted (grammar.END)"),
@@ -93,12 +94,12 @@ def kl_divergence(answer: Callable[[list, list], float]) -> None:
         rng = random.Random("divergence")
         for n in (2, 4, 7):
             p, q = _distribution(rng, n), _distribution(rng, n)
-            right = truth.kl_divergence(p, q)
+            right = information.kl_divergence(p, q)
             mistakes = (
-                (truth.kl_divergence(q, p), "you have p and q the wrong way round: the weights are what happens, p"),
+                (information.kl_divergence(q, p), "you have p and q the wrong way round: the weights are what happens, p"),
                 (-right, "the sign is wrong: it is log(p/q), not log(q/p); the result is never negative"),
-                (truth.cross_entropy(p, q), "that is the cross-entropy H(p, q); take the entropy of p away from it"),
-                (truth.entropy(q) - truth.entropy(p), "that is H(q) - H(p); the first term must be H(p, q)"),
+                (information.cross_entropy(p, q), "that is the cross-entropy H(p, q); take the entropy of p away from it"),
+                (information.entropy(q) - information.entropy(p), "that is H(q) - H(p); the first term must be H(p, q)"),
                 (right / math.log(2), "that is in bits: use the natural logarithm for nats"),
                 (sum(math.log(a / b) for a, b in zip(p, q)), "you forgot to weigh the terms by p"),
             )
@@ -211,8 +212,8 @@ def whisper(answer: float) -> None:
     def examine():
         if answer is ...:
             raise NotAttempted
-        weights = list(world.STORYBOOK.values())
-        right = truth.entropy(weights)
+        weights = list(stories.STORYBOOK.values())
+        right = information.entropy(weights)
         mistakes = (
             (right / math.log(2), "that is in bits: use the natural logarithm for nats"),
             (math.log(len(weights)), "the kinds are not equally likely: half of all documents are stories"),

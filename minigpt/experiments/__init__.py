@@ -1,0 +1,1 @@
+"""The experiments of the chapters, one folder a paper: module = table = command."""

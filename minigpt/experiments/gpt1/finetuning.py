@@ -1,0 +1,124 @@
+"""Chapter 01. Fine-tuning: one linear layer on a pre-trained GPT, with the auxiliary objective."""
+
+import random
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from minigpt import loss, train, transforms
+from minigpt.exact import bayes
+from minigpt.experiments.dataset import N_CTX, Dataset
+from minigpt.model import GPT, TaskModel, draw_normal
+from minigpt.train import TrainConfig
+from minigpt.worlds import story_tasks
+
+CLASSES = {"classification": 4, "entailment": 3, "similarity": 2, "multiple choice": 1}  # outputs of W_y
+CHANCE = {"classification": 1 / 4, "entailment": 1 / 3, "similarity": 1 / 2, "multiple choice": 1 / 2}  # by guessing
+
+
+@dataclass(frozen=True)
+class FineTuning:
+    """How a labelled task is learned. `kind` says what is trained: everything, or W_y alone on frozen features."""
+
+    task: str
+    n_labels: int
+    start: str = "pretrained"  # "pretrained", "scratch", or "probe": pretrained and frozen, only W_y is trained
+    aux_weight: float = 0.0  # lambda of L3 = L2 + lambda L1; GPT-1: 0.5
+    n_layers: int | None = None  # blocks kept from pre-training (None: all); -1: not even the embeddings
+    lr: float = 1e-3
+
+    @property
+    def n_steps(self) -> int:
+        """Updates of 16 examples: more labels, more updates, but fewer passes over each."""
+        return {16: 80, 32: 100, 64: 140, 128: 180, 256: 240, 512: 320, 1024: 420}.get(self.n_labels, 200)
+
+
+def test_batches(library: Dataset, task: str, n_test: int = 500) -> list:
+    """The examples a fine-tuned model is asked about: the same for every model."""
+    examples = story_tasks.labelled(task, n_test, random.Random(f"test {task}"))
+    return transforms.TaskBatches(task, examples, library.tokenizer, N_CTX).in_order()
+
+
+def best_possible(task: str, n_test: int = 500) -> float:
+    """The share of right answers that a reader who knows the grammar would give, on the examples of `test_batches`."""
+    examples = story_tasks.labelled(task, n_test, random.Random(f"test {task}"))
+    return bayes.bayes_accuracy(story_tasks.TASKS[task], examples).mean
+
+
+def transfer(pretrained: GPT, n_layers: int | None, seed: int) -> GPT:
+    """A new model that takes over the embeddings and the first n_layers blocks of a trained one, the rest fresh."""
+    fresh = GPT(pretrained.config, torch.Generator().manual_seed(10_000 + seed))
+    if n_layers is None:
+        n_layers = pretrained.config.n_layers
+    kept = ["W_e.", "W_p.", *(f"blocks.{i}." for i in range(n_layers))] if n_layers >= 0 else []
+    state = {k: v for k, v in pretrained.state_dict().items() if k.startswith(tuple(kept))} if kept else {}
+    fresh.load_state_dict(state, strict=False)
+    return fresh
+
+
+def fine_tune(pretrained: GPT, library: Dataset, how: FineTuning, seed: int = 0) -> TaskModel:
+    """Fine-tune a copy of a model on a labelled task: L3 = L2 + lambda L1, or L2 alone when lambda is 0.
+
+    The three special tokens get fresh random embeddings, as in the paper: pre-training has never shown them.
+    Source: GPT-1, sections 3.2 and 4.1. Differs: batches of 16, a rate of 1e-3, hundreds of passes over small sets.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    gpt = transfer(pretrained, -1 if how.start == "scratch" else how.n_layers, seed)
+    tokenizer = library.tokenizer
+    with torch.no_grad():
+        for special in (tokenizer.start, tokenizer.delim, tokenizer.extract):
+            draw_normal(gpt.W_e.weight[special], gpt.config.init_std, generator)
+    task_model = TaskModel(gpt, CLASSES[how.task], transforms.COMBINE[how.task], generator)
+    if how.start == "probe":
+        for parameter in gpt.parameters():
+            parameter.requires_grad_(False)
+    examples = story_tasks.labelled(how.task, how.n_labels, random.Random(f"train {how.task} {how.n_labels} {seed}"))
+    batches = transforms.TaskBatches(how.task, examples, tokenizer, N_CTX, 16, seed)
+    config = TrainConfig(
+        n_steps=how.n_steps, lr=how.lr * (10 if how.start == "probe" else 1), warmup_steps=how.n_steps // 10,
+        schedule="linear", betas=(0.9, 0.98),
+    )  # fmt: skip
+    for _ in train.train(task_model, batches, config, task_objective(how.aux_weight)):
+        pass
+    return task_model.eval()
+
+
+def task_objective(aux_weight: float) -> Callable:
+    """The loss of fine-tuning for `train.train`: L2 if lambda is 0, else L3 = L2 + lambda L1 on the same texts."""
+
+    def objective(task_model, ids, extract, labels, lm_targets):
+        if aux_weight == 0:
+            return loss.task_loss(task_model(ids, extract), labels)
+        task_logits, lm_logits = task_model.task_and_lm(ids, extract)
+        return loss.joint_loss(loss.task_loss(task_logits, labels), loss.lm_loss(lm_logits, lm_targets), aux_weight)
+
+    return objective
+
+
+@torch.no_grad()
+def accuracy(task_model: TaskModel, batches: Iterable) -> float:
+    """The share of examples whose highest score is the right one."""
+    right = [
+        task_model(torch.from_numpy(ids), torch.from_numpy(extract)).argmax(dim=1) == torch.from_numpy(labels)
+        for ids, extract, labels, _ in batches
+    ]
+    return torch.cat(right).double().mean().item()
+
+
+def scores(rows: list[dict], how: FineTuning) -> list[float]:
+    """The measured accuracies of one way of fine-tuning, one for each seed, in the order of the seeds.
+
+    Training from scratch was measured at two learning rates; it gets the one that is better on average, so that it is
+    not beaten by a bad setting. Errors: a way that was not measured is a ValueError.
+    """
+    layers = "all" if how.n_layers is None else str(how.n_layers)
+    wanted = (how.task, str(how.n_labels), how.start, str(how.aux_weight), layers)
+    by_rate = {}
+    for row in sorted(rows, key=lambda row: int(row["seed"])):
+        if tuple(row[name] for name in ("task", "n_labels", "start", "aux_weight", "n_layers")) == wanted:
+            by_rate.setdefault(row["lr"], []).append(float(row["accuracy"]))
+    if not by_rate:
+        raise ValueError(f"expected a way of fine-tuning that was measured; got {how}")
+    return max(by_rate.values(), key=np.mean)

@@ -1,0 +1,1 @@
+"""Chapters 05 and 06: GPT-4."""

@@ -1,0 +1,189 @@
+"""Chapter 04: a museum of mistakes. Each is one function of `ppo` written a little wrong, as people really wrote it.
+
+Classroom. A mistake replaces its function for the length of one run in the small world, where the best policy is known:
+what it costs is then a number, the gap to the optimum. Some cost a lot, some nothing at all, and two leave every curve
+looking well.
+"""
+
+import contextlib
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+
+from minigpt import ppo
+from minigpt.experiments.instructgpt import enumerable_ppo
+from minigpt.loss import IGNORED
+from minigpt.sample import generate
+
+
+@dataclass(frozen=True)
+class Bug:
+    """One exhibit: which function of `ppo` is replaced, by what, and what somebody was thinking."""
+
+    replaces: str
+    by: Callable
+    thought: str
+
+
+def no_kl(scores, logp, logp_sft, mask, kl_coef):
+    """The price of leaving the reference is forgotten."""
+    return RIGHT["token_rewards"](scores, logp, logp_sft, mask, 0.0)
+
+
+def kl_sign(scores, logp, logp_sft, mask, kl_coef):
+    """The policy is paid for leaving the reference."""
+    return RIGHT["token_rewards"](scores, logp_sft, logp, mask, kl_coef)
+
+
+def k3_in_reward(scores, logp, logp_sft, mask, kl_coef):
+    """A better estimate of the value of the KL in place of the log-ratio, whose gradient is another."""
+    d = logp_sft - logp
+    return RIGHT["token_rewards"](scores, logp, logp, mask, kl_coef) - kl_coef * (torch.expm1(d) - d) * mask
+
+
+def score_everywhere(scores, logp, logp_sft, mask, kl_coef):
+    """The score is paid at every token, so long answers earn it many times."""
+    return RIGHT["token_rewards"](scores * 0, logp, logp_sft, mask, kl_coef) + scores[:, None] * mask
+
+
+def score_too_early(scores, logp, logp_sft, mask, kl_coef):
+    """The score stands at the token before the last: the choice to end earns nothing."""
+    rewards = RIGHT["token_rewards"](scores * 0, logp, logp_sft, mask, kl_coef)
+    place = (mask.sum(dim=1) - 2).clamp(min=0)
+    return rewards + scores[:, None] * (torch.arange(mask.shape[1]) == place[:, None])
+
+
+def padding_counts(answers):
+    """What fills up an answer is taken for tokens that the policy chose."""
+    return torch.ones_like(answers, dtype=torch.bool)
+
+
+def end_does_not_count(answers):
+    """The padding has the id of the end token, and the mask throws out both."""
+    mask = RIGHT["answer_mask"](answers) & (answers != enumerable_ppo.TREE.end)
+    mask[:, 0] = True  # or an empty answer would have no token at all
+    return mask
+
+
+def end_forbidden(policy, prompts, longest, end_id, generator):
+    """No answer may end before its third token, but the scores do not know that."""
+    return _rollout(policy, prompts, longest, end_id, generator, n_open=2)
+
+
+def top_k(policy, prompts, longest, end_id, generator):
+    """Answers are drawn from the three likeliest tokens; scored with all of them."""
+    return _rollout(policy, prompts, longest, end_id, generator, top_k=3)
+
+
+def colder(policy, prompts, longest, end_id, generator):
+    """Answers are drawn at temperature 0.8; scored at 1."""
+    return _rollout(policy, prompts, longest, end_id, generator, temperature=0.8)
+
+
+def dropout_stays_on(*models):
+    """Nobody switched dropout off."""
+    for each in models:
+        each.train()
+
+
+def no_whitening(x, mask):
+    """Advantages are used as they come."""
+    return x * mask
+
+
+def one_more_value(rewards, values, mask, discount=1.0, gae_lambda=0.95):
+    """Behind the last token the value function is still believed, as if something were to come."""
+    return RIGHT["gae"](rewards, values, torch.ones_like(mask), discount, gae_lambda)
+
+
+def no_clipping(logp, old_logp, advantages, mask, clip_range=0.2):
+    """The ratio may go anywhere."""
+    return RIGHT["policy_loss"](logp, old_logp, advantages, mask, 1e9)
+
+
+BUGS = {
+    "no KL": Bug("token_rewards", no_kl, "the reward will do"),
+    "KL with the wrong sign": Bug("token_rewards", kl_sign, "log-probabilities are negative anyway"),
+    "k3 in the reward": Bug("token_rewards", k3_in_reward, "it has less variance and is never negative"),
+    "score at every token": Bug("token_rewards", score_everywhere, "then every token knows what it is good for"),
+    "score one token early": Bug("token_rewards", score_too_early, "the end token is not part of the text"),
+    "padding counts": Bug("answer_mask", padding_counts, "they are only a few"),
+    "the end does not count": Bug("answer_mask", end_does_not_count, "pad and end may share an id"),
+    "the end is forbidden at first": Bug("rollout", end_forbidden, "short answers are dull"),
+    "top-k 3 sampling": Bug("rollout", top_k, "it samples cleaner text"),
+    "sampled at 0.8, scored at 1": Bug("rollout", colder, "0.8 is the library's default"),
+    "dropout left on": Bug("quiet", dropout_stays_on, "it is training, after all"),
+    "no whitening": Bug("whiten", no_whitening, "the scale does not matter to Adam"),
+    "a value behind the end": Bug("gae", one_more_value, "a longer sum is no worse"),
+    "no clipping": Bug("policy_loss", no_clipping, "the steps are small"),
+}
+RIGHT = {name: getattr(ppo, name) for name in {mistake.replaces for mistake in BUGS.values()}}
+
+
+@contextlib.contextmanager
+def with_bug(name: str | None):
+    """`ppo` with one mistake in it, until the block ends. None: without. Errors: an unknown name is a ValueError."""
+    if name is not None and name not in BUGS:
+        raise ValueError(f"expected one of {sorted(BUGS)}; got {name!r}")
+    mistake = BUGS.get(name)
+    try:
+        if mistake:
+            setattr(ppo, mistake.replaces, mistake.by)
+        yield
+    finally:
+        if mistake:
+            setattr(ppo, mistake.replaces, RIGHT[mistake.replaces])
+
+
+@dataclass(frozen=True)
+class BugRun:
+    """What one run came to."""
+
+    gap: float  # to the best policy: J(pi*) - J(pi); infinite if the run broke down
+    kl: float  # KL(pi || pi_SFT), nats
+    best_kl: float  # of the best policy
+    reward: float
+    best_reward: float
+    p_end: float  # probability of ending, mean over the tokens of the last batch
+    ratio_error: float  # largest |ratio - 1| before the first update of an iteration, over the run
+    broke: bool  # a loss was not finite, or a model would not run
+
+
+def run(name: str | None, seed: int = 0, n_iterations: int = 100, beta: float = 1.0) -> BugRun:
+    """Train in the small world with one mistake (None: with none), and measure the gap to the best policy."""
+    world, reference = enumerable_ppo.small_world(seed, dropout=0.2 if name == "dropout left on" else 0.0)
+    agent = enumerable_ppo.agent_of(reference)
+    config = dataclasses.replace(enumerable_ppo.PPO, n_iterations=n_iterations, kl_coef=beta)
+    records, broke = [], False
+    with with_bug(name):
+        try:
+            generator = torch.Generator().manual_seed(seed)
+            for record in ppo.ppo(agent, reference, world.reward_fn, world.prompts, config, generator):
+                records.append(record)
+        except FloatingPointError:
+            broke = True
+    end = enumerable_ppo.distance(world, agent.policy, reference, beta)
+    return BugRun(
+        end.gap, end.kl, end.best_kl, end.reward, end.best_reward, records[-1].p_end if records else float("nan"),
+        max((r.ratio_error for r in records), default=float("nan")), broke,
+    )  # fmt: skip
+
+
+def _rollout(policy, prompts, longest, end_id, generator, n_open=0, **settings):
+    """Answers drawn in another way than they are scored."""
+    begun = _without_end(policy, prompts, n_open, end_id, generator)
+    drawn = generate(policy, begun, longest - n_open, generator, stop_id=end_id, **settings)[:, prompts.shape[1] :]
+    ended = (drawn == end_id).cumsum(dim=1) - (drawn == end_id).int()
+    return drawn.masked_fill(ended > 0, IGNORED)
+
+
+def _without_end(policy, prompts, n_open, end_id, generator):
+    """The first tokens of answers, with the end token taken out of the draw."""
+    ids = prompts
+    for _ in range(n_open):
+        logits = policy(ids)[:, -1].double()
+        logits[:, end_id] = -float("inf")
+        ids = torch.cat([ids, torch.multinomial(logits.softmax(dim=-1), 1, generator=generator)], dim=1)
+    return ids

@@ -1,0 +1,84 @@
+"""Pre-training: a GPT on a dataset, with held-out loss and snapshots on the way."""
+
+import copy
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+
+from minigpt import train
+from minigpt.batches import DocumentBatches, evaluation_batches
+from minigpt.experiments.dataset import TOKENS_PER_BATCH, Dataset
+from minigpt.experiments.sizes import GPT1, PRETRAINING
+from minigpt.experiments.training import train_or_load
+from minigpt.model import GPT, GPTConfig
+from minigpt.train import TrainConfig
+
+
+@dataclass(frozen=True)
+class Pretrained:
+    """A trained model and how it got there; `snapshots` are the weights on the way, by step."""
+
+    model: GPT
+    steps: np.ndarray  # every step
+    tokens: np.ndarray  # tokens seen after each step
+    losses: np.ndarray  # training loss of each step, nats per token
+    watched: np.ndarray  # steps at which the held-out documents were read
+    held_out: np.ndarray  # held-out loss at those steps, nats per token
+    snapshots: dict[int, dict]
+
+    def at(self, step: int) -> GPT:
+        """The model as it was after `step` steps."""
+        earlier = copy.deepcopy(self.model)
+        earlier.load_state_dict(self.snapshots[step])
+        return earlier
+
+
+def pretrain(
+    dataset: Dataset,
+    config: GPTConfig = GPT1,
+    seed: int = 0,
+    n_steps: int | None = None,
+    training: TrainConfig = PRETRAINING,
+    loss_fn=train.next_token_loss,
+    label: str = "pre-training",
+    n_watched: int = 10,
+    tokens_per_batch: int | None = None,
+) -> Pretrained:
+    """Train a model on a dataset, or load it if this very model was trained before (same code, data and settings).
+
+    Shows a progress bar with the time left and the distance to the floor.
+    """
+    tokens_per_batch = tokens_per_batch or TOKENS_PER_BATCH
+    batches = DocumentBatches(dataset.corpus, dataset.tokenizer, config.n_ctx, tokens_per_batch, seed)
+    n_steps = n_steps or len(batches)
+    training = replace(training, n_steps=n_steps, warmup_steps=min(60, n_steps // 10))
+    watched = sorted({round(n_steps * (i / n_watched) ** 2) for i in range(1, n_watched + 1)} - {0})
+    reading = evaluation_batches(dataset.held_out_corpus, dataset.tokenizer, config.n_ctx, 4096)
+    gpt = GPT(config, torch.Generator().manual_seed(seed))
+
+    def start(state):
+        return train.train(gpt, batches, training, loss_fn, torch.Generator().manual_seed(seed), state=state)
+
+    def watch(record, kept):
+        kept.add(tokens=record.n_tokens, losses=record.loss)
+        if record.step in watched:
+            loss = train.evaluate(gpt, reading).nats_per_token if config.causal else float("nan")
+            kept.add(watched=record.step, held_out=loss)
+            kept.snapshot(record.step, gpt)
+
+    key = {
+        "dataset": dataset, "model": config, "training": training, "seed": seed, "loss": loss_fn,
+        "tokens per batch": tokens_per_batch, "watched": watched,
+    }  # fmt: skip
+    floor = dataset.floor.mean if config.causal else None
+    kept = train_or_load(label.replace(" ", "-"), key, gpt, start, n_steps, watch=watch, label=label, floor=floor)
+    curves = kept.arrays()
+    curves |= {name: curves[name].astype(int) for name in ("tokens", "watched")}
+    return Pretrained(gpt, np.arange(1, n_steps + 1), snapshots=kept.snapshots(), **curves)
+
+
+def held_out_nats(gpt: GPT, dataset: Dataset) -> np.ndarray:
+    """The model's own -log P of each held-out document, in nats: to be laid beside `dataset.held_out_nats`."""
+    reading = evaluation_batches(dataset.held_out_corpus, dataset.tokenizer, gpt.config.n_ctx, 4096)
+    return train.evaluate(gpt, reading).document_nats

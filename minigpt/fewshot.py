@@ -1,0 +1,265 @@
+"""The examiner: asks a language model questions with K examples in the prompt, and trains nothing while it asks.
+
+Two ways to ask, as in GPT-3, section 2.4. Where there are choices, the likeliest completion is the answer; where there
+are none, the model writes, and what it wrote is scored as text (minigpt.prompts). A prompt is read as the beginning of
+a document: the end-of-text token stands before it, as in training.
+
+Both wings meet here (words in prompts, tensors in the model): a room of the classroom floor.
+"""
+
+import hashlib
+import random
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from minigpt import prompts, sample, stats
+from minigpt.model import GPT
+from minigpt.prompts import Example
+from minigpt.tokenizer import Tokenizer
+
+CHOOSING = ("plain", "per token", "unconditional")
+WRITING = ("greedy", "beam")
+
+
+def fingerprint(gpt: GPT) -> str:
+    """SHA-256 of every parameter of a model, bit for bit, and of every gradient that it holds."""
+    digest = hashlib.sha256()
+    for name, parameter in gpt.named_parameters():
+        for tensor in (parameter, parameter.grad):
+            digest.update(f"{name} {None if tensor is None else tuple(tensor.shape)}".encode())
+            if tensor is not None:
+                digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+@contextmanager
+def no_learning(gpt: GPT) -> Iterator[None]:
+    """A block in which a model may be asked but not changed: dropout off, no gradient, and it is checked.
+
+    Errors: RuntimeError if at the end any parameter differs in a single bit, or a gradient was kept.
+    Source: GPT-3, section 2: few-shot learning allows "no gradient updates".
+    """
+    before, was_training = fingerprint(gpt), gpt.training
+    gpt.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        gpt.train(was_training)
+    if fingerprint(gpt) != before:
+        raise RuntimeError("the model was changed while it was asked: a parameter or a gradient is not what it was")
+
+
+def score_choices(
+    gpt: GPT,
+    tokenizer: Tokenizer,
+    prompt: str,
+    choices: Sequence[str],
+    how: str = "per token",
+    answer_context: str = "Answer:",
+) -> np.ndarray:
+    """How well each choice completes a prompt; the highest score wins.
+
+        plain:          log P(choice | prompt)
+        per token:      log P(choice | prompt) / tokens of the choice
+        unconditional:  log P(choice | prompt) - log P(choice | answer_context)
+
+    The last takes out how likely a choice is anywhere: answer_context only says that some answer follows.
+
+    Shapes: result (n,), float64. Unit: nats.
+    Errors: ValueError for another `how`, fewer than two choices, a choice whose tokens run together with those of the
+    prompt, or a prompt that leaves no room for the longest choice in the window.
+    Source: GPT-3, section 2.4: "per token" for most tasks, "unconditional" for ARC, OpenBookQA and RACE.
+    """
+    if how not in CHOOSING:
+        raise ValueError(f"expected `how` to be one of {CHOOSING}; got {how!r}")
+    if len(choices) < 2:
+        raise ValueError(f"expected at least two choices; got {list(choices)}")
+    lengths = np.array([_check_boundary(tokenizer, prompt, choice) for choice in choices])
+    _check_window(gpt, tokenizer, prompt, max(lengths), "the longest choice")
+    with _asking(gpt):
+        scores = sample.continuation_logps(gpt, tokenizer, prompt, list(choices)).double().numpy()
+        if how == "per token":
+            return scores / lengths
+        if how == "unconditional":
+            for choice in choices:
+                _check_boundary(tokenizer, answer_context, choice)
+            scores -= sample.continuation_logps(gpt, tokenizer, answer_context, list(choices)).double().numpy()
+    return scores
+
+
+def choose(gpt: GPT, tokenizer: Tokenizer, prompt: str, choices: Sequence[str], how: str = "per token", **more) -> str:
+    """The choice that completes a prompt best; the first of equals. Arguments and errors as in `score_choices`."""
+    return choices[int(score_choices(gpt, tokenizer, prompt, choices, how, **more).argmax())]
+
+
+def answer_probs(
+    gpt: GPT, tokenizer: Tokenizer, prompt: str, choices: Sequence[str], how: str = "plain", **more
+) -> list[tuple[str, float]]:
+    """How a model divides its belief among some choices: the softmax of their scores, in the order of the choices.
+
+    With how="plain" it is P(choice | prompt, the answer is one of these). Errors as in `score_choices`.
+    """
+    scores = score_choices(gpt, tokenizer, prompt, choices, how, **more)
+    shares = np.exp(scores - scores.max())
+    return [(choice, float(share)) for choice, share in zip(choices, shares / shares.sum())]
+
+
+def _check_boundary(tokenizer: Tokenizer, prompt: str, choice: str) -> int:
+    """How many tokens a choice has; an error if tokens would cross the place where it begins."""
+    ids = tokenizer.encode(choice)
+    if not ids or tokenizer.encode(prompt + choice) != tokenizer.encode(prompt) + ids:
+        raise ValueError(
+            f"expected a completion that begins with a token of its own; but {choice!r} after {prompt[-20:]!r} does "
+            "not: put the space before the completion, not behind the prompt"
+        )
+    return len(ids)
+
+
+def _check_window(gpt: GPT, tokenizer: Tokenizer, prompt: str, n_new: int, what: str) -> list[int]:
+    """The ids of a prompt, end-of-text first; an error if n_new more tokens do not fit (the last is never read)."""
+    ids = [tokenizer.endoftext, *tokenizer.encode(prompt)]
+    if len(ids) + n_new - 1 > gpt.config.n_ctx:
+        raise ValueError(
+            f"the window holds n_ctx = {gpt.config.n_ctx} tokens, but the prompt has {len(ids)} with its end-of-text, "
+            f"and {what} needs {n_new} more, the last of which is not read: ask with fewer examples (k='fit')"
+        )
+    return ids
+
+
+def complete(
+    gpt: GPT, tokenizer: Tokenizer, prompt: str, n_new: int = 24, how: str = "greedy", stop: str = "\n", **search
+) -> str:
+    """What a model writes after a prompt, up to `stop`, the end of the document, or n_new tokens.
+
+    how: "greedy", the likeliest token each time, or "beam", `beam_search` with its width and length_penalty.
+    Errors: ValueError for another `how`, an empty stop, or what does not fit into the window.
+    Source: GPT-3, section 2.4, free-form completion. Differs: the paper does not say where an answer ends.
+    """
+    if how not in WRITING or not stop:
+        raise ValueError(f"expected `how` to be one of {WRITING} and a text to stop at; got {how!r} and {stop!r}")
+    ids = _check_window(gpt, tokenizer, prompt, n_new, "the answer")
+    with _asking(gpt):
+        search = {"width": 1} if how == "greedy" else search
+        written = sample.beam_search(gpt, ids, n_new, stop_ids=_stop_ids(tokenizer, stop), **search).ids
+    written = written[: written.index(tokenizer.endoftext)] if tokenizer.endoftext in written else written
+    text = b"".join(tokenizer.decode_bytes(i) for i in written).decode("utf-8", errors="replace")
+    return text.split(stop)[0]
+
+
+def _stop_ids(tokenizer: Tokenizer, stop: str) -> set[int]:
+    """End-of-text, and every token with the stop text in it."""
+    return {i for piece, i in tokenizer.ranks.items() if stop.encode("utf-8") in piece} | {tokenizer.endoftext}
+
+
+@contextmanager
+def _asking(gpt: GPT) -> Iterator[None]:
+    """Dropout off, and afterwards as it was."""
+    was_training = gpt.training
+    gpt.eval()
+    try:
+        yield
+    finally:
+        gpt.train(was_training)
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a model did on some questions."""
+
+    how: str
+    score: float  # accuracy, or the mean of another score
+    low: float  # 95 % interval of the score
+    high: float
+    n: int  # questions
+    k: float  # examples in a prompt, the mean over the questions
+    k_least: int  # the fewest examples in a prompt
+    n_clipped: int  # questions that got fewer examples than wanted, because the window was full
+    scores: tuple[float, ...]  # one for each question
+    answers: tuple[str, ...]  # what the model chose or wrote
+
+    def __repr__(self) -> str:
+        return f"{self.score:.3f} [{self.low:.3f}, {self.high:.3f}] with K = {self.k:g} on {self.n} questions"
+
+
+def evaluate(
+    gpt: GPT,
+    tokenizer: Tokenizer,
+    examples: Sequence[Example],
+    k: int | str,
+    how: str,
+    rng: random.Random,
+    *,
+    pool: Sequence[Example] | None = None,
+    task_description: str = "",
+    separator: str = "\n",
+    most: int | None = None,
+    answer_context: str = "Answer:",
+    score: Callable[[str, str], float] = prompts.exact_match,
+    n_new: int = 24,
+    stop: str = "\n",
+    **search,
+) -> Result:
+    """Ask a model every question with K examples before it, drawn anew for each, and count its right answers.
+
+    k: a number, or "fit": as many as fit into the window, at most `most` (None: all of the pool). how: "plain",
+    "per token" or "unconditional" for examples with choices, "greedy" or "beam" for those without. pool: where the
+    examples come from (None: the other questions); the question itself is never among them. score: (written, right
+    answer) -> 0 to 1, for written answers. The rest as in `prompts.build`, `score_choices` and `complete`.
+
+    The model is not changed by it, and that is checked to the bit (`no_learning`).
+
+    Errors: ValueError for no examples, another k or how, a prompt that does not fit the window (unless k is "fit"),
+    or choices where none are needed or missing where they are.
+    Source: GPT-3, section 2.4.
+    """
+    _check_evaluation(examples, k, how)
+    pool = examples if pool is None else pool
+    scores, answers, shots, clipped = [], [], [], 0
+    with no_learning(gpt):
+        for example in examples:
+            needed = max(len(tokenizer.encode(c)) for c in example.choices) if how in CHOOSING else n_new
+            demonstrations, wanted = _demonstrations(gpt, pool, k, most, rng, example)
+            if k == "fit":
+                count = prompts.fit(
+                    task_description, demonstrations, example, lambda text: len(tokenizer.encode(text)),
+                    gpt.config.n_ctx, needed, separator,
+                )  # fmt: skip
+                demonstrations = demonstrations[:count]
+                clipped += count < wanted
+            prompt = prompts.build(task_description, demonstrations, example, separator)
+            if how in CHOOSING:
+                said = choose(gpt, tokenizer, prompt, example.choices, how, answer_context=answer_context)
+                scores.append(float(said == example.completion))
+            else:
+                said = complete(gpt, tokenizer, prompt, n_new, how, stop, **search)
+                scores.append(float(score(said, example.completion)))
+            answers.append(said)
+            shots.append(len(demonstrations))
+    low, high = stats.share_interval(scores)
+    mean, k_mean = float(np.mean(scores)), float(np.mean(shots))
+    return Result(how, mean, low, high, len(scores), k_mean, min(shots), clipped, tuple(scores), tuple(answers))
+
+
+def _check_evaluation(examples: Sequence[Example], k: int | str, how: str) -> None:
+    if not examples:
+        raise ValueError("expected at least one example to ask about; got none")
+    if k != "fit" and (not isinstance(k, int) or isinstance(k, bool) or k < 0):
+        raise ValueError(f"expected k to be a whole number of at least 0, or 'fit'; got {k!r}")
+    if how not in (*CHOOSING, *WRITING):
+        raise ValueError(f"expected `how` to be one of {(*CHOOSING, *WRITING)}; got {how!r}")
+    if how in CHOOSING and not all(len(example.choices) >= 2 for example in examples):
+        raise ValueError(f"expected examples with choices, since `how` is {how!r}; some have fewer than two")
+
+
+def _demonstrations(gpt, pool, k, most, rng, example) -> tuple[list[Example], int]:
+    """Examples to put before a question, and how many one would have liked."""
+    if k != "fit":
+        return prompts.draw(pool, k, rng, example), k
+    wanted = sum(other != example for other in pool)
+    wanted = wanted if most is None else min(most, wanted)
+    return prompts.draw(pool, min(wanted, gpt.config.n_ctx), rng, example), wanted  # each has a token or more

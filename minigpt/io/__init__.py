@@ -1,0 +1,1 @@
+"""Files and downloads: written whole or not at all, checked, resumable."""

@@ -1,0 +1,1 @@
+"""What a chapter puts on the page: figures, tables, checks, progress bars, explorers."""

@@ -1,0 +1,266 @@
+"""Interactive explorers for attention, sampling, prompts, predictions and images."""
+
+import base64
+import html
+from collections.abc import Callable
+
+import ipywidgets
+import numpy as np
+from matplotlib.figure import Figure
+
+from minigpt import plots
+from minigpt.notebook import display, ranking_desk
+from minigpt.plots import style
+
+
+class Explorer(ipywidgets.VBox):
+    """A picture that is drawn anew whenever a control is moved; with its sentence in words beneath it.
+
+    draw: called with the value of every control by name, returns (figure, alt): alt is one sentence that says what
+    this picture shows, digits included. controls: name -> widget with a value. description: one sentence for the
+    saved file, the same on every computer and for every setting.
+
+    If a later draw fails, the error stands in place of the picture and the controls stay alive.
+
+    Errors: ValueError if description is shorter than 20 characters or a control has no value; whatever draw raises at
+    the first picture.
+    """
+
+    def __init__(self, draw: Callable[..., tuple[Figure, str]], controls: dict, description: str):
+        if not isinstance(description, str) or len(description.strip()) < 20:
+            raise ValueError(f"description must be a sentence of at least 20 characters, not {description!r}")
+        valueless = [name for name, control in controls.items() if not hasattr(control, "value")]
+        if valueless:
+            raise ValueError(f"controls must be widgets with a value, but these are not: {valueless}")
+        self.draw, self.controls, self.description = draw, dict(controls), " ".join(description.split())
+        self.view = ipywidgets.HTML()
+        super().__init__([*self.controls.values(), self.view])
+        self._picture()
+        for control in self.controls.values():
+            control.observe(self._redraw, names="value")
+
+    def _picture(self) -> None:
+        """Draw with the present values."""
+        figure, self.alt = self.draw(**{name: control.value for name, control in self.controls.items()})
+        self.png = style.png(figure)
+        data = base64.b64encode(self.png).decode("ascii")
+        alt = html.escape(self.alt, quote=True)
+        self.view.value = f'<img alt="{alt}" src="data:image/png;base64,{data}">{display.caption_html(self.alt)}'
+
+    def _redraw(self, change) -> None:
+        try:
+            self._picture()
+        except Exception as error:  # noqa: BLE001  a reader's own function: say it in the picture's place
+            self.alt = f"This setting cannot be drawn. {type(error).__name__}: {error}"
+            self.view.value = f'<p role="alert">{html.escape(self.alt)}</p>'
+
+    def __repr__(self) -> str:
+        return f"Explorer: {self.description}"
+
+    def _repr_mimebundle_(self, **kwargs):
+        """The live widget, and for the saved file the present picture and the constant text."""
+        bundle = super()._repr_mimebundle_(**kwargs) or {}
+        bundle |= {"text/plain": repr(self), "image/png": base64.b64encode(self.png).decode("ascii")}
+        return bundle, {"image/png": {"alt": self.description}}
+
+
+def slider_explorer(
+    draw: Callable[..., tuple[Figure, str]], name: str, low, high, step, start, description: str, label: str = ""
+) -> Explorer:
+    """Explore one number with a slider. Twin: show.show(*draw(value)) for a value of your choice.
+
+    draw: called with the keyword `name`, returns (figure, alt). Whole numbers if low, high, step and start are.
+
+    Errors: ValueError unless low <= start <= high and step > 0.
+    """
+    if not (low <= start <= high and step > 0):
+        raise ValueError(f"expected low <= start <= high and step > 0, but got {low}, {start}, {high}, step {step}")
+    whole = all(isinstance(number, int) for number in (low, high, step, start))
+    slider = ipywidgets.IntSlider if whole else ipywidgets.FloatSlider
+    control = slider(start, min=low, max=high, step=step, **ranking_desk.words(label or name))
+    return Explorer(draw, {name: control}, description)
+
+
+def attention_explorer(maps: list, tokens: list, allowed=None, description: str = "") -> Explorer:
+    """Choose a layer and a head, and see where each position looks. Twin: show.attention_grid, show.attention_map.
+
+    maps: one (H, T, T) for each layer. allowed: (T, T), True where a position may look.
+
+    Errors: ValueError if maps is empty or not of that shape.
+    """
+    maps = [np.asarray(layer, float) for layer in maps]
+    if not maps or any(layer.shape != (len(maps[0]), len(tokens), len(tokens)) for layer in maps):
+        shapes = [layer.shape for layer in maps]
+        raise ValueError(f"expected maps (H, T, T) for every layer and {len(tokens)} tokens, but got {shapes}")
+
+    def draw(layer: int, head: int) -> tuple[Figure, str]:
+        weights = maps[layer - 1][head - 1]
+        figure = plots.attention_map(weights, tokens, allowed=allowed, title=f"layer {layer}, head {head}")
+        best = np.argmax(weights[-1])
+        return figure, (
+            f"Layer {layer}, head {head}: the last position, {style.visible(tokens[-1])}, looks most at "
+            f"{style.visible(tokens[best])}, position {best + 1}, with weight {weights[-1, best]:.2f}."
+        )
+
+    controls = {
+        "layer": ipywidgets.IntSlider(1, min=1, max=len(maps), **ranking_desk.words("layer")),
+        "head": ipywidgets.IntSlider(1, min=1, max=len(maps[0]), **ranking_desk.words("head")),
+    }
+    words = f"choose one of {len(maps)} layers and {len(maps[0])} heads to see where each position looks"
+    return Explorer(draw, controls, description or words)
+
+
+def sampling_explorer(
+    tokens: list, next_probs: Callable[[float, int], np.ndarray], n: int = 12, description: str = ""
+) -> Explorer:
+    """Move temperature and top-k, and see what is sampled from. Twin: show.next_token_bars.
+
+    tokens: names of all V tokens. next_probs(temperature, top_k) gives their (V,) probabilities.
+
+    Errors: ValueError if next_probs does not give one probability for each token.
+    """
+    before = np.asarray(next_probs(1.0, len(tokens)), float)
+
+    def draw(temperature: float, top_k: int) -> tuple[Figure, str]:
+        after = np.asarray(next_probs(temperature, top_k), float)
+        title = f"temperature {temperature:.1f}, top-k {top_k}"
+        figure = plots.next_token_bars(tokens, before, after, n=n, title=title)
+        best = np.argmax(after)
+        return figure, (
+            f"At {title}, {np.count_nonzero(after)} of {len(tokens)} tokens can be drawn; the most probable is "
+            f"{style.visible(tokens[best])} with {after[best]:.2f}, which the model itself gives {before[best]:.2f}."
+        )
+
+    controls = {
+        "temperature": ipywidgets.FloatSlider(
+            1.0, min=0.1, max=3.0, step=0.1, readout_format=".1f", **ranking_desk.words("temperature")
+        ),
+        "top_k": ipywidgets.IntSlider(len(tokens), min=1, max=len(tokens), **ranking_desk.words("top-k")),
+    }
+    words = "move temperature and top-k to see which next tokens can be drawn, and how often"
+    return Explorer(draw, controls, description or words)
+
+
+def prompt_explorer(
+    answer: Callable[[int], tuple[str, list]], shots: list, right: str | None = None, description: str = ""
+) -> Explorer:
+    """Choose K, and see the prompt and the answers. Twin: charts.prompt_answers(*answer(k), right).
+
+    answer(k) gives the prompt with k examples and the model's answers as (answer, probability); it is called when k is
+    chosen, once for each k. shots: the values of K that can be chosen. right: the right answer, which is marked.
+
+    Errors: ValueError for no shots, or negative ones; those of charts.prompt_answers.
+    """
+    shots = list(shots)
+    if not shots or min(shots) < 0:
+        raise ValueError(f"expected values of K of at least 0, one or more, but got {shots}")
+    known = {}
+
+    def asked(k: int) -> tuple[str, list]:
+        if k not in known:
+            known[k] = answer(k)
+        return known[k]
+
+    longest = min(14, len(plots.prompt_lines(asked(max(shots))[0] + " ___")))
+
+    def draw(k: int) -> tuple[Figure, str]:
+        prompt, answers = asked(k)
+        examples = f"{k} example{'' if k == 1 else 's'}"
+        figure = plots.prompt_answers(prompt, answers, right, title=f"K = {k}: {examples}", n_lines=longest)
+        best, share = max(answers, key=lambda pair: pair[1])
+        words = f"With {examples} before the question the likeliest answer is {best.strip()}, with {share:.2f}"
+        if right is None:
+            return figure, words + "."
+        if best == right:
+            return figure, words + ", and that is right."
+        return figure, f"{words}; the right one, {right.strip()}, has {dict(answers)[right]:.2f}."
+
+    slider = ipywidgets.SelectionSlider(options=shots, value=shots[0], **ranking_desk.words("examples in the prompt, K"))
+    words = f"choose one of {len(shots)} numbers of examples to see the prompt and how the model answers it"
+    return Explorer(draw, {"k": slider}, description or words)
+
+
+def prediction_game(
+    ladders: dict, score: Callable[[float, float, float], float], rival: Callable | None = None, description: str = ""
+) -> Explorer:
+    """Lay a law through small runs by hand, say between which numbers the large one lies, and only then look.
+
+        L(C) = a (C / C_0)^b + c,     C_0: the compute of the smallest run
+
+    ladders: name -> (compute, loss, at, came): the small runs, the compute of the large one, and its loss, hidden until
+    "show what came" is ticked, for each ladder anew. score(low, high, came): what one pays; less is better.
+    rival(compute, loss, at) gives the interval of somebody to compete with, (low, high). Twin: charts.prediction.
+
+    Errors: ValueError for no ladders, or one whose large run is not larger than its small ones.
+    """
+    if not ladders or any(at <= np.max(compute) for compute, _, at, _ in ladders.values()):
+        raise ValueError("expected at least one ladder, with a run to predict beyond all others")
+
+    def draw(ladder, a, b, c, margin, reveal):
+        compute, loss, at, came = ladders[ladder]
+        start = np.min(compute)
+        said = a * (at / start) ** b + c
+        low, high = said * (1 - margin / 100), said * (1 + margin / 100)
+        x = np.geomspace(start, at, 60)
+        misfit = np.mean(np.abs(a * (np.asarray(compute) / start) ** b + c - loss) / loss)
+        figure = plots.prediction(
+            (compute, loss), (x, a * (x / start) ** b + c), (at, low, high), (at, came) if reveal else None,
+            title=f"{ladder}: a = {a:.2f}, b = {b:.2f}, c = {c:.2f}",
+        )  # fmt: skip
+        words = f"The curve misses the small runs by {100 * misfit:.1f} % on average. It says {said:.3f}, from {low:.3f} to {high:.3f}"
+        if not reveal:
+            return figure, words + "; what came is hidden."
+        where = "inside" if low <= came <= high else "outside"
+        words += f". What came is {came:.3f}: {where}. You pay {score(low, high, came):.3f} nats"
+        if rival is None:
+            return figure, words + "."
+        other = rival(compute, loss, at)
+        return figure, f"{words}; the machine says {other[0]:.3f} to {other[1]:.3f} and pays {score(*other, came):.3f}."
+
+    slider = ipywidgets.FloatSlider
+    controls = {
+        "ladder": ipywidgets.Dropdown(options=list(ladders), **ranking_desk.words("ladder")),
+        "a": slider(1.0, min=0.1, max=2.5, step=0.02, **ranking_desk.words("a: what compute can buy")),
+        "b": slider(-0.3, min=-0.8, max=-0.1, step=0.01, **ranking_desk.words("b: how fast it is bought")),
+        "c": slider(0.8, min=0.5, max=1.5, step=0.01, **ranking_desk.words("c: what it cannot buy")),
+        "margin": slider(5.0, min=0.5, max=15.0, step=0.5, **ranking_desk.words("how far up and down (%)")),
+        "reveal": ipywidgets.Checkbox(False, indent=False, **ranking_desk.words("show what came")),
+    }
+    # before the picture is drawn anew: another ladder keeps its secret
+    controls["ladder"].observe(lambda _: controls["reveal"].set_trait("value", False), names="value")
+    words = "lay a law through the small runs with three sliders, say how sure you are, and then show what came"
+    return Explorer(draw, controls, description or words)
+
+
+def question_box(
+    ask: Callable[[list, str, bool], tuple],
+    places: tuple,
+    things: list,
+    start: list,
+    question: str,
+    description: str = "",
+) -> Explorer:
+    """Put things into the places of a picture, and ask about it in words. Twin: charts.image_answers.
+
+    ask(chosen, question, sees) gives (image, looks, answers, right) for charts.image_answers; chosen is one of `things`
+    for each place. start: the first choice. A question that cannot be read stands as an error in the picture's place.
+
+    Errors: ValueError if there is not one first choice, among the things, for each place.
+    """
+    if len(start) != len(places) or any(thing not in things for thing in start):
+        raise ValueError(f"expected one of the things for each of {len(places)} places, but got {start}")
+
+    def draw(question, sees, **chosen):
+        image, looks, answers, right = ask([chosen[place] for place in places], question, sees)
+        best, share = max(answers, key=lambda pair: pair[1])
+        eyes = "With the picture" if sees else "Without the picture"
+        figure = plots.image_answers(image, looks, answers, right, title=f"{question.strip().rstrip('?')}?")
+        return figure, f"{eyes} the likeliest answer to “{question}” is {best}, with probability {share:.2f}."
+
+    controls = {
+        place: ipywidgets.Dropdown(options=things, value=first, **ranking_desk.words(place)) for place, first in zip(places, start)
+    }
+    controls["question"] = ipywidgets.Text(question, continuous_update=False, **ranking_desk.words("your question"))
+    controls["sees"] = ipywidgets.Checkbox(True, indent=False, **ranking_desk.words("the model sees the picture"))
+    words = "put coloured shapes into four places, ask a question in words, and see what is answered"
+    return Explorer(draw, controls, description or words)

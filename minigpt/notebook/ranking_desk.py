@@ -1,0 +1,143 @@
+"""Ranking desk: the reader as labeler."""
+
+import base64
+import html
+import re
+from collections.abc import Callable
+
+import ipywidgets
+from matplotlib.figure import Figure
+
+from minigpt.notebook import display
+from minigpt.plots import style
+
+
+class RankingDesk(ipywidgets.VBox):
+    """The reader is the labeler: rank answers by clicking them, best first, or by typing "2 1=3 4" and Enter.
+
+    tasks: (request, answers) pairs. learn: called with the rankings so far, one tuple of ranks a task (1 is best, equal
+    numbers are ties); returns (figure, alt) of what a reward model concludes. recorded: rankings to learn from while the
+    reader has made none. description: one sentence for the saved file, the same for every setting.
+
+    Errors: ValueError for no tasks, fewer than two answers, or recorded rankings that do not fit.
+    """
+
+    def __init__(self, tasks: list, learn: Callable[[list], tuple[Figure, str]], recorded: list, description: str):
+        self.tasks = [(str(request), [str(answer) for answer in answers]) for request, answers in tasks]
+        if not self.tasks or min(len(answers) for _, answers in self.tasks) < 2:
+            raise ValueError("expected at least one task, with two answers or more to each")
+        for ranks, (_, answers) in zip(recorded, self.tasks):
+            if len(ranks) != len(answers):
+                raise ValueError(f"expected a recorded rank for each of {len(answers)} answers, but got {ranks}")
+        self.learn, self.recorded, self.description = learn, list(recorded), " ".join(description.split())
+        self.made, self.order = [], []  # rankings made by the reader; answers clicked so far, best first
+        self.request, self.status, self.view = ipywidgets.HTML(), ipywidgets.HTML(), ipywidgets.HTML()
+        most = max(len(answers) for _, answers in self.tasks)
+        wide = ipywidgets.Layout(width="100%", height="auto", min_height="2.4em")
+        self.buttons = [ipywidgets.Button(layout=wide) for _ in range(most)]
+        for number, button in enumerate(self.buttons):
+            button.on_click(lambda _, number=number: self._clicked(number))
+            button.style.text_align = "left"
+        self.typed = ipywidgets.Text(
+            placeholder="2 1=3 4", continuous_update=False, **words("or type the order, best first, = for a tie")
+        )
+        self.typed.observe(lambda _: self._submitted(), names="value")
+        whole = ipywidgets.Layout(width="auto")  # the usual width cuts these labels short
+        self.again = ipywidgets.Button(description="start this one again", layout=whole)
+        self.again.on_click(lambda _: self._clear())
+        self.teach = ipywidgets.Button(description="teach the reward model", button_style="primary", layout=whole)
+        self.teach.on_click(lambda _: self._learned())
+        row = ipywidgets.HBox([self.again, self.teach])
+        super().__init__([self.request, *self.buttons, self.typed, self.status, row, self.view])
+        self._clear()
+        self._learned()
+
+    @property
+    def rankings(self) -> list:
+        """What is learned from: the reader's rankings, or the recorded ones if there are none yet."""
+        return self.made or self.recorded
+
+    def rank(self, order: str) -> tuple[int, ...]:
+        """Rank the answers to the present request, best first: "2 1=3 4"; then the next request comes.
+
+        Errors: ValueError unless every number stands there once.
+        """
+        n = len(self._answers())
+        groups = [
+            [int(x) for x in re.findall(r"\d+", group)] for group in re.split(r"[\s,>]+", _joined(order)) if group
+        ]
+        if sorted(x for group in groups for x in group) != list(range(1, n + 1)):
+            raise ValueError(f"expected each number from 1 to {n} once, best first, such as 2 1=3; but got {order!r}")
+        ranks = [0] * n
+        for place, group in enumerate(groups, start=1):
+            for x in group:
+                ranks[x - 1] = place
+        self.made.append(tuple(ranks))
+        self._clear()
+        return self.made[-1]
+
+    def _answers(self) -> list:
+        return self.tasks[len(self.made) % len(self.tasks)][1]
+
+    def _clear(self) -> None:
+        """Show the present request afresh."""
+        self.order = []
+        done = len(self.made) >= len(self.tasks)
+        request, answers = self.tasks[len(self.made) % len(self.tasks)]
+        self.request.value = f"<b>Request {len(self.made) + 1} of {len(self.tasks)}:</b> {html.escape(request)}"
+        if done:
+            self.request.value = (
+                "<b>All requests are ranked.</b> Teach the reward model, and see what it thinks you like."
+            )
+        for number, button in enumerate(self.buttons):
+            button.layout.display = "none" if number >= len(answers) else None
+            button.description = "" if number >= len(answers) else f"{number + 1}. {answers[number].strip()}"
+            button.disabled = done
+        self.typed.value, self.typed.disabled = "", done
+        self.status.value = (
+            f"{len(self.made)} ranked by you." if self.made else "Nothing ranked yet: click the best first."
+        )
+
+    def _clicked(self, number: int) -> None:
+        if number in self.order or number >= len(self._answers()):
+            return
+        self.order.append(number)
+        self.buttons[number].disabled = True
+        self.buttons[number].description = f"[{len(self.order)}] {self.buttons[number].description}"
+        if len(self.order) == len(self._answers()):
+            self.rank(" ".join(str(x + 1) for x in self.order))
+
+    def _submitted(self) -> None:
+        if not self.typed.value.strip():
+            return
+        try:
+            self.rank(self.typed.value)
+        except ValueError as error:
+            self.status.value = f'<p role="alert">{html.escape(str(error))}</p>'
+
+    def _learned(self) -> None:
+        """Teach the reward model, and show what it concludes."""
+        figure, self.alt = self.learn(self.rankings)
+        self.png = style.png(figure)
+        data, alt = base64.b64encode(self.png).decode("ascii"), html.escape(self.alt, quote=True)
+        self.view.value = f'<img alt="{alt}" src="data:image/png;base64,{data}">{display.caption_html(self.alt)}'
+
+    def __repr__(self) -> str:
+        return f"RankingDesk: {self.description}"
+
+    def _repr_mimebundle_(self, **kwargs):
+        """The live widget, and for the saved file the present picture and the constant text."""
+        bundle = super()._repr_mimebundle_(**kwargs) or {}
+        bundle |= {"text/plain": repr(self), "image/png": base64.b64encode(self.png).decode("ascii")}
+        return bundle, {"image/png": {"alt": self.description}}
+
+
+def _joined(order: str) -> str:
+    """An order with no blanks around its equals signs."""
+    return re.sub(r"\s*=\s*", "=", order.strip())
+
+
+def words(description: str) -> dict:
+    """A control's label, never cut short: it is also what a screen reader says."""
+    layout = ipywidgets.Layout(width="28em", max_width="100%")
+    return {"description": description, "style": {"description_width": "initial"}, "layout": layout}

@@ -1,0 +1,226 @@
+"""Bars and ranges: comparisons, intervals, shares, next tokens, reliability diagrams."""
+
+import math
+
+import numpy as np
+from matplotlib.colors import to_rgba
+from matplotlib.figure import Figure
+
+from minigpt.plots import curves, style
+from minigpt.plots.style import DASHES, FLOOR_DASH, HATCHES, INK, PALETTE
+
+
+@style.styled
+def bars(
+    groups: list,
+    series: dict,
+    *,
+    chance: float | None = None,
+    ceiling: float | None = None,
+    title: str = "",
+    y_label: str = "accuracy",
+    digits: int = 2,
+    ceiling_label: str = "best possible",
+) -> Figure:
+    """Draw values side by side, one bar for each series in every group.
+
+    series: name -> values as long as groups, or (values, low, high) with the ends of the intervals. A value that is
+    None or NaN leaves its place empty. chance: a dotted line; ceiling: a dashed one.
+
+    Errors: ValueError for a series that is not as long as groups.
+    """
+    figure, axes = style.canvas(title, "", y_label, (max(6.0, 2.2 + 0.62 * len(groups) * (len(series) + 0.6)), 4.4))
+    width = 0.8 / len(series)
+    for i, (name, values) in enumerate(series.items()):
+        rows = np.array(values, float)
+        if rows.shape not in ((len(groups),), (3, len(groups))):
+            raise ValueError(f"{name!r}: expected {len(groups)} values, or (values, low, high), but got {rows.shape}")
+        height, low, high = rows if rows.ndim == 2 else (rows, rows, rows)
+        x = np.arange(len(groups)) + width * (i - (len(series) - 1) / 2)
+        colour = PALETTE[i % 6]
+        face = to_rgba(colour, 0.12 if HATCHES[i % 6] else 0.4)  # pale, so that error bars stand out from it
+        axes.bar(x, height, 0.92 * width, color=face, edgecolor=colour, linewidth=1.5, hatch=HATCHES[i % 6], label=name)
+        if rows.ndim == 2:
+            errors = np.maximum(0, [height - low, high - height])
+            axes.errorbar(x, height, yerr=errors, fmt="none", ecolor=INK, capsize=4, elinewidth=1.4)
+        for place, value, end in zip(x, height, np.maximum(high, 0)):
+            if not math.isnan(value):
+                axes.annotate(
+                    f"{value:.{digits}f}", (place, end), (0, 5), textcoords="offset points", ha="center", size=10,
+                    zorder=5, bbox={"facecolor": "white", "linewidth": 0, "pad": 0.5},
+                )  # fmt: skip
+    axes.set_xticks(range(len(groups)), groups)
+    axes.tick_params(axis="x", length=0)
+    axes.margins(y=0.12)
+    axes.axhline(0, color=INK, linewidth=1)
+    style.label_ends(axes, style.draw_bounds(axes, ceiling, chance, ceiling_label))
+    if len(series) > 1:
+        figure.legend(
+            *axes.get_legend_handles_labels(), loc="outside lower left", ncols=4, frameon=False, handleheight=1.2
+        )
+    return figure
+
+
+@style.styled
+def intervals(means, half_widths, truth: float, *, title: str = "", x_label: str = "", y_label: str = "") -> Figure:
+    """Draw repeated measurements side by side, each with its interval, and the truth as a dashed line.
+
+    means, half_widths: one for each measurement; or two rows of half widths, how far down and how far up. An interval
+    that misses the truth is dashed, with a cross at its mean.
+
+    Errors: ValueError if there are not as many half widths as means.
+    """
+    means, half_widths = np.asarray(means, float), np.asarray(half_widths, float)
+    if half_widths.shape not in (means.shape, (2, *means.shape)) or means.ndim != 1:
+        raise ValueError(f"expected as many half widths as means, but got {half_widths.shape} and {means.shape}")
+    figure, axes = style.canvas(title, x_label, y_label)
+    places = np.arange(1, len(means) + 1)
+    down, up = half_widths if half_widths.ndim == 2 else (half_widths, half_widths)
+    missed = (means - down > truth) | (means + up < truth)
+    for i, chosen in enumerate((~missed, missed)):
+        look = {"color": PALETTE[i], "linewidth": 1.8, "linestyle": DASHES[(0, 3)[i]]}
+        axes.vlines(places[chosen], (means - down)[chosen], (means + up)[chosen], **look)
+        axes.plot(places[chosen], means[chosen], color=PALETTE[i], marker="oX"[i], linestyle="none", markersize=5 + 4 * i)
+    axes.axhline(truth, color="#000000", linestyle=FLOOR_DASH, linewidth=2, zorder=1)
+    axes.margins(x=max(0.02, 0.5 / len(means)))
+    style.label_ends(axes, [(truth, f"truth {truth:.2f}", "#000000")])
+    return figure
+
+
+@style.styled
+def next_token_bars(tokens: list, before, after, *, n: int = 12, title: str = "") -> Figure:
+    """Draw the probabilities of the next token, as the model gives them and as they are sampled from.
+
+    tokens: names of all the tokens. before: (V,) the model's probabilities. after: (V,) the same after temperature,
+    top-k or top-p; a token that can no longer be drawn is marked with a cross. The n most probable are shown.
+
+    Errors: ValueError if the three differ in length.
+    """
+    before, after = np.asarray(before, float), np.asarray(after, float)
+    if not len(tokens) == len(before) == len(after):
+        raise ValueError(f"{len(tokens)} tokens, but {len(before)} probabilities before and {len(after)} after")
+    order = np.argsort(-before, kind="stable")[:n]
+    figure, axes = style.canvas(title, "probability", "", (8.0, 1.5 + 0.36 * len(order)))
+    y = np.arange(len(order))
+    axes.barh(y, after[order], 0.72, color=PALETTE[0], label="sampled from")
+    axes.barh(
+        y,
+        before[order],
+        0.72,
+        facecolor="none",
+        edgecolor=PALETTE[1],
+        linewidth=2,
+        linestyle="--",
+        label="the model's own",
+    )
+    for place, i in zip(y, order):
+        end = max(before[i], after[i])
+        note = f"{after[i]:.2f}" if after[i] > 0 else "✗ never drawn"
+        axes.annotate(note, (end, place), (5, 0), textcoords="offset points", va="center", size=11)
+    axes.set_yticks(y, [style.visible(tokens[i]) for i in order])
+    axes.tick_params(axis="y", length=0)
+    axes.invert_yaxis()
+    axes.set_xlim(0, 1.14)
+    axes.set_xticks(np.linspace(0, 1, 6))
+    axes.legend(loc="lower right", frameon=False)
+    return figure
+
+
+@style.styled
+def shares(rows: dict, *, title: str = "", x_label: str = "share of the whole (%)") -> Figure:
+    """Draw wholes and their parts: one lying bar for each whole, cut in proportion, percentages written in it.
+
+    rows: name -> {part: amount}; the amounts of a row are divided by their sum. At most 6 parts.
+
+    Errors: ValueError for no rows, more than 6 parts, rows of different parts, negative amounts or a row of zeros.
+    """
+    parts = list(next(iter(rows.values()), ()))
+    if not 1 <= len(parts) <= 6 or any(list(row) != parts for row in rows.values()):
+        raise ValueError(f"expected rows with the same 1 to 6 parts, but got {[list(row) for row in rows.values()]}")
+    figure, axes = style.canvas(title, x_label, "", (9.0, 1.9 + 0.75 * len(rows)))
+    for place, (name, row) in enumerate(rows.items()):
+        amounts = np.array([row[part] for part in parts], float)
+        if not (amounts >= 0).all() or amounts.sum() <= 0:
+            raise ValueError(f"{name!r}: expected amounts of at least 0 with a sum above 0, but got {row}")
+        percent = 100 * amounts / amounts.sum()
+        left = np.cumsum(percent) - percent
+        for i, part in enumerate(parts):
+            axes.barh(place, percent[i], 0.62, left[i], linewidth=1.4, label=part if place == 0 else None,
+                      **style.bar_style(i))  # fmt: skip
+            if percent[i] >= (2.5 if percent[i] < 9.5 else 5):
+                axes.text(left[i] + percent[i] / 2, place, f"{percent[i]:.0f}", ha="center", va="center", size=11,
+                          bbox={"facecolor": "white", "linewidth": 0, "pad": 1.0})  # fmt: skip
+    axes.set_yticks(range(len(rows)), list(rows))
+    axes.tick_params(axis="y", length=0)
+    axes.invert_yaxis()
+    axes.set_xlim(0, 100)
+    figure.legend(loc="outside lower center", ncols=min(len(parts), 3), frameon=False, handleheight=1.2)
+    return figure
+
+
+@style.styled
+def reliability(
+    bins: dict, *, title: str = "", x_label: str = "how sure it is", y_label: str = "how often it is right"
+) -> Figure:
+    """Draw how often answers are right against how sure they were: on the dashed diagonal the two are equal.
+
+    bins: name -> (confidence, accuracy, counts), one of each for every bin; empty bins may be nan. The larger a dot,
+    the more answers lie in its bin.
+
+    Errors: ValueError for rows of different lengths, or nothing to draw.
+    Source: the form of the GPT-4 report's figure 8, after Guo et al. 2017. Differs: dots instead of bars.
+    """
+    figure, axes = style.canvas(title, x_label, y_label, (6.8, 5.4))
+    axes.plot([0, 1], [0, 1], color="#000000", linestyle=FLOOR_DASH, linewidth=1.6, label="sure as it should be")
+    for i, (name, rows) in enumerate(bins.items()):
+        x, y, *_ = curves.rows(name, rows[:2])
+        counts = np.asarray(rows[2], float)
+        if counts.shape != x.shape:
+            raise ValueError(f"{name!r}: expected a count for each of {len(x)} bins, but got {counts.shape}")
+        there = np.isfinite(x) & np.isfinite(y)
+        look = style.line(i) | {"markersize": 0}
+        axes.plot(x[there], y[there], **look)
+        sizes = 25 + 375 * counts[there] / counts.sum()
+        axes.scatter(
+            x[there], y[there], s=sizes, color=PALETTE[i % 6], marker=style.MARKERS[i % 6], zorder=3, alpha=0.85
+        )
+        axes.plot([], [], label=name, **(look | {"markersize": 7}))
+    axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal")
+    axes.set_xticks(np.linspace(0, 1, 6))
+    axes.set_yticks(np.linspace(0, 1, 6))
+    axes.legend(loc="upper left", frameon=False)
+    return figure
+
+
+@style.styled
+def ranges(rows: dict, *, x_label: str, title: str = "", limits: tuple = (0, 100), marks: dict | None = None) -> Figure:
+    """Draw from where to where each thing reaches, one line for each, several series side by side.
+
+    rows: name -> {series: (low, high)}; where both are equal, a point. A series may be missing. marks: name -> number,
+    an upright dotted line.
+
+    Errors: ValueError for no rows, or a range that runs backwards.
+    """
+    names = list(dict.fromkeys(series for row in rows.values() for series in row))
+    if not names:
+        raise ValueError("expected at least one row with a range")
+    figure, axes = style.canvas(title, x_label, "", (9.2, 1.7 + 0.2 * len(rows) * (1 + 0.4 * len(names))))
+    for place, row in enumerate(rows.values()):
+        axes.axhline(place + 0.5, color=style.PALE, linewidth=0.8)
+        for series, (low, high) in row.items():
+            if not low <= high:
+                raise ValueError(f"{series}: expected a range from low to high, but got {low} ... {high}")
+            i = names.index(series)
+            y = place + 0.56 * ((i + 0.5) / len(names) - 0.5)
+            axes.plot([low, high], [y, y], color=PALETTE[i % 6], linewidth=3, solid_capstyle="butt", clip_on=False)
+            axes.plot([low], [y], marker=style.MARKERS[i % 6], color=PALETTE[i % 6], markersize=7, clip_on=False,
+                      label=series, linestyle="none")  # fmt: skip
+    for name, value in (marks or {}).items():
+        axes.axvline(value, color="#000000", linestyle=":", linewidth=1.6)
+        axes.annotate(name, (value, -0.6), (4, 0), textcoords="offset points", size=10, va="center")
+    axes.set_yticks(range(len(rows)), list(rows), size=11)
+    axes.tick_params(axis="y", length=0)
+    axes.set(ylim=(len(rows) - 0.4, -1 if marks else -0.6), xlim=limits)
+    handles = dict(zip(*reversed(axes.get_legend_handles_labels())))
+    figure.legend([handles[name] for name in names], names, loc="outside lower center", ncols=4, frameon=False)
+    return figure

@@ -1,0 +1,136 @@
+"""The reward model: a GPT that reads a prompt and an answer and says with one number how good the answer is.
+
+Floor 2 of the east wing (uses model). It learns from rankings: labelers order K answers to the same prompt, and of
+each pair the better one shall get the higher score. How high is nowhere said: only differences count, until the
+scores are moved so that the labelers' own demonstrations have the mean 0.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from minigpt import responses
+from minigpt.model import GPT
+
+ABSENT = 0  # the rank of an answer that is not there, where prompts have different numbers of answers
+
+
+class RewardModel(nn.Module):
+    """A language model whose unembedding is replaced by one number, read at the last token of the answer.
+
+        r(x, y) = h_last . w + b - shift
+
+    The head starts at zero, so that before training every score is 0 and every pair costs log 2. The same network
+    serves as the value function of PPO: `values` reads the number at every position, before each token is written.
+
+    Shapes: prompts (B, T) without padding, answers (B, N) filled up with -100 on the right.
+    Errors: ValueError if an answer is empty (it must have at least its end token) or the shapes do not fit.
+    Source: InstructGPT, section 3.5 and appendix C.2. Differs: nothing; how the head starts is not printed.
+    """
+
+    def __init__(self, gpt: GPT):
+        super().__init__()
+        self.gpt = gpt
+        self.head = nn.Linear(gpt.config.d_model, 1, device=gpt.W_e.weight.device)
+        nn.init.zeros_(self.head.weight)
+        nn.init.zeros_(self.head.bias)
+        self.register_buffer("shift", torch.zeros((), device=gpt.W_e.weight.device))
+
+    def forward(self, prompts: Tensor, answers: Tensor) -> Tensor:
+        """The score of each answer. Shapes: result (B,)."""
+        return self.read(self.gpt.hidden(responses.readable(prompts, answers)), prompts, answers)
+
+    def read(self, h: Tensor, prompts: Tensor, answers: Tensor) -> Tensor:
+        """The score of each answer, from what the last block knows. Shapes: h (B, T + N, d), result (B,)."""
+        last = prompts.shape[1] + responses.answer_lengths(answers) - 1  # (B,)
+        return self.head(h[torch.arange(len(h), device=h.device), last])[:, 0] - self.shift
+
+    @torch.no_grad()
+    def score(self, prompts: Tensor, answers: Tensor) -> Tensor:
+        """The score of each answer, without dropout and without a gradient: a reward for PPO. Shapes: result (B,)."""
+        was_training = self.training
+        self.eval()
+        scores = self(prompts, answers)
+        self.train(was_training)
+        return scores
+
+    def values(self, prompts: Tensor, answers: Tensor) -> Tensor:
+        """What is still to come, before each token of the answer is written. Shapes: result (B, N)."""
+        h = self.gpt.hidden(responses.readable(prompts, answers[:, :-1]))[:, prompts.shape[1] - 1 :]  # (B, N, d)
+        return self.head(h)[..., 0] - self.shift
+
+
+def pairs(ranks: Tensor) -> Tensor:
+    """Which answer was ranked above which. Shapes: ranks (P, K), 1 for the best -> (P, K, K) bool [w, l].
+
+    Equal ranks are a tie, and a tie is no pair; rank 0 marks an answer that is not there.
+    Errors: ValueError if there is only one answer, or not a single pair.
+    Source: InstructGPT, appendix C.2 (ties dropped).
+
+    >>> pairs(torch.tensor([[1, 2, 2, 0]]))[0].int()
+    tensor([[0, 1, 1, 0],
+            [0, 0, 0, 0],
+            [0, 0, 0, 0],
+            [0, 0, 0, 0]], dtype=torch.int32)
+    """
+    if ranks.ndim != 2 or ranks.shape[1] < 2:
+        raise ValueError(f"ranks must be of shape (P, K) with K of at least 2 answers, but it is {tuple(ranks.shape)}")
+    there = ranks != ABSENT
+    better = (ranks[:, :, None] < ranks[:, None, :]) & there[:, :, None] & there[:, None, :]
+    if not better.any():
+        raise ValueError("no pair of answers is left to learn from: all are ties. Ask the labelers again")
+    return better
+
+
+def ranking_loss(scores: Tensor, ranks: Tensor) -> Tensor:
+    """How surprised the reward model is by the labelers' rankings, over all pairs of each prompt.
+
+        loss = - 1/C(K, 2) sum over pairs (w, l) of log sigma(r(x, y_w) - r(x, y_l)),   then the mean over prompts
+
+    Shapes: scores (P, K), K answers to each of P prompts; ranks (P, K) as in `pairs`; result one number.
+    Unit: nats per pair.
+    Errors: as `pairs`; ValueError if a score is not a finite number or the shapes differ.
+    Source: InstructGPT, section 3.5, equation 1; ties: appendix C.2.
+    Differs: with ties, the mean over the pairs that are left. A prompt with nothing but ties does not count.
+
+    >>> round(ranking_loss(torch.zeros(1, 4), torch.tensor([[1, 2, 3, 3]])).item(), 4)
+    0.6931
+    """
+    better = _checked(scores, ranks)
+    scores = scores.masked_fill(ranks == ABSENT, 0.0)
+    ahead = scores[:, :, None] - scores[:, None, :]  # (P, K, K) score of w minus score of l
+    n_pairs = better.sum(dim=(1, 2))  # (P,)
+    losses = -(F.logsigmoid(ahead) * better).sum(dim=(1, 2)) / n_pairs.clamp(min=1)  # (P,)
+    return losses[n_pairs > 0].mean()
+
+
+def agreement(scores: Tensor, ranks: Tensor) -> float:
+    """The share of pairs that the model orders as the labelers did; equal scores count half.
+
+    Shapes, errors: as `ranking_loss`. Source: InstructGPT, appendix E.2 (accuracy of the reward model).
+    """
+    better = _checked(scores, ranks)
+    ahead = scores[:, :, None] - scores[:, None, :]
+    right = (ahead > 0).double() + (ahead == 0).double() / 2
+    return float(right[better].mean())
+
+
+def centre(reward_model: RewardModel, prompts: Tensor, answers: Tensor) -> float:
+    """Move all scores by one number, so that these demonstrations have the mean 0; returns their mean before.
+
+    The ranking loss cannot see the shift; PPO can. While the value function is still wrong, an answer's score counts
+    where it stands: too high, and every answer that ends is good; too low, and none should end.
+    Source: InstructGPT, appendix C.2. Differs: a buffer beside the bias; it is saved with the weights.
+    """
+    mean = reward_model.score(prompts, answers).double().mean()
+    reward_model.shift += mean.to(reward_model.shift.dtype)
+    return float(mean)
+
+
+def _checked(scores: Tensor, ranks: Tensor) -> Tensor:
+    """The pairs, if scores and ranks fit each other."""
+    if scores.shape != ranks.shape:
+        raise ValueError(f"scores and ranks need the same shape (P, K): {tuple(scores.shape)}, {tuple(ranks.shape)}")
+    if not scores[ranks != ABSENT].isfinite().all():
+        raise ValueError("scores must be finite numbers, but the reward model gave nan or infinity")
+    return pairs(ranks)
