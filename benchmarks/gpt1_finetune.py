@@ -65,9 +65,8 @@ def main(seeds: list[int]) -> None:
 
 
 def canary() -> dict[str, float]:
-    """Numbers from a few seconds of the same code (see canary.py)."""
-    from canary import gpt1, library
-    from canary_tools import few_updates
+    """Numbers from a few seconds of the same code (see canaries.py)."""
+    from minigpt.experiments.canaries import few_updates, gpt1, library
 
     narrow = GPT(replace(sizes.GPT1, d_model=24), torch.Generator().manual_seed(0)).eval()
     runs = [how for how in plan() if how.n_labels == 16]

@@ -57,9 +57,8 @@ def measure(library, seed: int, n_zero_shot: int = 200, n_hidden: int = 100, n_s
 
 
 def canary() -> dict[str, float]:
-    """Numbers from a few seconds of the same code (see canary.py)."""
-    from canary import gpt1
-    from canary_tools import few_updates, stories
+    """Numbers from a few seconds of the same code (see canaries.py)."""
+    from minigpt.experiments.canaries import few_updates, gpt1, stories
 
     library = stories()
     with few_updates() as found:

@@ -45,8 +45,8 @@ def keep(seed: int, experiment: str, setting: str, x: float, value: float) -> No
 
 
 def canary() -> dict[str, float]:
-    """Numbers from a few seconds of the same code (see canary.py)."""
-    from canary_tools import few_updates, stories
+    """Numbers from a few seconds of the same code (see canaries.py)."""
+    from minigpt.experiments.canaries import few_updates, stories
 
     library = stories(3, times=1)
     asked = mock.Mock(return_value=library)

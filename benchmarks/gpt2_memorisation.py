@@ -50,8 +50,8 @@ def measure(library, times, model, seed: int) -> list[dict]:
 
 
 def canary() -> dict[str, float]:
-    """Numbers from a few seconds of the same code (see canary.py)."""
-    from canary_tools import few_updates, stories
+    """Numbers from a few seconds of the same code (see canaries.py)."""
+    from minigpt.experiments.canaries import few_updates, stories
 
     asked = mock.Mock(return_value=stories(10, times=1))
     with few_updates() as found, mock.patch.object(dataset, "story_dataset", asked):

@@ -54,8 +54,8 @@ def measure(library, shares: np.ndarray, seed: int) -> list[dict]:
 
 
 def canary() -> dict[str, float]:
-    """Numbers from a few seconds of the same code (see canary.py)."""
-    from canary_tools import few_updates, stories
+    """Numbers from a few seconds of the same code (see canaries.py)."""
+    from minigpt.experiments.canaries import few_updates, stories
 
     library = stories(6)
     half, whole = library.held_out[0][: len(library.held_out[0]) * 3 // 4], library.held_out[1]

@@ -51,8 +51,8 @@ def of_the_model(gpt, library, cuts: list[str]) -> dict[tuple[str, str], float]:
 
 
 def canary() -> dict[str, float]:
-    """Numbers from a few seconds of the same code (see canary.py)."""
-    from canary_tools import few_updates, stories, sum_of_tokens
+    """Numbers from a few seconds of the same code (see canaries.py)."""
+    from minigpt.experiments.canaries import few_updates, stories, sum_of_tokens
 
     library = stories(4)
     cuts, openings = decoding.prefixes(library, 3), decoding.openings(library, 2)

@@ -59,8 +59,8 @@ def measure(gpt, library, n_questions: int = 100) -> dict[str, float]:
 
 
 def canary() -> dict[str, float]:
-    """Numbers from a few seconds of the same code (see canary.py)."""
-    from canary_tools import few_updates, stories, sum_of_tokens
+    """Numbers from a few seconds of the same code (see canaries.py)."""
+    from minigpt.experiments.canaries import few_updates, stories, sum_of_tokens
 
     library = stories(3)
     with few_updates() as found:

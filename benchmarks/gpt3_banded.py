@@ -12,11 +12,9 @@ import sys
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-import few_steps
-from canary import library as small_storybook
-
 from minigpt import scaling
-from minigpt.experiments import dataset, measured
+from minigpt.experiments import canaries, dataset, measured
+from minigpt.experiments.canaries import library as small_storybook
 from minigpt.experiments.gpt3 import banded_attention, compute
 
 SEEDS = [0, 1, 2]
@@ -40,14 +38,14 @@ def pairs(band: int | None) -> int:
 
 
 def canary() -> dict[str, float]:
-    """Numbers from a few seconds of the same code (see canary.py)."""
-    library = few_steps.part(small_storybook(), 26)
-    whole = few_steps.part(small_storybook(), 36_000)
-    found = {"written": few_steps.checksum(few_steps.asked_for(dataset.story_dataset)), "floor": library.floor.mean}
-    found["sum of rates"] = few_steps.rates(lambda: banded_attention.banded(whole, 8, 0))
+    """Numbers from a few seconds of the same code (see canaries.py)."""
+    library = canaries.part(small_storybook(), 26)
+    whole = canaries.part(small_storybook(), 36_000)
+    found = {"written": canaries.checksum(canaries.asked_for(dataset.story_dataset)), "floor": library.floor.mean}
+    found["sum of rates"] = canaries.rates(lambda: banded_attention.banded(whole, 8, 0))
     for band in banded_attention.BANDS:
-        run, numbers = few_steps.trained(lambda band=band: banded_attention.banded(library, band, 0))
-        found |= few_steps.under(f"band {band}", numbers)
+        run, numbers = canaries.trained(lambda band=band: banded_attention.banded(library, band, 0))
+        found |= canaries.under(f"band {band}", numbers)
         found[f"band {band}, gap"] = compute.loss_above_floor(run, library)
         found[f"band {band}, pairs"] = pairs(band)
     return found

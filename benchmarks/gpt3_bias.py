@@ -13,11 +13,9 @@ from dataclasses import replace
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-import few_steps
-from canary import first_losses
-
 from minigpt import train
-from minigpt.experiments import measured
+from minigpt.experiments import canaries, measured
+from minigpt.experiments.canaries import first_losses
 from minigpt.experiments.gpt3 import gender_bias
 
 SEEDS = [0, 1, 2, 3, 4]
@@ -43,23 +41,23 @@ def main(seeds: list[int]) -> None:
 
 
 def canary() -> dict[str, float]:
-    """Numbers from a few seconds of the same code (see canary.py)."""
-    found = {"planted": few_steps.checksum(gender_bias.PLANTED.values())}
+    """Numbers from a few seconds of the same code (see canaries.py)."""
+    found = {"planted": canaries.checksum(gender_bias.PLANTED.values())}
     for amount in gender_bias.BIAS_DOCUMENTS:
-        with few_steps.short_writing(300) as asked:
+        with canaries.short_writing(300) as asked:
             library = gender_bias.bias_dataset(amount, 0)
-        found |= {f"{amount}, written": few_steps.checksum(asked[0]), f"{amount}, floor": library.floor.mean}
-        found[f"{amount}, counted"] = few_steps.checksum(gender_bias.counted(library).values())
+        found |= {f"{amount}, written": canaries.checksum(asked[0]), f"{amount}, floor": library.floor.mean}
+        found[f"{amount}, counted"] = canaries.checksum(gender_bias.counted(library).values())
         for d_model in WIDTHS:
             where = f"{amount}, {d_model}"
-            model, batches, config, loss_fn, _ = few_steps.training_of(
+            model, batches, config, loss_fn, _ = canaries.training_of(
                 lambda d=d_model: gender_bias.bias_model(library, d, 0)
             )
             found[f"{where}, whole schedule"] = sum(train.learning_rate(step, config) for step in range(config.n_steps))
             early = first_losses(model, batches, replace(config, n_steps=20, warmup_steps=2), loss_fn, 20)
-            found |= few_steps.under(where, early)
+            found |= canaries.under(where, early)
             said = gender_bias.p_she(model, library)
-            found |= few_steps.under(where, said) | {f"{where}, slope": gender_bias.recovered(said)}
+            found |= canaries.under(where, said) | {f"{where}, slope": gender_bias.recovered(said)}
     return found
 
 

@@ -12,10 +12,8 @@ import sys
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-import few_steps
-from canary import library as small_storybook
-
-from minigpt.experiments import dataset, measured
+from minigpt.experiments import canaries, dataset, measured
+from minigpt.experiments.canaries import library as small_storybook
 from minigpt.experiments.gpt3 import compute
 
 SEEDS = [0, 1, 2]
@@ -37,13 +35,13 @@ def main(seeds: list[int]) -> None:
 
 
 def canary() -> dict[str, float]:
-    """Numbers from a few seconds of the same code (see canary.py)."""
-    library = few_steps.part(small_storybook(), 34)
-    whole = few_steps.part(small_storybook(), 36_000)
-    found = {"written": few_steps.checksum(few_steps.asked_for(dataset.story_dataset)), "floor": library.floor.mean}
+    """Numbers from a few seconds of the same code (see canaries.py)."""
+    library = canaries.part(small_storybook(), 34)
+    whole = canaries.part(small_storybook(), 36_000)
+    found = {"written": canaries.checksum(canaries.asked_for(dataset.story_dataset)), "floor": library.floor.mean}
     for d_model in compute.WIDTHS:
-        found |= few_steps.under(str(d_model), few_steps.trained(lambda d=d_model: compute.train_once(library, d, 0))[1])
-        found[f"{d_model}, sum of rates"] = few_steps.rates(lambda d=d_model: compute.train_once(whole, d, 0))
+        found |= canaries.under(str(d_model), canaries.trained(lambda d=d_model: compute.train_once(library, d, 0))[1])
+        found[f"{d_model}, sum of rates"] = canaries.rates(lambda d=d_model: compute.train_once(whole, d, 0))
     return found
 
 

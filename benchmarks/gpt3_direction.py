@@ -14,9 +14,7 @@ from unittest import mock
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-import few_steps
-
-from minigpt.experiments import measured
+from minigpt.experiments import canaries, measured
 from minigpt.experiments.gpt3 import translation
 from minigpt.worlds import grammar
 
@@ -44,19 +42,19 @@ def keep(seed: int, typical: float, balance: str) -> None:
 
 
 def canary() -> dict[str, float]:
-    """Numbers from a few seconds of the same code (see canary.py)."""
+    """Numbers from a few seconds of the same code (see canaries.py)."""
     found = {}
     for typical in translation.TYPICAL:
         for balance in translation.BALANCES:
-            with few_steps.short_writing(60, 6) as asked:
+            with canaries.short_writing(60, 6) as asked:
                 corpus_of = translation.two_language_dataset(balance, typical)
-            found |= {f"{balance} {typical}, written": few_steps.checksum(asked[0])}
+            found |= {f"{balance} {typical}, written": canaries.checksum(asked[0])}
             found |= {f"{balance} {typical}, floor": corpus_of.floor.mean}
             found[f"{balance} {typical}, English"] = translation.english(corpus_of.documents)
-        run, numbers = few_steps.trained(lambda: translation.train_twice(few_steps.part(corpus_of, 45), 0))
-        found |= few_steps.under(f"{typical}", numbers)
-        whole = few_steps.part(corpus_of, translation.N_DOCUMENTS)
-        found[f"{typical}, sum of rates"] = few_steps.rates(lambda: translation.train_twice(whole, 0))
+        run, numbers = canaries.trained(lambda: translation.train_twice(canaries.part(corpus_of, 45), 0))
+        found |= canaries.under(f"{typical}", numbers)
+        whole = canaries.part(corpus_of, translation.N_DOCUMENTS)
+        found[f"{typical}, sum of rates"] = canaries.rates(lambda: translation.train_twice(whole, 0))
         for into in translation.LANGUAGES:
             asked = translation.questions(into, typical)
             found[f"{typical} into {into}, asked"] = len(asked)
@@ -64,12 +62,12 @@ def canary() -> dict[str, float]:
             said = [grammar.score(lambda d: translation._say(d, translation.NEW, source, typical, ""), prompt[:-2]).logp
                     for prompt, _ in asked[:12]]  # fmt: skip
             found[f"{typical} into {into}, questions"] = sum(said)
-            found[f"{typical} into {into}, right"] = few_steps.checksum(
+            found[f"{typical} into {into}, right"] = canaries.checksum(
                 translation.is_sentence(answer.strip(), into) for _, answer in asked[:6]
             )
             with mock.patch.object(translation, "questions", functools.partial(translation.questions, n=3)):
                 answers = translation.translate(run.model, corpus_of, into, typical)
-            found |= few_steps.under(f"{typical} into {into}", answers)
+            found |= canaries.under(f"{typical} into {into}", answers)
     return found
 
 

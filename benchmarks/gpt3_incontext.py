@@ -18,12 +18,11 @@ from types import SimpleNamespace
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-import few_steps
 import numpy as np
 import torch
 
 from minigpt import sample
-from minigpt.experiments import measured
+from minigpt.experiments import canaries, measured
 from minigpt.experiments.gpt3 import in_context as in_context_module
 from minigpt.experiments.gpt3.in_context import LEARNED, SHOTS, SIZES, list_dataset, pretrain, questions
 from minigpt.worlds import in_context_lists
@@ -106,10 +105,10 @@ class Copier(torch.nn.Module):
 
 
 def canary() -> dict[str, float]:
-    """Numbers from a few seconds of the same code (see canary.py)."""
-    with few_steps.short_writing(120) as asked:
+    """Numbers from a few seconds of the same code (see canaries.py)."""
+    with canaries.short_writing(120) as asked:
         lists, numbers = libraries()
-    found = {f"written {i}": few_steps.checksum(sizes) for i, sizes in enumerate(asked)}
+    found = {f"written {i}": canaries.checksum(sizes) for i, sizes in enumerate(asked)}
     found |= {"floor": lists.floor.mean, "floor of numbers": numbers.floor.mean}
     found |= reading(lists, in_context_module.LEARNED[0], asked[0][0]) | reading(numbers, "number", asked[1][0], (64,), ("post",))
     model = Copier()
@@ -123,21 +122,21 @@ def canary() -> dict[str, float]:
 
 def reading(library, family, n_documents, sizes=tuple(in_context_module.SIZES), norms=("post", "pre")) -> dict[str, float]:
     """A few steps of every model; and what the head that copies does after them."""
-    found, whole = {}, few_steps.part(library, n_documents)
+    found, whole = {}, canaries.part(library, n_documents)
     asked = in_context_module.questions(family, 8, 10)
     for d_model, norm in [(size, "post") for size in sizes] + [(64, norm) for norm in norms[1:]]:
         read = functools.partial(in_context_module.pretrain, d_model=d_model, norm=norm)
-        run, numbers = few_steps.trained(lambda read=read: read(few_steps.part(library, 57)))
+        run, numbers = canaries.trained(lambda read=read: read(canaries.part(library, 57)))
         where = f"{norm} {d_model} {family}"
-        found |= few_steps.under(where, numbers)
-        found[f"{where}, sum of rates"] = few_steps.rates(lambda read=read: read(whole))
+        found |= canaries.under(where, numbers)
+        found[f"{where}, sum of rates"] = canaries.rates(lambda read=read: read(whole))
         found[f"{where}, copying"] = in_context_module.copying(run.model, library.tokenizer, asked).max()
     return found
 
 
 def tuning(lists) -> dict[str, float]:
     """How a narrow model, hardly trained, is tuned on labelled examples; and what a copier makes of them."""
-    found, start = {}, few_steps.trained(lambda: in_context_module.pretrain(few_steps.part(lists, 57), 16, 0))[0].model
+    found, start = {}, canaries.trained(lambda: in_context_module.pretrain(canaries.part(lists, 57), 16, 0))[0].model
     for n in LABELLED:
         facts = in_context_module.table(N_TABLES * n)
         examples = in_context_module.labelled(facts, n, N_TABLES * n)

@@ -16,12 +16,11 @@ from unittest import mock
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-import few_steps
 import numpy as np
-from canary import library as small_storybook
 
 from minigpt import batches
-from minigpt.experiments import dataset, measured, pretraining
+from minigpt.experiments import canaries, dataset, measured, pretraining
+from minigpt.experiments.canaries import library as small_storybook
 from minigpt.experiments.gpt3 import compute, data_mixture
 from minigpt.experiments.sizes import gpt2, gpt2_training
 
@@ -47,25 +46,25 @@ def read(library: dataset.Dataset, seed: int) -> pretraining.Pretrained:
 
 
 def canary() -> dict[str, float]:
-    """Numbers from a few seconds of the same code (see canary.py)."""
+    """Numbers from a few seconds of the same code (see canaries.py)."""
     found = {}
     sizes = [data_mixture.N_CRAWL, data_mixture.N_CLEAN]
     for weight in data_mixture.CLEAN_WEIGHTS:
         order = batches.mixture_order(sizes, [1 - weight, weight], data_mixture.N_READ, np.random.default_rng(0))
-        found[f"{weight}, whole epochs"] = few_steps.checksum(order.epochs)
+        found[f"{weight}, whole epochs"] = canaries.checksum(order.epochs)
         with short_sources() as asked:
             library, order = data_mixture.mixed(weight, 0)
-        found[f"{weight}, clean documents"] = few_steps.checksum(asked[0])
+        found[f"{weight}, clean documents"] = canaries.checksum(asked[0])
         found[f"{weight}, share"] = order.shares[1]
-        found[f"{weight}, epochs"] = few_steps.checksum(order.epochs)
+        found[f"{weight}, epochs"] = canaries.checksum(order.epochs)
         found[f"{weight}, ids"] = library.corpus.ids.astype(float).mean()
         if weight not in data_mixture.CLEAN_WEIGHTS[1::2]:
             continue
-        library = few_steps.part(library, len(library.documents))
-        run, numbers = few_steps.trained(lambda library=library: read(library, 0))
-        found |= few_steps.under(f"{weight}", numbers) | {f"{weight}, gap": compute.loss_above_floor(run, library)}
-    whole = few_steps.part(library, data_mixture.N_READ)
-    return found | {"floor": library.floor.mean, "sum of rates": few_steps.rates(lambda: read(whole, 0))}
+        library = canaries.part(library, len(library.documents))
+        run, numbers = canaries.trained(lambda library=library: read(library, 0))
+        found |= canaries.under(f"{weight}", numbers) | {f"{weight}, gap": compute.loss_above_floor(run, library)}
+    whole = canaries.part(library, data_mixture.N_READ)
+    return found | {"floor": library.floor.mean, "sum of rates": canaries.rates(lambda: read(whole, 0))}
 
 
 @contextlib.contextmanager

@@ -53,7 +53,7 @@ def keep(seed: int, name: str, form: str, p: np.ndarray, asked: list) -> None:
 
 
 def canary() -> dict[str, float]:
-    """Numbers from a few seconds of the same code (see canary.py). The stages are those of instructgpt_tales."""
+    """Numbers from a few seconds of the same code (see canaries.py). The stages are those of instructgpt_tales."""
     from instructgpt_tales import few_stages, few_tales, shortened
 
     tokenizer = few_tales().tokenizer

@@ -52,7 +52,7 @@ def main() -> None:
 
 
 def canary() -> dict[str, float]:
-    """Numbers from a few seconds of the same code (see canary.py).
+    """Numbers from a few seconds of the same code (see canaries.py).
 
     Each step of chapter 04 in short, on a small library.
     """
@@ -76,7 +76,7 @@ def oracle(asked: list[calibration_after_rlhf.Question]) -> np.ndarray:
 
 def in_short(library: dataset.Dataset) -> tuple[GPT, dict[str, float]]:
     """A base model after a few steps, and the first numbers of every step that follows; no dropout, no long answers."""
-    from canary import first_losses
+    from minigpt.experiments.canaries import first_losses
 
     base, found = GPT(sizes.INSTRUCTGPT, torch.Generator().manual_seed(0)), {"floor": library.floor.mean}
     batches = DocumentBatches(library.corpus, library.tokenizer, sizes.INSTRUCTGPT.n_ctx, 1024, 0)

@@ -45,11 +45,11 @@ def main(seeds: list[int]) -> None:
 
 
 def canary() -> dict[str, float]:
-    """Numbers from a few seconds of the same code (see canary.py).
+    """Numbers from a few seconds of the same code (see canaries.py).
 
     The accuracies are those of a fixed table of guesses: a model that has hardly learned has too many ties.
     """
-    from canary import first_losses
+    from minigpt.experiments.canaries import first_losses
 
     world, config = languages.world(SEEDS[1]), languages_exam.TRAINING
     model = GPT(languages_exam.model_config(world), torch.Generator().manual_seed(SEEDS[1]))

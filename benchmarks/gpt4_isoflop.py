@@ -52,7 +52,7 @@ def runs(book: facts.Encyclopedia) -> list[tuple[float, int, dict[str, float]]]:
 
 
 def canary() -> dict[str, float]:
-    """Numbers from a few seconds of the same code (see canary.py).
+    """Numbers from a few seconds of the same code (see canaries.py).
 
     The two laws of chapter 05 are fitted to made-up losses.
     """

@@ -67,7 +67,7 @@ def measure(way: str, seed: int, d_model: int, repeat: int = 0) -> None:
 
 
 def canary() -> dict[str, float]:
-    """Numbers from a few seconds of the same code (see canary.py).
+    """Numbers from a few seconds of the same code (see canaries.py).
 
     The law of chapter 05 is fitted to made-up losses.
     """

@@ -29,7 +29,7 @@ def main(seeds: list[int]) -> None:
 
 
 def canary() -> dict[str, float]:
-    """Numbers from a few seconds of the same code (see canary.py)."""
+    """Numbers from a few seconds of the same code (see canaries.py)."""
     from gpt4_pictures import barely_trained
 
     model, found = barely_trained(SEEDS[1])

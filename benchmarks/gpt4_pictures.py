@@ -39,7 +39,7 @@ def main(seeds: list[int]) -> None:
 
 
 def canary() -> dict[str, float]:
-    """Numbers from a few seconds of the same code (see canary.py).
+    """Numbers from a few seconds of the same code (see canaries.py).
 
     The accuracies are those of a fixed table of guesses: a model that has hardly learned has too many ties.
     """
@@ -59,7 +59,7 @@ def canary() -> dict[str, float]:
 
 def barely_trained(seed: int, blind: bool = False, n_steps: int = 12) -> tuple[vision.VisionGPT, dict[str, float]]:
     """The model of `seeing.train_seer` after a few steps at its own rate, and its first losses."""
-    from canary import first_losses
+    from minigpt.experiments.canaries import first_losses
 
     generator = torch.Generator().manual_seed(seed)
     model = vision.VisionGPT(GPT(visual_questions.GPT_CONFIG, generator), visual_questions.PATCH, generator)

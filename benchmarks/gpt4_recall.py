@@ -63,7 +63,7 @@ def numbers(asked: dict[str, closed_book.Recall]) -> dict[tuple[str, str], float
 
 
 def canary() -> dict[str, float]:
-    """Numbers from a few seconds of the same code (see canary.py).
+    """Numbers from a few seconds of the same code (see canaries.py).
 
     The table's own numbers are those of a reader who remembers better what it read more often: a model that has hardly
     learned answers all alike, and has too many ties.

@@ -62,7 +62,7 @@ def keep(seed: int, name: str, policy) -> None:
 
 
 def canary() -> dict[str, float]:
-    """Numbers from a few seconds of the same code (see canary.py). The stages are those of instructgpt_tales."""
+    """Numbers from a few seconds of the same code (see canaries.py). The stages are those of instructgpt_tales."""
     from instructgpt_tales import few_stages, shortened, told
 
     def mostly_told(policy, requests, seed: int = 0):

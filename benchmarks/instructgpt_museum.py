@@ -38,7 +38,7 @@ def main(seeds: list[int]) -> None:
 
 
 def canary() -> dict[str, float]:
-    """Numbers from a few seconds of the same code (see canary.py).
+    """Numbers from a few seconds of the same code (see canaries.py).
 
     Every mistake for two iterations of few answers. One of the mistakes leaves
     dropout on, which draws from torch's global generator: it is set here, and put back.

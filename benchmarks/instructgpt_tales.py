@@ -240,7 +240,7 @@ def few_stages() -> tuple[dict[str, float], step1_sft.Trained, step1_sft.Trained
 
 
 def canary() -> dict[str, float]:
-    """Numbers from a few seconds of the same code (see canary.py)."""
+    """Numbers from a few seconds of the same code (see canaries.py)."""
     stages, base, sft, judge = few_stages()
     with shortened() as found:
         test = few_rankings(sft, 12, 0, "test")

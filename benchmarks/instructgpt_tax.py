@@ -89,7 +89,7 @@ def begun(seed: int, n_steps: int):
 
 
 def canary() -> dict[str, float]:
-    """Numbers from a few seconds of the same code (see canary.py)."""
+    """Numbers from a few seconds of the same code (see canaries.py)."""
     world, documents, reference, rates = begun(0, 8)
     found = {
         "rates of the documents": rates,

@@ -27,7 +27,7 @@ from minigpt.notebook import display
 from minigpt.plots import style as style_module
 from minigpt.plots.style import PALETTE, _darker, png, spread
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 STEPS = np.arange(0, 400, 4)
 LOSSES = 1.3 + 4 * np.exp(-STEPS / 60)
 TOKENS = ["Once", " upon", " a", " time"]

@@ -1,6 +1,6 @@
 """data/: every file is described in data/README.md, and is byte for byte what it says there.
 
-    python tests/test_data.py
+    python tests/project/test_data.py
 
 draws the stories and takes all checksums again, after the world or a table has been changed on purpose.
 """
@@ -12,12 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from minigpt.experiments import measured
 from minigpt.io.files import replace_file
 from minigpt.worlds import grammar
 from minigpt.worlds import stories as story_world
 
-DATA = Path(__file__).parent.parent / "data"
+DATA = Path(__file__).parents[2] / "data"
 README = DATA / "README.md"
 ROW = r"^\| `([\w./]+)` \| `([0-9a-f]*)` \|$"
 
@@ -25,7 +24,7 @@ ROW = r"^\| `([\w./]+)` \| `([0-9a-f]*)` \|$"
 def fixed_files() -> list[Path]:
     """Everything in data/ but what benchmarks write and the read-me files (a file cannot hold its own checksum)."""
     found = sorted(path for path in DATA.rglob("*") if path.is_file() and not path.name.startswith("."))
-    return [path for path in found if path.parent.name != "measured" and path.name != "README.md"]
+    return [path for path in found if "measured" not in path.parts and path.name != "README.md"]
 
 
 def sha256(data: bytes) -> str:
@@ -35,7 +34,7 @@ def sha256(data: bytes) -> str:
 def drawn() -> bytes:
     """The stories that data/README.md says it drew."""
     [(n, seed)] = re.findall(
-        r"documents\((\d+), random\.Random\((\d+)\), world\.STORYBOOK\)", README.read_text("utf-8")
+        r"documents\((\d+), random\.Random\((\d+)\), stories\.STORYBOOK\)", README.read_text("utf-8")
     )
     documents = story_world.documents(int(n), random.Random(int(seed)), story_world.STORYBOOK)
     return ("\n\n".join(documents) + "\n").encode("utf-8")
@@ -46,7 +45,7 @@ def checksums() -> dict[str, str]:
     world_sums = {}
     for name in ("STORYBOOK", "EVERYTHING"):
         documents = story_world.documents(2000, random.Random(2018), getattr(story_world, name))
-        world_sums[f"world.{name}"] = sha256("\n\n".join(documents).encode("utf-8"))
+        world_sums[f"stories.{name}"] = sha256("\n\n".join(documents).encode("utf-8"))
     return world_sums | {path.relative_to(DATA).as_posix(): sha256(path.read_bytes()) for path in fixed_files()}
 
 
@@ -55,7 +54,7 @@ def write() -> None:
     replace_file(DATA / "stories.txt", drawn())
     text, sums = README.read_text(encoding="utf-8"), checksums()
     head, _ = text.split("## Checksums\n")
-    for name in ("world.STORYBOOK", "world.EVERYTHING"):
+    for name in ("stories.STORYBOOK", "stories.EVERYTHING"):
         head = re.sub(rf"(`{name}` \| `)[0-9a-f]*`", rf"\g<1>{sums.pop(name)}`", head)
     rows = "".join(f"| `{name}` | `{sum_}` |\n" for name, sum_ in sums.items())
     replace_file(README, f"{head}## Checksums\n\n| file | SHA-256 |\n|---|---|\n{rows}".encode())
@@ -64,9 +63,9 @@ def write() -> None:
 def test_every_checksum_is_right():
     written = dict(re.findall(ROW, README.read_text(encoding="utf-8"), flags=re.MULTILINE))
     expected = checksums()
-    assert set(written) == set(expected), "run python tests/test_data.py if a file was added or removed on purpose"
+    assert set(written) == set(expected), "run python tests/project/test_data.py if a file was added or removed on purpose"
     wrong = [name for name in expected if written[name] != expected[name]]
-    assert not wrong, f"run python tests/test_data.py if these were changed on purpose: {wrong}"
+    assert not wrong, f"run python tests/project/test_data.py if these were changed on purpose: {wrong}"
 
 
 def test_the_stories_are_those_of_the_seed():
@@ -91,18 +90,6 @@ def test_every_folder_has_its_rows():
         assert f"`{folder.relative_to(DATA).as_posix()}/*.csv`" in text
     for link in re.findall(r"\]\(([^)#]+)\)", text):
         assert (DATA / link).exists(), link
-
-
-def test_measured_tables_have_a_benchmark_and_say_where_they_are_from():
-    """Whether they are still true is checked by their canaries: tests/test_canaries.py."""
-    for path in sorted((DATA / "measured").glob("*.csv")):
-        assert (DATA.parent / "benchmarks" / f"{path.stem}.py").exists(), f"who wrote {path.name}?"
-        assert measured.rows(path.stem)
-        for what in ("measured", "canary"):
-            said = measured.about(path.stem)[what]
-            assert re.match(r"[0-9a-f]{12}", said["commit"]) and re.fullmatch(r"20\d\d-\d\d-\d\d", said["date"])
-            assert {"torch", "numpy", "python"} <= said["versions"].keys()
-    assert measured.FOLDER == DATA / "measured"
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ import pytest
 from minigpt.notebook import progress as progress_module
 from minigpt.notebook.progress import Status, bar, distance, duration, progress, sentence
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 Record = types.SimpleNamespace
 
 

@@ -32,7 +32,7 @@ COLOURS = {colour.name for colour in LEXICON.colours}
 AT_HOME = ("It was good to be home", "knew every corner of it", "had lived there for years")
 AWAY = ("It was far from home", "had never been there before", "did not know the way back")
 
-DATA = Path(__file__).parent.parent / "data" / "README.md"
+DATA = Path(__file__).parents[2] / "data" / "README.md"
 
 SMALL = Lexicon(
     animals=(Animal("fox", "foxes", "forest", "honey", "fur", 1, "renard", "m"),

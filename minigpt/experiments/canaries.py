@@ -1,0 +1,193 @@
+"""Shortened experiments for canaries: the code that makes a measured table, run for seconds instead of hours.
+
+Each experiment's canary() returns numbers from its own code, made short with what stands here. The tables'
+canaries are stored beside them (measured.keep_canary) and compared by  python -m minigpt.experiments --canary.
+"""
+
+import contextlib
+import functools
+import itertools
+import os
+import tempfile
+from collections.abc import Iterator
+from dataclasses import replace
+from unittest import mock
+
+import numpy as np
+import torch
+
+from minigpt import corpus, train
+from minigpt.batches import DocumentBatches
+from minigpt.experiments import dataset, sizes
+from minigpt.experiments.dataset import Dataset
+from minigpt.experiments.pretraining import Pretrained
+from minigpt.model import GPT
+
+
+def first_losses(model, batches, config, loss_fn=train.next_token_loss, n: int = 5, seed: int = 0) -> dict[str, float]:
+    """The first n training losses, the norm of the weights after them, and the sum of the whole schedule's rates."""
+    records = train.train(model, batches, config, loss_fn, torch.Generator().manual_seed(seed))
+    found = {f"loss {record.step}": record.loss for _, record in zip(range(n), records)}
+    found["weights"] = sum(p.detach().double().norm().item() for p in model.parameters())
+    found["sum of rates"] = sum(train.learning_rate(step, config) for step in range(1, config.n_steps + 1))
+    model.eval()
+    return found
+
+
+@functools.cache
+def library(n_documents: int = 300, n_held_out: int = 20):
+    """A small storybook, for the experiments that train on stories."""
+    return dataset.story_dataset(n_documents, n_held_out)
+
+
+@functools.cache
+def gpt1(n_steps: int = 12):
+    """The book's GPT-1 after a few steps on the small storybook, for what a trained model is asked afterwards."""
+    gpt = GPT(sizes.GPT1, torch.Generator().manual_seed(0))
+    batches = DocumentBatches(library().corpus, library().tokenizer, dataset.N_CTX, 512, 0)
+    config = train.TrainConfig(n_steps=n_steps, lr=3e-3, warmup_steps=2, betas=(0.9, 0.98))
+    for _ in train.train(gpt, batches, config):
+        pass
+    return gpt.eval()
+
+
+@contextlib.contextmanager
+def few_updates(n: int = 3) -> Iterator[dict[str, float]]:
+    """Inside, every training makes n updates and lets the rest of its steps pass without any; nothing is cached.
+
+    The callers of `train.train` notice nothing: warm-up, schedule and snapshots are those of the whole run. Gives a
+    dictionary that fills with what each run did: its steps, its n losses, the sum of its learning rates, what AdamW
+    remembers (which shows its betas and the clipping), and how far the matrices moved and how much of that was towards
+    0 (which shows weight decay), in thousandths of their length.
+    """
+    found, really, number = {}, train.train, itertools.count()
+
+    def product(pairs) -> float:
+        return sum((a * b).sum().item() for a, b in pairs)
+
+    def short(model, batches, config, *args, **kwargs):
+        run = f"run {next(number)}"
+        matrices = [p for p in model.parameters() if p.ndim >= 2]  # some biases have a gradient of rounding errors only
+        state = kwargs.setdefault("state", train.TrainState())
+        before = [p.detach().double().clone() for p in matrices]
+        for last in itertools.islice(really(model, batches, config, *args, **kwargs), n):
+            found[f"{run}, loss {last.step}"] = last.loss
+            yield last
+        steps = range(config.n_steps)
+        found[f"{run}, steps"], found[f"{run}, tokens"] = config.n_steps, last.n_tokens
+        found[f"{run}, sum of rates"] = sum(train.learning_rate(step, config) for step in steps)
+        moves, scale = [p.detach() - b for p, b in zip(matrices, before)], product(zip(before, before))
+        found[f"{run}, moved"] = 1000 * (product(zip(moves, moves)) / scale) ** 0.5
+        found[f"{run}, pulled"] = 1000 * product(zip(moves, before)) / scale
+        for kind, unit in (("exp_avg", 1), ("exp_avg_sq", 1000)):
+            found[f"{run}, {kind}"] = unit * sum(m[kind].double().norm().item() for m in state.moments.values())
+        for step in steps[n:]:
+            yield replace(last, step=step + 1)
+
+    with tempfile.TemporaryDirectory() as folder, mock.patch.dict(os.environ, MINIGPT_CACHE=folder):
+        with mock.patch.object(train, "train", short):
+            yield found
+
+
+def stories(n_held_out: int = 6, times: int = 120):
+    """The small storybook so many times over (120: as long as the real one), and its first held-out documents."""
+    small = library()
+    held_out, nats = small.held_out[:n_held_out], small.held_out_nats[:n_held_out]
+    ids, lengths = np.tile(small.corpus.ids, times), np.tile(small.corpus.lengths, times)
+    long = corpus.Corpus(ids, np.concatenate([[0], np.cumsum(lengths)]), small.corpus.tokenizer_fingerprint)
+    held_out_corpus = corpus.encode(held_out, small.tokenizer)
+    return replace(small, corpus=long, held_out=held_out, held_out_corpus=held_out_corpus, held_out_nats=nats)
+
+
+def sum_of_tokens(texts: list[str]) -> float:
+    """Texts as one number: their token ids, each times its place."""
+    ids = library().tokenizer.encode("\n".join(texts))
+    return float(np.dot(ids, np.arange(1, len(ids) + 1)))
+
+
+def part(library: Dataset, n_documents: int, n_held_out: int = 6) -> Dataset:
+    """A library with only the first documents, or with all of them over and over until there are so many."""
+    held_out = _first(library.held_out_corpus, min(n_held_out, len(library.held_out)))
+    return replace(
+        library, corpus=_first(library.corpus, n_documents), held_out=library.held_out[: len(held_out)],
+        held_out_corpus=held_out, held_out_nats=library.held_out_nats[: len(held_out)],
+    )  # fmt: skip
+
+
+def _first(documents: corpus.Corpus, n: int) -> corpus.Corpus:
+    times = -(-n // len(documents))
+    offsets = np.cumsum([0, *np.tile(documents.lengths, times)[:n]], dtype=np.int64)
+    return corpus.Corpus(np.tile(documents.ids, times)[: offsets[-1]], offsets, documents.tokenizer_fingerprint)
+
+
+@contextlib.contextmanager
+def anew():
+    """Inside, nothing that was stored is read, and nothing is stored: the cache is a folder that lasts as long."""
+    with tempfile.TemporaryDirectory() as folder, mock.patch.dict(os.environ, MINIGPT_CACHE=folder):
+        yield
+
+
+class _Reached(Exception):
+    """What train.train was called with."""
+
+
+def training_of(make) -> tuple:
+    """(model, batches, config, loss_fn, generator) that make() hands to train.train; nothing is trained."""
+
+    def reached(*arguments, **_):
+        raise _Reached(*arguments)
+
+    try:
+        with anew(), mock.patch.object(train, "train", reached):
+            make()
+    except _Reached as call:
+        return call.args
+    raise ValueError("expected a call that trains a model; train.train was not reached")
+
+
+def rates(make) -> float:
+    """The sum of the learning rates over the whole schedule of make()."""
+    config = training_of(make)[2]
+    return sum(train.learning_rate(step, config) for step in range(config.n_steps))
+
+
+def trained(make) -> tuple[Pretrained, dict[str, float]]:
+    """What make() trains, all steps of it, and numbers from the way: losses, held-out losses, weights, tokens."""
+    with anew():
+        run = make()
+    found = {f"loss {step}": loss for step, loss in zip(run.steps[:5], run.losses)}
+    found |= {f"held out {step}": loss for step, loss in zip(run.watched[-2:], run.held_out[-2:])}
+    found["watched"] = float(run.watched.sum())
+    found["tokens"] = float(run.tokens[-1])
+    found["weights"] = sum(p.detach().double().norm().item() for p in run.model.parameters())
+    return run, found
+
+
+@contextlib.contextmanager
+def short_writing(n_documents: int, n_held_out: int = 10):
+    """Inside, classroom.write writes fewer documents. Gives a list of how many were asked for: (documents, held out)."""
+    write, asked = dataset.build_dataset, []
+
+    def shorter(program, n_wanted, n_wanted_held_out, *others):
+        asked.append((n_wanted, n_wanted_held_out, *others))
+        return write(program, min(n_documents, n_wanted), n_held_out, *others)
+
+    with mock.patch.object(dataset, "build_dataset", shorter):
+        yield asked
+
+
+def asked_for(call) -> list[int]:
+    """The sizes and seeds with which a call of classroom.write would write; nothing is written."""
+    write = mock.patch.object(dataset, "build_dataset", lambda program, *numbers: list(numbers))
+    with write:
+        return call()
+
+
+def under(name: str, numbers: dict[str, float]) -> dict[str, float]:
+    """The same numbers with a name before theirs."""
+    return {f"{name}, {key}": float(value) for key, value in numbers.items()}
+
+
+def checksum(numbers) -> float:
+    """One number for several: each multiplied by its place."""
+    return float(sum(place * float(number) for place, number in enumerate(numbers, 1)))
