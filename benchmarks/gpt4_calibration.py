@@ -59,7 +59,8 @@ def canary() -> dict[str, float]:
     tokenizer = few_tales().tokenizer
     stages, base, sft, judge = few_stages()
     with shortened() as found:
-        models = {"base": base.model, "sft": sft.model, "ppo": step3_ppo.rlhf(sft, judge, 0, kl_coef=0.4).model.policy}
+        policy = step3_ppo.rlhf(sft, judge, 0, kl_coef=0.4, ptx_coef=0.5).model.policy
+        models = {"base": base.model, "sft": sft.model, "ppo": policy}
         found |= {f"first {name}": value for name, value in stages.items()}
     for form in calibration_after_rlhf.FORMS:
         asked = calibration_after_rlhf.questions(form, 100)

@@ -67,7 +67,7 @@ def canary() -> dict[str, float]:
 
     def mostly_told(policy, requests, seed: int = 0):
         texts = dialogue.answer_texts(told(policy, requests, seed))
-        refusals = {2: REFUSAL, 6: " It must be told.", 9: " I tell not."}
+        refusals = {2: REFUSAL, 6: " It must be told.", 9: " I do not tell."}
         return dialogue.answer_ids([refusals.get(i % 11, text) for i, text in enumerate(texts)])
 
     stages, _, start, judge = few_stages()
@@ -82,7 +82,7 @@ def canary() -> dict[str, float]:
     requests, answers = demonstrations(120, 0)
     worth = [tales.utility(request, answer).total for request, answer in zip(requests, answers)]
     found["demonstrations"] = sum(worth)
-    answers += [REFUSAL, " I tell not."] * 60
+    answers += [REFUSAL, " I do not tell."] * 60
     for both in (True, False):
         rule = [rule_reward(request, answer, both) for request, answer in zip(requests * 2, answers, strict=True)]
         found[f"rule, both sides {both}"] = sum((i % 7 + 1) * value for i, value in enumerate(rule))

@@ -194,7 +194,7 @@ def shortened(n_steps: int = 3, n_iterations: int = 2):
         name = f"training {next(names)}"
         rates = [config.lr * ppo.learning_rate_factor(i, config) for i in range(config.n_iterations)]
         found[f"{name}: sum of rates"] = sum(rates)
-        few = dataclasses.replace(config, batch_size=16)
+        few = dataclasses.replace(config, batch_size=16, n_epochs=4)  # far enough for values to be clipped
         records = ppo_all(agent, reference, reward_fn, prompts, few, *args, **more)
         for record in itertools.islice(records, n_iterations):
             for key in ("reward", "utility", "kl", "policy_loss", "value_loss"):
