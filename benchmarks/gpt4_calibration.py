@@ -53,8 +53,8 @@ def keep(seed: int, name: str, form: str, p: np.ndarray, asked: list) -> None:
 
 
 def canary() -> dict[str, float]:
-    """Numbers from a few seconds of the same code (see canaries.py). The stages are those of instructgpt_tales."""
-    from instructgpt_tales import few_stages, few_tales, shortened
+    """Numbers from a few seconds of the same code (see canaries.py). The stages are those of instructgpt.shortened."""
+    from minigpt.experiments.instructgpt.shortened import few_stages, few_tales, shortened
 
     tokenizer = few_tales().tokenizer
     stages, base, sft, judge = few_stages()

@@ -62,8 +62,8 @@ def keep(seed: int, name: str, policy) -> None:
 
 
 def canary() -> dict[str, float]:
-    """Numbers from a few seconds of the same code (see canaries.py). The stages are those of instructgpt_tales."""
-    from instructgpt_tales import few_stages, shortened, told
+    """Numbers from a few seconds of the same code (see canaries.py). The stages are those of instructgpt.shortened."""
+    from minigpt.experiments.instructgpt.shortened import few_stages, shortened, told
 
     def mostly_told(policy, requests, seed: int = 0):
         texts = dialogue.answer_texts(told(policy, requests, seed))

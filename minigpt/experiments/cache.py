@@ -35,7 +35,7 @@ from minigpt.io.files import cache_dir, explain
 PACKAGE = "minigpt"
 # Modules that cannot change a result: they draw, display, read stored numbers, or store results.
 SILENT = ("plots", "notebook", "papers", "exercises", "io", "checkpoint", "experiments.cache", "experiments.canaries",
-          "experiments.measured")
+          "experiments.measured", "experiments.instructgpt.shortened")
 
 
 def cached(name: str, key: dict, build: Callable[[], tuple[dict, dict]], folder=None, on_wait=None) -> Checkpoint:

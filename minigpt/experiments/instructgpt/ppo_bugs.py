@@ -7,8 +7,10 @@ looking well.
 
 import contextlib
 import dataclasses
-from collections.abc import Callable
+import inspect
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from unittest import mock
 
 import torch
 
@@ -16,6 +18,9 @@ from minigpt import ppo
 from minigpt.experiments.instructgpt import enumerable_ppo
 from minigpt.loss import IGNORED
 from minigpt.sample import generate
+
+SEEDS = [0, 1, 2]
+KEY = ("seed", "mistake")
 
 
 @dataclass(frozen=True)
@@ -187,3 +192,35 @@ def _without_end(policy, prompts, n_open, end_id, generator):
         logits[:, end_id] = -float("inf")
         ids = torch.cat([ids, torch.multinomial(logits.softmax(dim=-1), 1, generator=generator)], dim=1)
     return ids
+
+
+def rows(seed: int) -> Iterator[dict]:
+    """Measure one seed: a row for the right algorithm, and one for each bug."""
+    for name in (None, *BUGS):
+        found = {key: value if key == "broke" else f"{value:.4f}" for key, value in vars(run(name, seed)).items()}
+        yield {"seed": seed, "mistake": name or "none"} | found
+
+
+def canary() -> dict[str, float]:
+    """Numbers from a few seconds of the same code (see canaries.py).
+
+    Every mistake for two iterations of few answers. One of the mistakes leaves
+    dropout on, which draws from torch's global generator: it is set here, and put back.
+    """
+    n_iterations = inspect.signature(run).parameters["n_iterations"].default
+    whole = dataclasses.replace(enumerable_ppo.PPO, n_iterations=n_iterations)
+    found = {"sum of rates": sum(whole.lr * ppo.learning_rate_factor(i, whole) for i in range(n_iterations))}
+    few = dataclasses.replace(enumerable_ppo.PPO, batch_size=32, n_minibatches=4)
+    with mock.patch.object(enumerable_ppo, "PPO", few), torch.random.fork_rng(devices=[]):
+        for name in (None, *BUGS):
+            torch.default_generator.manual_seed(0)
+            done = run(name, 0, 3 if name == "a value behind the end" else 2)
+            keys = ("gap", "kl", "p_end", "ratio_error", "broke") if name else vars(done)
+            found |= {f"{name or 'none'}: {key}": getattr(done, key) for key in keys}
+    world, reference = enumerable_ppo.small_world(1)
+    bold = dataclasses.replace(few, n_iterations=2, n_epochs=2, lr=5e-3, value_lr=5e-3)  # far enough to be clipped
+    agent, generator = enumerable_ppo.agent_of(reference), torch.Generator().manual_seed(1)
+    for record in ppo.ppo(agent, reference, world.reward_fn, world.prompts, bold, generator):
+        for key in ("reward", "kl", "entropy", "policy_loss", "value_loss"):
+            found[f"bold steps: {key} {record.step}"] = getattr(record, key)
+    return found

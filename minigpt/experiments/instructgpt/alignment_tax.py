@@ -1,26 +1,18 @@
-"""What does PPO forget where nobody asks, and what helps? The small world with documents, everything exact.
+"""Chapter 04, section 8. Alignment tax: what PPO forgets on text that it is not asked about, without and with PPO-ptx.
 
-    python benchmarks/instructgpt_tax.py              all seeds (three minutes each on one core)
-    python benchmarks/instructgpt_tax.py 0 2          only these seeds: several can run side by side
-
-Writes data/measured/instructgpt_tax.csv, a row for each seed, beta and gamma: the mean reward and the most possible at
-this beta, the distance from the reference where the policy is asked, and the tax, KL(documents || policy). Chapter 04
-reads the file.
+The enumerable environment with documents, everything exact: a row for each seed, beta and gamma has the mean reward and
+the most possible at this beta, the distance from the reference where the policy is asked, and the tax,
+KL(documents || policy), before and after. Three minutes a seed on one core.
 """
 
-import os
-import sys
-
-os.environ.setdefault("OMP_NUM_THREADS", "1")
-
 import dataclasses
+from collections.abc import Iterator
 from unittest import mock
 
 import torch
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from minigpt import ppo
-from minigpt.experiments import measured
 from minigpt.experiments.instructgpt import enumerable_ppo
 
 SEEDS = [0, 1, 2]
@@ -41,17 +33,14 @@ def run(world, documents, reference, config: ppo.PPOConfig, seed: int) -> tuple[
     }, records  # fmt: skip
 
 
-def main(seeds: list[int]) -> None:
-    """Measure one seed after another."""
-    for seed in seeds:
-        world, documents, reference = enumerable_ppo.document_world(seed)
-        for beta in BETAS:
-            for gamma in GAMMAS:
-                config = dataclasses.replace(enumerable_ppo.PPO, kl_coef=beta, ptx_coef=gamma)
-                found, _ = run(world, documents, reference, config, seed)
-                row = dict(zip(KEY, (seed, beta, gamma))) | {name: f"{value:.4f}" for name, value in found.items()}
-                measured.keep("instructgpt_tax", [row], KEY)
-                print(row, flush=True)
+def rows(seed: int) -> Iterator[dict]:
+    """Measure one seed: a row for each beta and gamma."""
+    world, documents, reference = enumerable_ppo.document_world(seed)
+    for beta in BETAS:
+        for gamma in GAMMAS:
+            config = dataclasses.replace(enumerable_ppo.PPO, kl_coef=beta, ptx_coef=gamma)
+            found, _ = run(world, documents, reference, config, seed)
+            yield dict(zip(KEY, (seed, beta, gamma))) | {name: f"{value:.4f}" for name, value in found.items()}
 
 
 class Enough(Exception):
@@ -59,7 +48,7 @@ class Enough(Exception):
 
 
 def begun(seed: int, n_steps: int):
-    """As `smallworld.document_world`, but its network has learned for n_steps only; and the sum of its rates."""
+    """As `enumerable_ppo.document_world`, but its network has learned for n_steps only; and the sum of its rates."""
     kept, rates = [], []
 
     def keep(*args, make=enumerable_ppo.Documents, **more):
@@ -106,7 +95,3 @@ def canary() -> dict[str, float]:
     bold = dataclasses.replace(enumerable_ppo.PPO, n_iterations=2, batch_size=64, n_epochs=2, lr=5e-3, value_lr=5e-3)
     _, records = run(world, documents, reference, bold, 1)  # far enough to be clipped
     return found | {f"bold steps: {key}": getattr(records[-1], key) for key in ("kl", "policy_loss", "value_loss")}
-
-
-if __name__ == "__main__":
-    main([int(seed) for seed in sys.argv[1:]] or SEEDS)

@@ -1,0 +1,110 @@
+"""Shortened stages of chapter 04's RLHF pipeline, shared by the canaries of the tables that are measured with them."""
+
+import contextlib
+import dataclasses
+import functools
+import itertools
+import math
+import os
+import random
+import tempfile
+from unittest import mock
+
+import torch
+
+from minigpt import corpus, ppo, train
+from minigpt.experiments import dataset
+from minigpt.experiments.instructgpt import dialogue, step1_sft, step2_reward_model
+from minigpt.worlds import grammar, tales
+
+
+@functools.cache
+def few_tales() -> dataset.Dataset:
+    """The data set of chapter 04 with few documents; as many as its vocabulary needs."""
+    library = dialogue.tale_dataset(600)
+    return dataclasses.replace(
+        library,
+        corpus=corpus.encode(library.documents[:64], library.tokenizer),
+        held_out=library.held_out[:40],
+        held_out_corpus=corpus.encode(library.held_out[:40], library.tokenizer),
+        held_out_nats=library.held_out_nats[:40],
+    )
+
+
+def told(policy, requests, seed: int = 0, prompts=None):
+    """In place of `dialogue.sample_answers`: labelers answer, and write about another request one time in two."""
+    rng = random.Random(f"told {seed}")
+    about = [rng.choice((request, rng.choice(requests))) for request in requests]
+    return dialogue.answer_ids([grammar.sample(tales.demonstration(each), rng)[0] for each in about])
+
+
+@contextlib.contextmanager
+def shortened(n_steps: int = 3, n_iterations: int = 2):
+    """Inside, every stage of chapter 04 takes a moment: few tales and requests, the first steps of each training, an
+    empty cache of its own. Yields a dictionary that fills with what each training does: first losses, sum of rates.
+
+    In double precision: Adam's first steps make much of the rounding of small gradients, and answers are drawn.
+    """
+    found, names = {}, itertools.count(1)
+    data, all_requests, train_all, ppo_all = few_tales(), tales.requests, train.train, ppo.ppo
+    demonstrations = step1_sft.demonstrations
+
+    def few_demonstrations(n, *args):  # as many as are learned from, but few of those that are only looked at
+        return demonstrations(n if n == step1_sft.N_DEMONSTRATIONS else 40, *args)
+
+    def few_steps(model, batches, config, *args, **more):
+        name = f"training {next(names)}"
+        rates = [train.learning_rate(step, config) for step in range(config.n_steps)]
+        found[f"{name}: sum of rates"] = sum(rates)
+        n = config.n_steps if config.n_steps <= 2 * n_steps else n_steps
+        for record in itertools.islice(train_all(model, batches, config, *args, **more), n):
+            found[f"{name}: loss {record.step}"] = record.loss
+            yield record
+
+    def few_iterations(agent, reference, reward_fn, prompts, config, *args, **more):
+        name = f"training {next(names)}"
+        rates = [config.lr * ppo.learning_rate_factor(i, config) for i in range(config.n_iterations)]
+        found[f"{name}: sum of rates"] = sum(rates)
+        few = dataclasses.replace(config, batch_size=16, n_epochs=4)  # far enough for values to be clipped
+        records = ppo_all(agent, reference, reward_fn, prompts, few, *args, **more)
+        for record in itertools.islice(records, n_iterations):
+            for key in ("reward", "utility", "kl", "policy_loss", "value_loss"):
+                if not math.isnan(getattr(record, key)):
+                    found[f"{name}: {key} {record.step}"] = getattr(record, key)
+            yield record
+
+    with contextlib.ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory())
+        stack.callback(torch.set_default_dtype, torch.get_default_dtype())
+        torch.set_default_dtype(torch.float64)
+        stack.enter_context(mock.patch.dict(os.environ, MINIGPT_CACHE=folder))
+        for module, name, by in (
+            (dialogue, "tale_dataset", lambda: data),
+            (step1_sft, "demonstrations", few_demonstrations),
+            (dialogue, "by_ids", functools.cache(dialogue.by_ids.__wrapped__)),
+            (tales, "requests", lambda which: all_requests(which)[:32]),
+            (train, "train", few_steps),
+            (ppo, "ppo", few_iterations),
+        ):
+            stack.enter_context(mock.patch.object(module, name, by))
+        yield found
+
+
+def few_rankings(start: step1_sft.Trained, n: int = 8, seed: int = 0, which: str = "training") -> step2_reward_model.Rankings:
+    """Rankings of answers that are worth ranking: a model that has hardly learned gives none."""
+    with mock.patch.object(dialogue, "sample_answers", told):
+        return step2_reward_model.rankings(start, n, seed, which)
+
+
+@functools.cache
+def few_stages() -> tuple[dict[str, float], step1_sft.Trained, step1_sft.Trained, step1_sft.Trained]:
+    """What the first trainings do, and the base model, the SFT model and the reward model that come out of them."""
+    with shortened() as found:
+        base = step1_sft.base(0)
+        sft = step1_sft.sft(base, 0)
+        found |= {f"sft: {name}": values[0] for name, values in sft.curves.items()}
+        data = few_rankings(sft)
+        found |= {"utilities": float(data.utilities.sum()), "ranks": float(data.ranks.sum())}
+        scorer = step2_reward_model.reward_model(sft, data, 0)
+        found["judge: shift"] = float(scorer.model.shift)
+        return dict(found), base, sft, scorer
