@@ -3,6 +3,7 @@
 import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported; kernels inherit it
+SANITIZE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "tests", "nbval_sanitize.cfg")
 
 
 def pytest_configure(config):
@@ -10,6 +11,7 @@ def pytest_configure(config):
     option = config.option
     if getattr(option, "nbval", False) or getattr(option, "nbval_lax", False):
         option.nbval_current_env = True
+        option.nbval_sanitize_with = option.nbval_sanitize_with or SANITIZE
         if option.nbval_cell_timeout == 2000:  # nbval's own default
             option.nbval_cell_timeout = 600
     else:

@@ -101,26 +101,45 @@ def _without_docstrings(code: str) -> str:
 
 
 def check(label: str, ok_or_value, lo: float | None = None, hi: float | None = None, advice: str = "") -> None:
-    """Assert a claim and print only the claim, which is the same on every computer where it holds.
+    """Assertion: test a claim, and print it with the number that was measured and the bound it had to keep.
 
     A truth value is checked as it is; a number must lie in [lo, hi], of which one may be left out. NaN never does.
+    `label` names what is measured; the number and the bound follow it. nbval compares these lines with the measured
+    number left out (tests/nbval_sanitize.cfg), so that another computer may measure another one within the bound.
 
     Errors: AssertionError that tells the measured value, the bounds, and what to try (`advice`, or the usual steps).
     ValueError for a number without bounds or a truth value with them.
+
+    >>> check("accuracy on endings", 0.9375, lo=0.9)
+    check: accuracy on endings 0.938 (at least 0.9): yes
+    >>> check("the two are equal", 1 + 1 == 2)
+    check: the two are equal: yes
     """
     value = ok_or_value.item() if hasattr(ok_or_value, "item") else ok_or_value
     if isinstance(value, bool):
         if lo is not None or hi is not None:
             raise ValueError(f"{label!r}: a truth value has no bounds; pass the number itself, or leave lo and hi out")
-        claim, ok, found = label, value, f"It is {value}."
+        ok, claim, exact = value, label, f"{label}: no. It is {value}."
     elif isinstance(value, numbers.Real) and (lo is not None or hi is not None):
         ok = (lo is None or value >= lo) and (hi is None or value <= hi) and not math.isnan(value)
-        claim, found = f"{label} is {_range(lo, hi)}", f"It was measured as {value:.6g}."
+        subject, bound = _subject(label), _range(lo, hi)
+        claim, exact = f"{subject} {_short(value)} ({bound})", f"{subject} {value:.6g} ({bound}): no."
     else:
         raise ValueError(f"{label!r}: expected True, False, or a number with lo or hi or both, but got {value!r}")
     if not ok:
-        raise AssertionError(f"{claim}: no. {found} What to try: {advice or _USUAL_ADVICE}")
+        raise AssertionError(f"{exact} What to try: {advice or _USUAL_ADVICE}")
     sys.stdout.write(f"check: {claim}: yes\n")
+
+
+def _subject(label: str) -> str:
+    """A label that a number can follow: no comparison at its end, and a colon if it ends in a number itself."""
+    label = re.sub(r"[\s:=≈]*(\b(is|are))?(\s*\b(at least|at most|more than|less than|between))?\s*$", "", label)
+    return label + ":" if label[-1:].isdigit() else label
+
+
+def _short(value: float) -> str:
+    """Three digits, or all digits of a whole number, however large."""
+    return f"{value:,.0f}" if 1000 <= abs(value) < 1e15 else f"{value:.3g}"
 
 
 _USUAL_ADVICE = (
@@ -277,6 +296,6 @@ def _strip(pieces: list, ids: list | None = None) -> str:
     spans = []
     for i, piece in enumerate(pieces):
         below = "" if ids is None else f'<sub style="color: #444444">&nbsp;{int(ids[i])}</sub>'
-        style = f"background: {TOKEN_COLOURS[i % 4]}; color: #111111; border: 1px solid #555555; padding: 1px 3px"
-        spans.append(f'<span style="{style}; border-radius: 3px">{html.escape(style.visible(piece))}{below}</span>')
+        look = f"background: {TOKEN_COLOURS[i % 4]}; color: #111111; border: 1px solid #555555; padding: 1px 3px"
+        spans.append(f'<span style="{look}; border-radius: 3px">{html.escape(style.visible(piece))}{below}</span>')
     return "<wbr>".join(spans)

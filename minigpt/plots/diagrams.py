@@ -22,7 +22,7 @@ def transform_diagram(examples: list, *, title: str = "") -> Figure:
     for task, sequences, combine in examples:
         _check_example(task, sequences, combine)
     height = 0.62 * sum(len(sequences) + 1 for _, sequences, _ in examples) + (0.45 if title else 0.1)
-    right = 0.15 + max(sum(style.width(text) for _, text in row) for _, sequences, _ in examples for row in sequences)
+    right = 0.15 + max(sum(style.text_width(text) for _, text in row) for _, sequences, _ in examples for row in sequences)
     figure = Figure(figsize=(right + 5.15, height))  # one unit of the axes is one inch
     axes = figure.add_axes((0, 0, 1, 1), xlim=(0, right + 5.15), ylim=(-height, 0))
     axes.axis("off")

@@ -137,14 +137,14 @@ ROLES = {  # of a box in transform_diagram: (background, edge)
 }
 
 
-def width(text: str) -> float:
+def text_width(text: str) -> float:
     """How wide a box for this text must be, in inches."""
     return 0.24 + TextPath((0, 0), text, size=11, prop=FontProperties("DejaVu Sans")).get_extents().width / 72
 
 
 def box(axes, x: float, y: float, text: str, face: str, edge: str, width: float | None = None) -> float:
     """A box whose left edge is at x and whose middle is at y; returns its right edge."""
-    width = width(text) if width is None else width
+    width = text_width(text) if width is None else width
     axes.add_patch(Rectangle((x, y - 0.2), width, 0.4, facecolor=face, edgecolor=edge, linewidth=1.3))
     axes.text(x + width / 2, y, text, ha="center", va="center", size=11, color="#111111")
     return x + width
@@ -171,7 +171,7 @@ def draw_legend(axes, names: list, y: float) -> None:
     for j, name in enumerate(names):
         axes.add_artist(Rectangle((x, y - 0.08), 0.25, 0.16, **bar_style(j)))
         axes.text(x + 0.33, y, name, va="center", size=11)
-        x += 0.33 + width(name) + 0.2
+        x += 0.33 + text_width(name) + 0.2
 
 
 def bar_style(i: int) -> dict:
@@ -184,7 +184,7 @@ def laid_out(words: list, width: float, narrowest: float) -> list[tuple]:
     """Running text in inches: for each word its line, left edge and width."""
     line, left, places = 0, 0.0, []
     for word in words:
-        wide = max(narrowest, width(spoken(word)) - 0.14)
+        wide = max(narrowest, text_width(spoken(word)) - 0.14)
         if left + wide > width:
             line, left = line + 1, 0.0
         places.append((line, left, wide))
