@@ -1,4 +1,4 @@
-"""Chapter 01. BERT: masked pre-training of the same Transformer, and hidden words for both."""
+"""Chapter 01, section 7. BERT: masked pre-training of the same Transformer, and hidden words for both."""
 
 import random
 from collections.abc import Callable
@@ -17,7 +17,7 @@ from minigpt.worlds import grammar, lexicon, stories
 
 
 def masked_objective(mask_id: int, padding: int) -> Callable:
-    """BERT's pre-training loss for `train.train`: hide 15 % of the tokens, guess them from both sides.
+    """Masked language modelling loss of BERT, for `train.train`: hide 15 % of the tokens, guess them from both sides.
 
     Source: BERT, section 3.1, task 1. Differs: no next-sentence task; the symbol [MASK] is our delim token.
     """
@@ -32,10 +32,10 @@ def masked_objective(mask_id: int, padding: int) -> Callable:
     return objective
 
 
-def pretrain_masked(library: Dataset, seed: int = 0, n_steps: int | None = None) -> Pretrained:
-    """Train the same Transformer without the causal mask, as BERT does, on the same documents."""
-    objective = masked_objective(library.tokenizer.delim, library.tokenizer.endoftext)
-    return pretraining.pretrain(library, replace(GPT1, causal=False), seed, n_steps, loss_fn=objective, label="masked pre-training")
+def pretrain_masked(data: Dataset, seed: int = 0, n_steps: int | None = None) -> Pretrained:
+    """Masked pre-training: the same Transformer without the causal mask, as BERT, on the same documents."""
+    objective = masked_objective(data.tokenizer.delim, data.tokenizer.endoftext)
+    return pretraining.pretrain(data, replace(GPT1, causal=False), seed, n_steps, loss_fn=objective, label="masked pre-training")
 
 
 def hidden_examples(what: str, n: int) -> list[tuple[str, str, str, tuple[str, ...]]]:
@@ -62,18 +62,18 @@ def hidden_examples(what: str, n: int) -> list[tuple[str, str, str, tuple[str, .
 
 
 @torch.no_grad()
-def hidden_word(gpt: GPT, bert: GPT, library: Dataset, examples: list) -> dict[str, float]:
-    """How surprising a hidden word is, to readers of one side and of both, exactly and for our models.
+def hidden_word(gpt: GPT, bert: GPT, data: Dataset, examples: list) -> dict[str, float]:
+    """Surprisal of a hidden word, for readers of one side and of both, exactly and for our models.
 
     "left": -log P(word | what stands before), "both": -log P(word | before and after), by the grammar; "gpt" reads from
     the left; "bert" reads both sides, with [MASK] in the word's place. Unit: nats, the mean over the examples.
     """
-    encode, mask, endoftext = library.tokenizer.encode, library.tokenizer.delim, library.tokenizer.endoftext
+    encode, mask, endoftext = data.tokenizer.encode, data.tokenizer.delim, data.tokenizer.endoftext
     sums = dict.fromkeys(("left", "gpt", "both", "bert"), 0.0)
     for before, word, after, candidates in examples:
-        each = [np.exp(grammar.score(library.program, before + other + after).logp) for other in candidates]
+        each = [np.exp(grammar.score(data.program, before + other + after).logp) for other in candidates]
         left, (here,) = [endoftext, *encode(before)], encode(word)
-        sums["left"] -= np.log(grammar.predict(library.program, before).next_word[word])
+        sums["left"] -= np.log(grammar.predict(data.program, before).next_word[word])
         sums["both"] -= np.log(each[candidates.index(word)] / sum(each))
         sums["gpt"] -= gpt(torch.tensor([left]))[0, -1].log_softmax(-1)[here].item()
         sums["bert"] -= bert(torch.tensor([[*left, mask, *encode(after)]]))[0, len(left)].log_softmax(-1)[here].item()

@@ -1,4 +1,4 @@
-"""Chapter 01. Zero-shot behaviours of a pre-trained model, by GPT-1's heuristics."""
+"""Chapter 01, section 11. Zero-shot behaviours of a pre-trained model, by GPT-1's heuristics."""
 
 import random
 
@@ -10,8 +10,8 @@ from minigpt.model import GPT
 from minigpt.worlds import grammar, lexicon, story_tasks
 
 
-def zero_shot(gpt: GPT, library: Dataset, task: str, n_test: int = 200) -> float:
-    """Accuracy of a language model that was never fine-tuned, by heuristics in the spirit of GPT-1's section 5.
+def zero_shot(gpt: GPT, data: Dataset, task: str, n_test: int = 200) -> float:
+    """Zero-shot accuracy of a language model that was never fine-tuned, by heuristics in the spirit of GPT-1's section 5.
 
     classification: which mood's verbs are likeliest after "At last <name>"?
     similarity: after the two sentences, is "They felt" likelier than "They did"?
@@ -21,7 +21,7 @@ def zero_shot(gpt: GPT, library: Dataset, task: str, n_test: int = 200) -> float
     ask = {"classification": _likeliest_mood, "similarity": _felt_the_same, "multiple choice": _likelier_ending}
     if task not in ask:
         raise ValueError(f"expected one of {sorted(ask)} (there is no heuristic for the others); got {task!r}")
-    right = [ask[task](gpt, library.tokenizer, *parts) == label for parts, label in examples]
+    right = [ask[task](gpt, data.tokenizer, *parts) == label for parts, label in examples]
     return sum(right) / len(right)
 
 

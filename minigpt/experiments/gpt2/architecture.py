@@ -1,10 +1,12 @@
-"""What changed from GPT-1 to GPT-2, one change at a time: the short experiments of chapter 02.
+"""Chapter 02, section 3. Architecture ablations from GPT-1 to GPT-2: LayerNorm, initialisation, vocabulary, context.
 
-Where LayerNorm stands, how the first weights are drawn, how large the vocabulary is and how far back a model can look.
-Both wings meet here: a room of the classroom floor.
+The table data/measured/gpt2/architecture.csv has a row for each seed, experiment and setting: "deep" (held-out loss
+after a short training of twelve blocks without warm-up, for each form and learning rate), "window" (held-out loss for
+each context) and "vocabulary" (nats a document). Half an hour on one core.
 """
 
 import random
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -17,6 +19,9 @@ from minigpt.experiments.dataset import Dataset
 from minigpt.model import GPT, GPTConfig
 from minigpt.tokenizer import train_bpe
 from minigpt.train import TrainConfig
+
+SEEDS = [0, 1, 2]
+KEY = ("seed", "experiment", "setting", "x")
 
 # --- LayerNorm and the first weights of a deep model -----------------------------------------------------------------
 
@@ -37,20 +42,18 @@ def deep(form: str, n_layers: int = DEPTH) -> GPTConfig:
     )  # fmt: skip
 
 
-def short_run(library: Dataset, form: str, lr: float, seed: int) -> float:
+def short_run(data: Dataset, form: str, lr: float, seed: int) -> float:
     """The held-out loss after a short training without warm-up, nats per token; nan if the training broke down."""
     gpt = GPT(deep(form), torch.Generator().manual_seed(seed))
-    batches = DocumentBatches(
-        library.corpus, library.tokenizer, dataset.N_CTX, dataset.TOKENS_PER_BATCH, seed
-    )
+    batches = DocumentBatches(data.corpus, data.tokenizer, dataset.N_CTX, dataset.TOKENS_PER_BATCH, seed)
     training = TrainConfig(n_steps=N_STEPS, lr=lr, warmup_steps=0, final_lr_fraction=0.1, betas=(0.9, 0.98))
     try:
         for _ in train.train(gpt, batches, training):
             pass
     except FloatingPointError:
         return float("nan")
-    nats = pretraining.held_out_nats(gpt.eval(), library)
-    return float(nats.sum() / library.held_out_tokens.sum())
+    nats = pretraining.held_out_nats(gpt.eval(), data)
+    return float(nats.sum() / data.held_out_tokens.sum())
 
 
 @torch.no_grad()
@@ -81,25 +84,25 @@ N_DOCUMENTS = 5_000
 
 def cut_by(n_vocab: int) -> Dataset:
     """The same few documents, cut into tokens by another vocabulary."""
-    library = dataset.story_dataset(N_DOCUMENTS, 200)
-    tokenizer = train_bpe(library.documents, n_vocab)
+    data = dataset.story_dataset(N_DOCUMENTS, 200)
+    tokenizer = train_bpe(data.documents, n_vocab)
     return replace(
-        library, tokenizer=tokenizer, corpus=corpus.encode(library.documents, tokenizer),
-        held_out_corpus=corpus.encode(library.held_out, tokenizer),
+        data, tokenizer=tokenizer, corpus=corpus.encode(data.documents, tokenizer),
+        held_out_corpus=corpus.encode(data.held_out, tokenizer),
     )  # fmt: skip
 
 
-def train_on_cut_text(library: Dataset, seed: int) -> tuple[float, float, int]:
+def train_on_cut_text(data: Dataset, seed: int) -> tuple[float, float, int]:
     """(nats a document, exact nats a document, tokens read) of a GPT-2 of width 64 that reads all documents twice.
 
     Documents, not tokens, so that vocabularies can be compared.
     """
-    longest = int(max(library.corpus.lengths.max(), library.held_out_corpus.lengths.max()))
-    config = replace(sizes.gpt2(64), n_vocab=library.tokenizer.n_vocab, n_ctx=longest + 1)
-    batches = DocumentBatches(library.corpus, library.tokenizer, config.n_ctx, dataset.TOKENS_PER_BATCH, seed)
-    trained = pretraining.pretrain(library, config, seed, 2 * len(batches), training=sizes.gpt2_training(64))
-    nats = pretraining.held_out_nats(trained.model, library)
-    return float(nats.mean()), float(library.held_out_nats.mean()), int(trained.tokens[-1])
+    longest = int(max(data.corpus.lengths.max(), data.held_out_corpus.lengths.max()))
+    config = replace(sizes.gpt2(64), n_vocab=data.tokenizer.n_vocab, n_ctx=longest + 1)
+    batches = DocumentBatches(data.corpus, data.tokenizer, config.n_ctx, dataset.TOKENS_PER_BATCH, seed)
+    trained = pretraining.pretrain(data, config, seed, 2 * len(batches), training=sizes.gpt2_training(64))
+    nats = pretraining.held_out_nats(trained.model, data)
+    return float(nats.mean()), float(data.held_out_nats.mean()), int(trained.tokens[-1])
 
 
 # --- how far back -----------------------------------------------------------------------------------------------------
@@ -108,23 +111,23 @@ WINDOWS = (8, 16, 32, 64, 128)
 N_WINDOW_STEPS = 2_000
 
 
-def train_with_window(library: Dataset, n_ctx: int, seed: int) -> float:
+def train_with_window(data: Dataset, n_ctx: int, seed: int) -> float:
     """Held-out loss of a model that never sees more than n_ctx tokens at once, nats per token.
 
     All documents stand in one row, an end-of-text token between them, and the model reads windows of n_ctx of it.
     Each held-out token is then predicted from exactly the n_ctx tokens before it.
     """
-    stream = _stream(library.corpus, library)
+    stream = _stream(data.corpus, data)
     gpt = GPT(replace(sizes.gpt2(64), n_ctx=n_ctx), torch.Generator().manual_seed(seed))
     batches = WindowBatches(stream, n_ctx, dataset.TOKENS_PER_BATCH // n_ctx, seed)
     training = replace(sizes.gpt2_training(64), n_steps=N_WINDOW_STEPS, warmup_steps=60)
     for _ in train.train(gpt, batches, training):
         pass
-    return _loss_through_window(gpt.eval(), _stream(library.held_out_corpus, library)[:6_000], n_ctx)
+    return _loss_through_window(gpt.eval(), _stream(data.held_out_corpus, data)[:6_000], n_ctx)
 
 
-def _stream(read: corpus.Corpus, library: Dataset) -> np.ndarray:
-    end = library.tokenizer.endoftext
+def _stream(read: corpus.Corpus, data: Dataset) -> np.ndarray:
+    end = data.tokenizer.endoftext
     return np.concatenate([part for i in range(len(read)) for part in (read.document(i), [end])]).astype(np.int64)
 
 
@@ -144,3 +147,49 @@ def some_text(rng: random.Random, n: int) -> str:
         if not 0xD800 <= code < 0xE000:
             found.append(chr(code))
     return "".join(found)
+
+
+# --- the table --------------------------------------------------------------------------------------------------------
+
+
+def rows(seed: int) -> Iterator[dict]:
+    """The rows of one seed."""
+    for experiment, setting, x, value in _measure(dataset.story_dataset(), seed):
+        yield dict(zip(KEY, (seed, experiment, setting, f"{x:g}")), value=f"{value:.4f}")
+
+
+def _measure(data: Dataset, seed: int) -> Iterator[tuple[str, str, float, float]]:
+    for form in FORMS:
+        for lr in RATES:
+            yield "deep", form, lr, short_run(data, form, lr, seed)
+    for n_ctx in WINDOWS:
+        yield "window", "loss", n_ctx, train_with_window(data, n_ctx, seed)
+    for n_vocab in VOCABULARIES:
+        model, exact, n_tokens = train_on_cut_text(cut_by(n_vocab), seed)
+        yield "vocabulary", "nats a document", n_vocab, model
+        yield "vocabulary", "exact", n_vocab, exact
+        yield "vocabulary", "tokens read", n_vocab, n_tokens
+
+
+def canary() -> dict[str, float]:
+    """Numbers from a few seconds of the same code (see canaries.py)."""
+    from unittest import mock
+
+    from minigpt.experiments.canaries import few_updates, stories
+
+    data = stories(3, times=1)
+    asked = mock.Mock(return_value=data)
+    with few_updates(2) as found, mock.patch.object(dataset, "story_dataset", asked):
+        for form, lr in zip(FORMS, RATES):
+            found[f"{form}, {lr:g}"] = short_run(data, form, lr, 0)
+        for n_ctx in WINDOWS[::3]:
+            found[f"window {n_ctx}"] = train_with_window(data, n_ctx, 0)
+        for n_vocab in VOCABULARIES[::2]:
+            cut = cut_by(n_vocab)
+            found[f"vocabulary {n_vocab}, longest"] = cut.corpus.lengths.max()
+            for name, value in zip(("model", "exact", "tokens"), train_on_cut_text(cut, 0)):
+                found[f"vocabulary {n_vocab}, {name}"] = value
+    found |= {f"documents asked for {i}": n for i, n in enumerate(asked.call_args.args)}
+    for name, numbers in (("RATES", RATES), ("WINDOWS", WINDOWS), ("VOCABULARIES", VOCABULARIES)):
+        found[name] = sum(i * x for i, x in enumerate(numbers, start=1))
+    return found

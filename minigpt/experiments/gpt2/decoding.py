@@ -1,19 +1,26 @@
-"""Sampling beside the truth: what temperature, top-k and top-p do to a distribution whose true shape is known.
+"""Chapter 02, section 8. Decoding: temperature, top-k and top-p beside the exact next-token distribution.
 
-Both wings meet here: a room of the classroom floor.
+The table data/measured/gpt2/decoding.csv has a row for each seed, setting and quantity: "truth" and "model", the mean
+total variation from the exact distribution over 300 beginnings; and the quality of 100 documents written with some of
+the settings (see `quality`). Minutes on one core, if the models are in the cache.
 """
 
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from minigpt import contamination, sample
+from minigpt.experiments import dataset
 from minigpt.experiments.dataset import Dataset
+from minigpt.experiments.gpt2 import zero_shot
 from minigpt.model import GPT
 from minigpt.worlds import grammar
+
+SEEDS = [0, 1, 2, 3, 4]
+KEY = ("seed", "setting", "quantity")
 
 # How to decode: name -> the settings of `sample.next_probs`
 TEMPERATURES = (0.0, 0.3, 0.5, 0.7, 0.85, 1.0, 1.2, 1.5, 2.0)
@@ -27,7 +34,7 @@ SETTINGS = {
 
 
 def total_variation(p, q) -> float:
-    """How far two distributions are from each other: the share of draws that would have to change.
+    """Total variation distance: the share of draws that would have to change.
 
         TV(p, q) = 1/2 sum_x |p(x) - q(x)|
 
@@ -46,71 +53,71 @@ def total_variation(p, q) -> float:
     return float(np.abs(p - q).sum() / 2)
 
 
-def prefixes(library: Dataset, n: int) -> list[str]:
+def prefixes(data: Dataset, n: int) -> list[str]:
     """n beginnings of held-out documents, cut behind a word drawn at random; always the same ones."""
     rng, found = random.Random("prefixes"), []
     while len(found) < n:
-        words = grammar.words(library.held_out[int(rng.random() * len(library.held_out))])
+        words = grammar.words(data.held_out[int(rng.random() * len(data.held_out))])
         found.append("".join(words[: 1 + int(rng.random() * (len(words) - 1))]))
     return found
 
 
-def true_next(library: Dataset, prefix: str) -> Tensor:
+def true_next(data: Dataset, prefix: str) -> Tensor:
     """The exact P(next token | prefix), for a prefix that ends with a whole word. Shapes: (V,).
 
     Words are encoded one by one, so the next token is the first of the next word:
         P(token | prefix) = sum of P(word | prefix) over the words that begin with this token
     """
-    probs = torch.zeros(library.tokenizer.n_vocab, dtype=torch.float64)
-    for word, p in grammar.predict(library.program, prefix).next_word.items():
-        token = library.tokenizer.endoftext if word == grammar.END else library.tokenizer.encode(word)[0]
+    probs = torch.zeros(data.tokenizer.n_vocab, dtype=torch.float64)
+    for word, p in grammar.predict(data.program, prefix).next_word.items():
+        token = data.tokenizer.endoftext if word == grammar.END else data.tokenizer.encode(word)[0]
         probs[token] += p
     return probs
 
 
 @torch.no_grad()
-def model_next(gpt: GPT, library: Dataset, prefix: str) -> Tensor:
+def model_next(gpt: GPT, data: Dataset, prefix: str) -> Tensor:
     """The model's logits of the next token. Shapes: (V,)."""
-    ids = torch.tensor([[library.tokenizer.endoftext, *library.tokenizer.encode(prefix)]])
+    ids = torch.tensor([[data.tokenizer.endoftext, *data.tokenizer.encode(prefix)]])
     return gpt(ids)[0, -1].double()
 
 
-def distances(gpt: GPT | None, library: Dataset, cuts: Iterable[str]) -> dict[str, float]:
+def distances(gpt: GPT | None, data: Dataset, cuts: Iterable[str]) -> dict[str, float]:
     """The mean total variation from the truth, for each setting of SETTINGS; of the truth itself if there is no model.
 
     With `gpt=None` the true distribution is decoded: what is lost then is lost by the setting alone.
     """
     found = {name: [] for name in SETTINGS}
     for prefix in cuts:
-        true = true_next(library, prefix)
-        logits = true.clamp(min=1e-300).log() if gpt is None else model_next(gpt, library, prefix)
+        true = true_next(data, prefix)
+        logits = true.clamp(min=1e-300).log() if gpt is None else model_next(gpt, data, prefix)
         for name, how in SETTINGS.items():
             found[name].append(total_variation(true, sample.next_probs(logits, **how)))
     return {name: float(np.mean(values)) for name, values in found.items()}
 
 
-def generate_stories(gpt: GPT, library: Dataset, openings: list[str], seed: int, **how) -> list[str]:
+def generate_stories(gpt: GPT, data: Dataset, openings: list[str], seed: int, **how) -> list[str]:
     """Documents that go on from their first sentences, decoded in some way."""
     texts, generator = [], torch.Generator().manual_seed(seed)
     for opening in openings:
-        ids = torch.tensor([library.tokenizer.endoftext, *library.tokenizer.encode(opening)])
+        ids = torch.tensor([data.tokenizer.endoftext, *data.tokenizer.encode(opening)])
         room = gpt.config.n_ctx - len(ids)
-        row = sample.generate(gpt, ids, room, generator, stop_id=library.tokenizer.endoftext, **how).tolist()[1:]
-        row = row[: row.index(library.tokenizer.endoftext)] if library.tokenizer.endoftext in row else row
-        texts.append(b"".join(map(library.tokenizer.decode_bytes, row)).decode("utf-8", errors="replace"))
+        row = sample.generate(gpt, ids, room, generator, stop_id=data.tokenizer.endoftext, **how).tolist()[1:]
+        row = row[: row.index(data.tokenizer.endoftext)] if data.tokenizer.endoftext in row else row
+        texts.append(b"".join(map(data.tokenizer.decode_bytes, row)).decode("utf-8", errors="replace"))
     return texts
 
 
-def openings(library: Dataset, n: int) -> list[str]:
+def openings(data: Dataset, n: int) -> list[str]:
     """The first sentences of n held-out stories."""
-    stories = [text for text in library.held_out if text.startswith(("Once", "This"))]
+    stories = [text for text in data.held_out if text.startswith(("Once", "This"))]
     return [text[: text.index(".") + 1] for text in stories[:n]]
 
 
-def quality(texts: list[str], library: Dataset) -> dict[str, float]:
+def quality(texts: list[str], data: Dataset) -> dict[str, float]:
     """What can be said of written documents: the share that the grammar could have written, how alike they are
     (the share of 4-grams that another of them has, too) and how many words they have."""
-    possible = [grammar.score(library.program, text).logp > -np.inf for text in texts]
+    possible = [grammar.score(data.program, text).logp > -np.inf for text in texts]
     grams = [set(contamination.ngrams(text, 4)) for text in texts]
     alike = []
     for i, mine in enumerate(grams):
@@ -118,3 +125,51 @@ def quality(texts: list[str], library: Dataset) -> dict[str, float]:
         alike += [len(mine & others) / len(mine)] if mine else []
     words = [len(text.split()) for text in texts]
     return {"possible": float(np.mean(possible)), "alike": float(np.mean(alike)), "words": float(np.mean(words))}
+
+
+# --- the table --------------------------------------------------------------------------------------------------------
+
+WRITTEN = ("temperature 0", "temperature 0.7", "temperature 1", "temperature 1.5", "top-k 2", "top-k 10", "top-p 0.9")
+
+
+def rows(seed: int) -> Iterator[dict]:
+    """The rows of one seed."""
+    data = dataset.story_dataset()
+    cuts, starts = prefixes(data, 300), openings(data, 100)
+    gpt = zero_shot.pretrain(data, seed=seed).model
+    found = of_the_truth(data, cuts, starts) | of_the_model(gpt, data, cuts)
+    for setting in WRITTEN:
+        texts = generate_stories(gpt, data, starts, seed, **SETTINGS[setting])
+        found |= {(setting, name): value for name, value in quality(texts, data).items()}
+    for where, value in found.items():
+        yield dict(zip(KEY, (seed, *where)), value=f"{value:.4f}")
+
+
+def of_the_truth(data: Dataset, cuts: list[str], starts: list[str]) -> dict[tuple[str, str], float]:
+    """What is the same for all seeds: the settings applied to the exact distribution, and the real stories."""
+    found = {(name, "truth"): value for name, value in distances(None, data, cuts).items()}
+    stories = [text for text in data.held_out if text.startswith(tuple(starts))]
+    return found | {("real", name): value for name, value in quality(stories, data).items()}
+
+
+def of_the_model(gpt: GPT, data: Dataset, cuts: list[str]) -> dict[tuple[str, str], float]:
+    """The settings applied to a model."""
+    return {(name, "model"): value for name, value in distances(gpt, data, cuts).items()}
+
+
+def canary() -> dict[str, float]:
+    """Numbers from a few seconds of the same code (see canaries.py)."""
+    from minigpt.experiments.canaries import few_updates, stories, sum_of_tokens
+
+    data = stories(4)
+    cuts, starts = prefixes(data, 3), openings(data, 2)
+    with few_updates() as found:
+        gpt = zero_shot.pretrain(data, seed=0).model
+    measured = of_the_truth(data, cuts, starts) | of_the_model(gpt, data, cuts)
+    for setting in WRITTEN[1::2]:
+        texts = generate_stories(gpt, data, starts[:1], 0, **SETTINGS[setting])
+        measured[setting, "tokens"] = sum_of_tokens(texts)
+        texts.append(next(text for text in data.held_out if text.startswith(starts[0])))
+        measured |= {(setting, name): value for name, value in quality(texts, data).items()}
+    found["settings written"] = sum(i * len(setting) for i, setting in enumerate(WRITTEN))
+    return found | {f"{setting}, {name}": value for (setting, name), value in measured.items()}

@@ -1,15 +1,21 @@
-"""Chapter 02. Zero-shot evaluation: answers, choices, ceilings and shortcuts."""
+"""Chapter 02, sections 4 to 7. Zero-shot evaluation: answers, choices, ceilings and shortcuts.
+
+The table data/measured/gpt2/zero_shot.csv has a row for each seed, width, training step and quantity: "gap" (the loss
+above the floor, as a share of it), "tokens" (read so far) and the accuracy at every task. The largest model is asked at
+every second snapshot, the others at the end. About half an hour on one core.
+"""
 
 import math
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 import numpy as np
 import torch
 
 from minigpt import sample
+from minigpt.exact import entropy
 from minigpt.experiments import dataset, pretraining, sizes
 from minigpt.experiments.gpt2 import zero_shot_questions
 from minigpt.experiments.gpt2.zero_shot_questions import Question
@@ -18,10 +24,13 @@ from minigpt.tokenizer import Tokenizer
 from minigpt.worlds import grammar, stories
 from minigpt.worlds.lexicon import LEXICON
 
+SEEDS = [0, 1, 2, 3, 4]
+KEY = ("seed", "d_model", "step", "quantity")
 
-def pretrain(library: dataset.Dataset, d_model: int = 96, seed: int = 0) -> pretraining.Pretrained:
-    """Train the book's GPT-2 of one width on a library, or load it if it was trained before."""
-    return pretraining.pretrain(library, sizes.gpt2(d_model), seed, training=sizes.gpt2_training(d_model))
+
+def pretrain(data: dataset.Dataset, d_model: int = 96, seed: int = 0) -> pretraining.Pretrained:
+    """Train the book's GPT-2 of one width on a dataset, or load it if it was trained before."""
+    return pretraining.pretrain(data, sizes.gpt2(d_model), seed, training=sizes.gpt2_training(d_model))
 
 
 def write_answers(gpt: GPT, tokenizer: Tokenizer, prompts: Iterable[str], n_new: int = 24, **how) -> list[str]:
@@ -150,3 +159,72 @@ def shortcut(task: str, n: int = 100) -> float:
 def _commonest_choice(question):
     text = Counter(grammar.words(question.prompt + " " + question.rest))
     return max(question.choices, key=lambda word: (text[word], word))
+
+
+# --- the table --------------------------------------------------------------------------------------------------------
+
+
+def rows(seed: int) -> Iterator[dict]:
+    """The rows of one seed, the small models first."""
+    data = dataset.story_dataset()
+    for d_model in sizes.GPT2_SIZES:
+        trained = pretrain(data, d_model, seed)
+        for step in asked_steps(trained, d_model):
+            found = measure(trained.at(step).eval(), data) | {"tokens": trained.tokens[step - 1]}
+            for name, value in found.items():
+                yield dict(zip(KEY, (seed, d_model, step, name)), value=f"{value:.4f}")
+
+
+def asked_steps(trained: pretraining.Pretrained, d_model: int) -> list[int]:
+    """The steps at which the model of one width is asked: the largest also on its way."""
+    last = int(trained.steps[-1])
+    return sorted(trained.snapshots)[1::2] if d_model == max(sizes.GPT2_SIZES) else [last]
+
+
+def measure(gpt: GPT, data: dataset.Dataset, n_questions: int = 100) -> dict[str, float]:
+    """What one model can do: its score at every task, and its loss above the floor."""
+    found = {}
+    for task in zero_shot_questions.TASKS:
+        found |= ask(gpt, data.tokenizer, task, n_questions)
+    nats = pretraining.held_out_nats(gpt, data)
+    gap = entropy.gap(nats, data.held_out_nats, data.held_out_tokens)
+    return found | {"gap": gap.mean / data.floor.mean, "gap, low end": gap.low / data.floor.mean}
+
+
+def canary() -> dict[str, float]:
+    """Numbers from a few seconds of the same code (see canaries.py)."""
+    from minigpt.experiments.canaries import few_updates, stories, sum_of_tokens
+
+    data = stories(3)
+    with few_updates() as found:
+        for d_model in (min(sizes.GPT2_SIZES), max(sizes.GPT2_SIZES)):
+            trained = pretrain(data, d_model, 0)
+            found[f"width {d_model}, asked at"] = sum(asked_steps(trained, d_model))
+    gpt, tokenizer = trained.model, data.tokenizer
+    found |= measure(gpt, data, n_questions=1) | {"floor": data.floor.mean}
+    for task in zero_shot_questions.TASKS:  # the model can hardly answer yet: how likely it finds each answer says more
+        (question,) = zero_shot_questions.questions(task, 1)
+        options = [option + question.rest for option in question.choices or (question.answer,)]
+        logps = sample.continuation_logps(gpt, tokenizer, question.prompt, options)
+        found[f"{task}, log P"], found[f"{task}, best"] = logps.mean().item(), logps.max().item()
+    for d_model, (n_heads, rate) in sizes.GPT2_SIZES.items():
+        found[f"width {d_model}"] = n_heads + 1000 * rate
+    question = zero_shot_questions.questions("reading", 1)[0].prompt
+    found["written"] = sum_of_tokens(write_answers(gpt, tokenizer, [question]))
+    written = write_freely(gpt, tokenizer, [question], torch.Generator().manual_seed(0))
+    found["written freely"] = sum_of_tokens(written)
+    return found | _scores_of_known_answers(tokenizer)
+
+
+def _scores_of_known_answers(tokenizer: Tokenizer) -> dict[str, float]:
+    """The scores if every second answer written were the right one, and the others those of the question before."""
+    from unittest import mock
+
+    found = {}
+    for task in ("closed book", "summary", "summary, no hint"):
+        questions = zero_shot_questions.questions(task, 4)
+        answers = [questions[i - i % 2].answer for i in range(4)]
+        here = {name: mock.Mock(return_value=answers) for name in ("write_answers", "write_freely")}
+        with mock.patch.multiple(__name__, **here):
+            found |= ask(None, tokenizer, task, 4)
+    return {f"{name}, answers known": value for name, value in found.items()}
