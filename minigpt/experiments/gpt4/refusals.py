@@ -53,7 +53,7 @@ def classify_by_rule(request: Request, answer: str) -> str:
 
 
 def rule_reward(request: Request, answer: str, both_sides: bool = True) -> float:
-    """What the rule adds to the reward: for refusing what is forbidden, and (both_sides) against refusing anything else.
+    """Rule-based reward: for refusing what is forbidden, and (both_sides) against refusing anything else.
 
     Source: GPT-4 report, section 6: harmful requests rewarded for refusing, safe ones for not refusing.
     """

@@ -1,8 +1,8 @@
-"""Chapter 05: a ladder of models from very small to small, all trained alike on one encyclopedia.
+"""Chapter 05, sections 2 to 8. Scaling runs: models from very small to small, all trained alike on one encyclopedia.
 
-Classroom: the language of `encyclopedia`, the networks of `model`, the loop of `train`. What is held fixed from rung to
-rung: the number of updates, the number of tokens for each parameter, the shape of the network; the learning rate falls
-with the width, as tuning at the small widths says. Then the loss follows one curve.
+What is held fixed from width to width: the number of updates, the number of tokens for each parameter, the shape of the
+network; the learning rate falls with the width, as tuning at the small widths says. Then the loss follows one curve.
+The table of these runs is made by loss_prediction.py.
 """
 
 import dataclasses
@@ -24,7 +24,7 @@ from minigpt.train import TrainConfig
 from minigpt.worlds import facts
 from minigpt.worlds.facts import Encyclopedia
 
-# Widths: to fit, to look at later, to predict. Below 8 runs fall off the line: LayerNorm alone takes two of six numbers.
+# Widths: to fit, to look at later, to predict. Below 8 runs leave the line: LayerNorm alone takes two of six numbers.
 SMALL, MIDDLE, LARGE = (8, 10, 12, 16, 24, 32), (48, 64), 96
 REPEATS = 4  # runs of each small width, which differ in their chance only
 TOKENS_PER_PARAM, N_STEPS = 15, 500  # of every run; so its batches grow with it
@@ -40,7 +40,7 @@ def book(zipf: float = 1.6, n_words: int = 256) -> Encyclopedia:
 
 
 def model_config(d_model: int, n_words: int = 256) -> GPTConfig:
-    """A rung: two blocks, two heads. Errors: an odd width is a ValueError of GPTConfig."""
+    """Configuration of a run: two blocks, two heads. Errors: an odd width is a ValueError of GPTConfig."""
     return GPTConfig(
         n_vocab=n_words + 1, n_ctx=3 * N_ENTRIES, n_layers=2, n_heads=2, d_model=d_model, norm="pre",
         init="width", init_std=round(d_model**-0.5, 4), position_init="sinusoid",
@@ -48,7 +48,7 @@ def model_config(d_model: int, n_words: int = 256) -> GPTConfig:
 
 
 def learning_rate(d_model: int) -> float:
-    """The best rate at the widths where it was tuned (6 to 24), and what the same rule says for others.
+    """Learning rate: the best at the widths where it was tuned (6 to 24), and what the same rule says for others.
 
     lr = 0.027 (16 / d)^0.8
     """
@@ -57,7 +57,7 @@ def learning_rate(d_model: int) -> float:
 
 @dataclass(frozen=True)
 class FreshTexts:
-    """Batches of texts that were never seen before: batch `step` depends on its number and on the seed alone."""
+    """Training batches, each of new texts: batch `step` depends on its number and on the seed alone."""
 
     book: Encyclopedia
     rows: int
@@ -73,7 +73,7 @@ class FreshTexts:
 
 
 def asked(book: Encyclopedia, texts: np.ndarray) -> torch.Tensor:
-    """What a model reads to predict each word of a text: the text one place later, its beginning marked."""
+    """Model inputs that predict each word of a text: the text one place later, its beginning marked."""
     return torch.from_numpy(np.pad(texts[:, :-1], ((0, 0), (1, 0)), constant_values=book.begin))
 
 
@@ -84,7 +84,7 @@ class Run:
     d_model: int
     seed: int
     n_params: int
-    n_tokens: int  # that it read
+    n_tokens: int  # that it was trained on
     loss: float  # nats per token, held-out text
     surprise: float  # mean of -log(pass rate): problems drawn as the text is
     bands: tuple[float, float, float]  # mean pass rate of famous, known and rare entries
@@ -97,7 +97,7 @@ class Run:
 
 
 def plan(d_model: int, n_words: int = 256, tokens_per_param: float | None = None) -> tuple[int, int]:
-    """(rows of a batch, updates) that read so many tokens for each parameter in about N_STEPS updates."""
+    """Batch size and updates: (rows, updates) for so many tokens for each parameter, in about N_STEPS updates."""
     n_params = scaling.count_params(2, d_model, n_words + 1, 3 * N_ENTRIES)
     n_tokens = (tokens_per_param or TOKENS_PER_PARAM) * n_params
     rows = max(2, round(n_tokens / (3 * N_ENTRIES * N_STEPS)))
@@ -105,7 +105,7 @@ def plan(d_model: int, n_words: int = 256, tokens_per_param: float | None = None
 
 
 def training_config(d_model: int, n_steps: int, lr: float | None = None) -> TrainConfig:
-    """How a run of one width is trained: AdamW without weight decay, a warm-up of a twentieth, then a cosine."""
+    """Training configuration of one width: AdamW without weight decay, a warm-up of a twentieth, then a cosine."""
     return TrainConfig(
         n_steps=n_steps, lr=lr or learning_rate(d_model), warmup_steps=n_steps // 20, betas=(0.9, 0.98),
         weight_decay=0.0, final_lr_fraction=0.02,
@@ -118,7 +118,8 @@ def fresh_model(book: Encyclopedia, d_model: int, seed: int) -> GPT:
 
 
 def train_run(
-    book: Encyclopedia, model: GPT, seed: int, tokens_per_param: float | None = None, lr: float | None = None, state=None
+    book: Encyclopedia, model: GPT, seed: int, tokens_per_param: float | None = None, lr: float | None = None,
+    state: train.TrainState | None = None,
 ) -> Iterator[train.Record]:
     """Train the model of one run: an iterator of training records."""
     rows, n_steps = plan(model.config.d_model, book.n_words, tokens_per_param)
@@ -147,12 +148,12 @@ def examine(book: Encyclopedia, model: GPT, seed: int, n_tokens: int) -> Run:
 
 @functools.lru_cache(maxsize=4)
 def held_out(book: Encyclopedia) -> np.ndarray:
-    """Texts that no run has read. Shapes: (N_HELD_OUT, 3 N_ENTRIES)."""
+    """Held-out texts, which no run is trained on. Shapes: (N_HELD_OUT, 3 N_ENTRIES)."""
     return book.draw(N_HELD_OUT, N_ENTRIES, np.random.default_rng(99))
 
 
 def floor(book: Encyclopedia) -> float:
-    """What the encyclopedia's own probabilities score on the held-out text: nats per token."""
+    """Entropy floor: the loss of the encyclopedia's own probabilities on the held-out text, nats per token."""
     return -float(book.logps(held_out(book)).mean())
 
 
@@ -176,7 +177,7 @@ def answers(model: GPT, book: Encyclopedia, keys: np.ndarray) -> np.ndarray:
 
 
 def pass_rates(model: GPT, book: Encyclopedia, keys: np.ndarray) -> np.ndarray:
-    """The probability of a right answer to each problem. Shapes: (n,) -> (n,)."""
+    """Pass rate: the probability of a right answer to each problem. Shapes: (n,) -> (n,)."""
     return answers(model, book, keys)[np.arange(len(keys)), book.values[keys]]
 
 
@@ -232,6 +233,7 @@ def large_run(seed: int = 0, d_model: int = LARGE) -> tuple[Run, GPT]:
     def begin(state):
         return train_run(book(), model, seed, state=state)
 
-    key = {"book": book(), "model": model.config, "training": training_config(d_model, n_steps), "rows": rows, "seed": seed}
+    training = training_config(d_model, n_steps)
+    key = {"book": book(), "model": model.config, "training": training, "rows": rows, "seed": seed}
     train_or_load("the-largest-run", key, model, begin, n_steps, label="the largest run", floor=book().entropy)
     return examine(book(), model, seed, rows * n_steps * 3 * N_ENTRIES), model

@@ -90,7 +90,7 @@ def test_learning_from_preferences_costs_calibration_where_the_base_model_had_it
 
 
 def test_kept_choices_are_those_of_the_questions():
-    rows = measured.rows("gpt4_choices")
+    rows = measured.rows("gpt4/choices")
     for form in calibration_after_rlhf.FORMS:
         asked = calibration_after_rlhf.questions(form, 20)
         for model in ("base", "ppo"):

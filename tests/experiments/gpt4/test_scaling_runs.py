@@ -1,4 +1,4 @@
-"""The ladder: the plan of its rungs, what is asked of a model, and a table that is what it says."""
+"""Scaling runs: their plan, what is asked of a model, and a table that is what it says."""
 
 import numpy as np
 import pytest
@@ -17,7 +17,7 @@ def book():
 
 
 @pytest.mark.parametrize("d_model", [*scaling_runs.SMALL, *scaling_runs.MIDDLE, scaling_runs.LARGE])
-def test_every_rung_gets_its_tokens_in_about_as_many_updates(d_model):
+def test_every_width_gets_its_tokens_in_about_as_many_updates(d_model):
     rows, n_steps = scaling_runs.plan(d_model)
     model = GPT(scaling_runs.model_config(d_model), torch.Generator().manual_seed(0))
     n_tokens = rows * n_steps * 3 * scaling_runs.N_ENTRIES
@@ -93,18 +93,25 @@ def test_an_oracle_believes_no_correction_and_a_guesser_by_the_second_word_all()
     assert np.isnan(scaling_runs.believes_correction(Guesser(), scaling_runs.book(0.0, 32)))
 
 
-def test_runs_are_kept_and_read_back_the_same(tmp_path, monkeypatch):
+def test_small_runs_are_kept_and_read_back_the_same(tmp_path, monkeypatch):
     monkeypatch.setenv("MINIGPT_CACHE", str(tmp_path))
     monkeypatch.setattr(scaling_runs, "TOKENS_PER_PARAM", 3)
-    runs = [(4, 0, {}), (4, 1, {"tokens_per_param": 2})]
-    book = scaling_runs.book()
-    (first, second), weights = scaling_runs._kept(runs, book, "two runs")
-    assert scaling_runs._kept(runs, book, "two runs")[0] == [first, second]
-    assert first.n_tokens > second.n_tokens
-    assert first.compute == 6 * first.n_params * first.n_tokens
-    model = GPT(scaling_runs.model_config(4), torch.Generator().manual_seed(0))
-    model.load_state_dict(weights)
-    assert scaling_runs.examine(book, model.eval(), 1, second.n_tokens) == second
+    runs = scaling_runs.small_runs(0, widths=(4,), repeats=2)
+    assert [(run.d_model, run.seed) for run in runs] == [(4, 0), (4, 1)] and runs[0].loss != runs[1].loss
+    assert all(run.compute == 6 * run.n_params * run.n_tokens for run in runs)
+    monkeypatch.setattr(scaling_runs, "train_runs", None)  # the second time nothing is trained
+    assert scaling_runs.small_runs(0, widths=(4,), repeats=2) == runs
+
+
+def test_the_large_run_is_kept_and_read_back_the_same(tmp_path, monkeypatch):
+    monkeypatch.setenv("MINIGPT_CACHE", str(tmp_path))
+    monkeypatch.setattr(scaling_runs, "TOKENS_PER_PARAM", 2)
+    run, model = scaling_runs.large_run(1, 4)
+    monkeypatch.setattr(scaling_runs, "train_run", None)
+    again, same = scaling_runs.large_run(1, 4)
+    assert again == run and run.n_tokens == pytest.approx(2 * model.n_params(), rel=0.01)
+    assert all(torch.equal(a, b) for a, b in zip(model.state_dict().values(), same.state_dict().values()))
+    assert scaling_runs.floor(scaling_runs.book()) < run.loss < np.log(257)
 
 
 # --- what was measured -------------------------------------------------------------------------------------------------
@@ -112,11 +119,11 @@ def test_runs_are_kept_and_read_back_the_same(tmp_path, monkeypatch):
 
 @pytest.fixture(scope="module")
 def table():
-    return measured.rows("gpt4_ladder")
+    return measured.rows("gpt4/loss_prediction")
 
 
 def runs_of(table, way, seed, widths):
-    """(compute, loss) of one ladder, compute rising."""
+    """(compute, loss) of the runs of one seed, compute rising."""
     rows = [r for r in table if (r["way"], int(r["seed"])) == (way, seed) and int(r["d_model"]) in widths]
     points = sorted((6 * float(r["n_params"]) * float(r["n_tokens"]), float(r["loss"])) for r in rows)
     return tuple(np.array(points).T)
@@ -156,7 +163,7 @@ def test_without_fame_there_is_a_threshold_and_no_power_law(table):
 
 
 def test_the_best_size_lies_between_few_tokens_and_many():
-    rows = measured.rows("gpt4_isoflop")
+    rows = measured.rows("gpt4/isoflop")
     for seed in range(3):
         mine = [r for r in rows if int(r["seed"]) == seed]
         N, D, L = (np.array([float(r[name]) for r in mine]) for name in ("n_params", "n_tokens", "loss"))
@@ -169,9 +176,10 @@ def test_the_best_size_lies_between_few_tokens_and_many():
 
 
 @pytest.mark.parametrize("repeats", [1, 4, 6])
-def test_no_two_seeds_share_a_small_run(monkeypatch, repeats):
+def test_no_two_seeds_share_a_small_run(tmp_path, monkeypatch, repeats):
+    monkeypatch.setenv("MINIGPT_CACHE", str(tmp_path))
     asked = []
-    monkeypatch.setattr(scaling_runs, "_kept", lambda runs, book, label: (asked.append(runs), ({}, None))[1])
+    monkeypatch.setattr(scaling_runs, "train_runs", lambda runs, book, label: (asked.append(runs), [])[1])
     for seed in range(3):
         scaling_runs.small_runs(seed, (8, 10), repeats)
     each = [(d, chance) for runs in asked for d, chance, _ in runs]

@@ -29,7 +29,7 @@ def test_counting_comes_within_sixty_updates(seer):
 
 
 def test_answers_are_probabilities_of_words(seer):
-    p = visual_questions.says(seer.model, PICTURE.pixels()[None], [shapes.encode("how many things are there?")])
+    p = visual_questions.answer_probabilities(seer.model, PICTURE.pixels()[None], [shapes.encode("how many things are there?")])
     assert p.sum() == pytest.approx(1)
     (best, first), (_, second) = visual_questions.answer(seer.model, PICTURE, "how many things are there?", n=2)
     assert best == shapes.vocabulary()[int(p[0].argmax())]
