@@ -1,0 +1,128 @@
+"""Put one planted mistake at a time into a copy of the package and see whether a test notices.
+
+    python tests/mutations/run.py [MODULE ...] [--jobs 2]
+
+For each mistake of planted.py: copy, change one place, run the test files of that module (without the slow tests) and
+its doctests, stop at the first failure. Prints what was caught and what survived. The exit status is 1 if a mistake
+survives that planted.py does not name with a reason. Takes minutes: it is not part of the normal test run.
+"""
+
+import argparse
+import multiprocessing
+import os
+import shutil
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+os.environ["OMP_NUM_THREADS"] = "1"  # two processes of one thread each: many threads on few cores are far slower
+sys.dont_write_bytecode = True  # a cached file of the mistake before would be read in place of the new one
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(Path(__file__).parent))
+
+import planted  # noqa: E402
+
+LIMIT = 240  # seconds: a mistake that makes a test run for ever counts as caught
+
+
+def copy(folder: Path) -> Path:
+    """The package and its tests in a folder of their own; data and tools are only linked."""
+    ignored = shutil.ignore_patterns("__pycache__", "mutations")
+    for name in ("minigpt", "tests"):
+        shutil.copytree(ROOT / name, folder / name, ignore=ignored)
+    for name in ("conftest.py", "pyproject.toml"):
+        shutil.copy(ROOT / name, folder / name)
+    for path in ROOT.iterdir():
+        if not (folder / path.name).exists() and not path.name.startswith("."):
+            (folder / path.name).symlink_to(path)
+    return folder
+
+
+def test(folder: Path, mistake: planted.Mistake) -> None:
+    """In a process of its own: run the tests of the changed copy; the exit status says whether they passed."""
+    with open(folder / "output.txt", "w") as output:
+        os.dup2(output.fileno(), 1)
+        os.dup2(output.fileno(), 2)
+    os.chdir(folder)
+    sys.path.insert(0, str(folder))
+    import pytest
+
+    *folders, name = mistake.module.split(".")
+    mirror = "/".join(["tests", *folders, f"test_{name}.py"])
+    wanted = [name for name in (mirror, *planted.TESTS[mistake.module]) if (folder / name).exists()]
+    quiet = ["-x", "-q", "-m", "not slow", "-p", "no:nbval", "-p", "no:cacheprovider", "--doctest-modules"]
+    os._exit(int(pytest.main([mistake.path, *wanted, *quiet])))
+
+
+def change(folder: Path, mistake: planted.Mistake) -> None:
+    """Write the mistake into the copy."""
+    path = folder / mistake.path
+    text = (ROOT / mistake.path).read_text(encoding="utf-8")
+    if mistake.old and text.count(mistake.old) != 1:
+        raise SystemExit(f"{mistake.path}: {mistake.old!r} must stand there exactly once")
+    path.write_text(text.replace(mistake.old, mistake.new) if mistake.old else text, encoding="utf-8")
+
+
+def run(mistakes: list[planted.Mistake], jobs: int) -> dict[planted.Mistake, bool]:
+    """Whether each mistake was caught."""
+    for name in (
+        "numpy",
+        "torch",
+        "scipy.stats",
+        "matplotlib.pyplot",
+        "tiktoken",
+        "pytest",
+    ):  # imported once; the processes inherit them
+        __import__(name)
+    fork, caught, waiting, running = multiprocessing.get_context("fork"), {}, list(mistakes), {}
+    with tempfile.TemporaryDirectory() as scratch:
+        free = [copy(Path(scratch) / str(i)) for i in range(jobs)]
+        while waiting or running:
+            while waiting and free:
+                mistake, folder = waiting.pop(0), free.pop()
+                change(folder, mistake)
+                process = fork.Process(target=test, args=(folder, mistake))
+                process.start()
+                running[process] = mistake, folder, time.monotonic()
+            time.sleep(0.05)
+            for process, (mistake, folder, start) in list(running.items()):
+                seconds = time.monotonic() - start
+                if process.is_alive() and seconds < LIMIT:
+                    continue
+                if process.is_alive():
+                    process.kill()
+                process.join()
+                if process.exitcode not in (0, 1, 2, -9):
+                    raise SystemExit(
+                        f"the tests of {mistake.module} did not run:\n{(folder / 'output.txt').read_text()}"
+                    )
+                caught[mistake] = process.exitcode != 0
+                shutil.copy(ROOT / mistake.path, folder / mistake.path)
+                free.append(folder)
+                del running[process]
+                said = "caught  " if caught[mistake] else "SURVIVED" if not mistake.reason else "survived"
+                print(f"{said} {seconds:5.1f} s  {mistake.module}: {mistake.old!r} -> {mistake.new!r}", flush=True)
+    return caught
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("modules", nargs="*", help="such as attention or exact.entropy; all if none is named")
+    parser.add_argument("--jobs", type=int, default=2)
+    options = parser.parse_args()
+    mistakes = [m for m in planted.MISTAKES if not options.modules or m.module in options.modules]
+    nothing = [planted.Mistake(module, "", "", "nothing is changed") for module in {m.module: None for m in mistakes}]
+    caught = run(nothing + mistakes, options.jobs)
+    red = [control.module for control in nothing if caught[control]]
+    if red:
+        raise SystemExit(f"the tests of {red} fail although nothing was changed")
+    survived = [m for m in mistakes if not caught[m]]
+    print(f"{len(mistakes) - len(survived)} of {len(mistakes)} planted mistakes caught")
+    for mistake in survived:
+        print(f"survived: {mistake.module}: {mistake.old!r} -> {mistake.new!r}  {mistake.reason or 'NO REASON GIVEN'}")
+    return int(any(not mistake.reason for mistake in survived))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

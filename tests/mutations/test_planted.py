@@ -1,0 +1,26 @@
+"""Every planted mistake still stands for one place in the package; run.py plants them (it takes minutes)."""
+
+import ast
+from pathlib import Path
+
+import planted
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.mark.parametrize("module", planted.TESTS)
+def test_each_mistake_changes_one_place_and_still_can_be_read(module):
+    for mistake in planted.MISTAKES:
+        if mistake.module == module:
+            text = (ROOT / mistake.path).read_text(encoding="utf-8")
+            assert text.count(mistake.old) == 1, f"{mistake.path} must have {mistake.old!r} once: name it anew"
+            changed = ast.parse(text.replace(mistake.old, mistake.new))
+            assert ast.dump(changed) != ast.dump(ast.parse(text)), f"{mistake.old!r} -> {mistake.new!r} changes nothing"
+
+
+def test_there_are_enough_of_them_and_few_are_excused():
+    assert len(planted.MISTAKES) >= 250
+    assert sum(bool(mistake.reason) for mistake in planted.MISTAKES) <= 0.02 * len(planted.MISTAKES) + 1
+    assert {mistake.module for mistake in planted.MISTAKES} == planted.TESTS.keys()
+    assert len(set(planted.MISTAKES)) == len(planted.MISTAKES)
