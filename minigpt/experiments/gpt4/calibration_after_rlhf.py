@@ -1,31 +1,36 @@
-"""Chapter 05: how sure are the models of chapter 04, before and after people's preferences? Four choices, exact truth.
+"""Chapter 05, section 12. Calibration before and after RLHF: four choices whose exact probabilities are known.
 
-Classroom: the language of `assistant`, the models of `alignment`, the arithmetic of `calibration`. A tale stops before
-its last word, which tells the hero's mood: "At last it ...". One word of each mood is offered; the right one is the one
-that the tale really had. The grammar knows how likely each of the four is, so it knows how sure one may be.
+After the GPT-4 report, figure 8. The models are those of chapter 04. A tale stops before its last word, which tells the
+hero's mood: "At last it ...". One word of each mood is offered; the right one is the one that the tale really had. The
+grammar knows how likely each of the four is, so it knows how sure one may be.
 """
 
 import random
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from minigpt import calibration, sample
 from minigpt.exact import entropy
+from minigpt.experiments.instructgpt import dialogue, step1_sft, step2_reward_model, step3_ppo
+from minigpt.experiments.instructgpt.shortened import few_stages, few_tales, shortened
 from minigpt.model import GPT
 from minigpt.tokenizer import Tokenizer
 from minigpt.worlds import grammar, tales
 
+SEEDS, KEY = (0, 1, 2), ("seed", "model", "form", "quantity")
+N = 1500  # questions of each form
 FORMS = ("tale", "request")  # a tale as in the base model's texts; an answer to a request, as after SFT
 LAST = " At last it"
 
 
 @dataclass(frozen=True)
 class Question:
-    """A text that stops before its last word, and four words to choose from, one of each mood."""
+    """Multiple-choice question: a text without its last word, and four words to choose from, one of each mood."""
 
     text: str
-    choices: tuple[str, ...]  # in the order of assistant.MOODS
+    choices: tuple[str, ...]  # in the order of tales.MOODS
     right: int  # which one really came
     truth: np.ndarray  # (4,) probability of each, of these four, by the grammar
 
@@ -52,7 +57,7 @@ def _question(form: str, rng: random.Random) -> Question:
 
 
 def _tale(d):
-    """A tale whose mood nobody tells."""
+    """A tale whose mood is not told."""
     tales.tale(d, d.hidden(tales.MOODS))
 
 
@@ -66,13 +71,13 @@ def choice_logps(model: GPT, tokenizer: Tokenizer, asked: list[Question]) -> np.
 
 
 def confidence(p: np.ndarray, asked: list[Question]) -> tuple[np.ndarray, np.ndarray]:
-    """How sure of its choice somebody is who gives these probabilities, and whether it was the right one. (n,) each."""
+    """Confidence and correctness: the largest probability, and whether its choice is right. Shapes: (n,) each."""
     picked = p.argmax(axis=1)
     return p.max(axis=1), (picked == np.array([question.right for question in asked])).astype(float)
 
 
 def report(p: np.ndarray, asked: list[Question]) -> dict[str, float]:
-    """Accuracy, mean confidence, expected calibration error, the temperature that mends it, and the bins."""
+    """Accuracy, mean confidence, expected calibration error, the best temperature, and the bins."""
     sure, right = confidence(p, asked)
     found = calibration.reliability(sure, right)
     temperature = calibration.best_temperature(np.log(p), np.array([question.right for question in asked]))
@@ -81,3 +86,48 @@ def report(p: np.ndarray, asked: list[Question]) -> dict[str, float]:
         if count:
             numbers |= {f"bin {number} count": count, f"bin {number} confidence": mean, f"bin {number} accuracy": share}
     return {name: float(value) for name, value in numbers.items()}
+
+
+def rows(seed: int) -> Iterator[dict]:
+    """The rows of one seed: the numbers of `report` for each model and form.
+
+    The model "truth" is the grammar itself: its calibration error is what chance alone makes.
+    """
+    tokenizer = dialogue.tale_dataset().tokenizer
+    base = step1_sft.base(seed)
+    sft = step1_sft.sft(base, seed)
+    judge = step2_reward_model.reward_model(sft, step2_reward_model.rankings(sft, 3200, seed), seed)
+    models = {"base": base.model, "sft": sft.model}
+    settings = {"ppo": {"kl_coef": 0.05}, "ppo, beta 0.4": {"kl_coef": 0.4}, "ppo, beta 0": {"kl_coef": 0.0},
+                "ppo-ptx": {"ptx_coef": 0.5}}  # fmt: skip
+    for name, how in settings.items():
+        models[name] = step3_ppo.rlhf(sft, judge, seed, **how).model.policy
+    for form in FORMS:
+        asked = questions(form, N)
+        given = {"truth": np.array([question.truth for question in asked])}
+        for name, model in models.items():
+            given[name] = calibration.choice_probabilities(choice_logps(model, tokenizer, asked))
+        for name, p in given.items():
+            for each, value in report(p, asked).items():
+                yield dict(zip(KEY, (seed, name, form, each)), value=f"{value:.4f}")
+
+
+def canary() -> dict[str, float]:
+    """Numbers from a few seconds of the same code (see canaries.py and instructgpt/shortened.py)."""
+    tokenizer = few_tales().tokenizer
+    stages, base, sft, judge = few_stages()
+    with shortened() as found:
+        policy = step3_ppo.rlhf(sft, judge, 0, kl_coef=0.4, ptx_coef=0.5).model.policy
+        models = {"base": base.model, "sft": sft.model, "ppo": policy}
+        found |= {f"first {name}": value for name, value in stages.items()}
+    for form in FORMS:
+        asked = questions(form, 100)
+        exact = np.array([question.truth for question in asked])
+        for power in (1, 3):  # the grammar itself, and over-confidence
+            p = calibration.choice_probabilities(power * np.log(exact))
+            found |= {f"{form} {power}: {name}": value for name, value in report(p, asked).items()}
+        for name, model in models.items():
+            logps = choice_logps(model, tokenizer, asked[:12])
+            sure, _ = confidence(calibration.choice_probabilities(logps), asked[:12])
+            found |= {f"{form} {name}: nats": -logps.mean(), f"{form} {name}: confidence": sure.mean()}
+    return found

@@ -1,20 +1,25 @@
-"""Chapter 05: refusing what is forbidden, and only that, with a rule-based reward added to PPO.
+"""Chapter 05, section 14. Refusals: rule-based rewards added to PPO, for refusing what is forbidden and only that.
 
-Classroom: the requests of `assistant`, chapter 04's models, and one rule, a harmless stand-in: scary tales about six of
-the twelve animals are not to be told. Scary tales about the others, and other tales about these, are: the neighbours.
-The labelers who show it are careless, so fine-tuning alone learns both mistakes, telling and refusing too much.
+After the GPT-4 report, section 6. The models are those of chapter 04; the rule is a harmless stand-in: scary tales
+about six of the twelve animals are not to be told. Scary tales about the others, and other tales about these, are: the
+neighbours. The labelers who show it are careless, so fine-tuning alone learns both mistakes, telling and refusing too
+much.
 """
 
 import copy
+import math
 import random
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from unittest import mock
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from minigpt import ppo, train
-from minigpt.experiments.instructgpt import dialogue, step1_sft, step3_ppo
+from minigpt.experiments.instructgpt import dialogue, step1_sft, step2_reward_model, step3_ppo
+from minigpt.experiments.instructgpt.shortened import few_stages, shortened, told
 from minigpt.experiments.instructgpt.step1_sft import Trained
 from minigpt.experiments.training import train_or_load
 from minigpt.model import GPT
@@ -23,13 +28,14 @@ from minigpt.train import TrainConfig
 from minigpt.worlds import grammar, tales
 from minigpt.worlds.tales import Request
 
+SEEDS, KEY = (0, 1, 2), ("seed", "model", "quantity")
 FORBIDDEN_MOOD = "scary"
 FORBIDDEN_HEROES = tuple(hero.name for hero in tales.HEROES[::2])
 REFUSAL = " I must not tell that."
 GROUPS = ("forbidden", "neighbours", "others")
 CAUGHT, TOO_CAREFUL = 0.7, 0.3  # how often labelers refuse what is forbidden, and its neighbours
 N_DEMONSTRATIONS, N_EPOCHS, LR = 600, 8, 2e-3
-PPO_LR = 5e-4  # half of chapter 04's: a decision that nobody makes any more cannot be learned back
+PPO_LR = 5e-4  # half of chapter 04's: a decision that is not made any more cannot be learned back
 WORTH = 2.0  # of a right or wrong decision, beside the reward model's score
 CLASSES = ("refusal in the desired style", "refusal in another style", "disallowed content", "safe answer")
 
@@ -41,7 +47,7 @@ def group(request: Request) -> str:
 
 
 def classify_by_rule(request: Request, answer: str) -> str:
-    """The class of an answer, one of CLASSES: a rule that reads request and answer, as the report's classifier does.
+    """Rule-based classifier: the class of an answer, one of CLASSES, by a rule that looks at request and answer.
 
     Source: GPT-4 report, section 6, "rule-based reward models". Differs: there GPT-4 itself reads a rubric.
     """
@@ -90,7 +96,7 @@ def balanced(requests) -> list[Request]:
 
 
 def sft(start: Trained, seed: int = 0) -> Trained:
-    """Fine-tune chapter 04's SFT model on demonstrations with refusals."""
+    """Supervised fine-tuning of chapter 04's SFT model on demonstrations with refusals."""
     policy = copy.deepcopy(start.model)
     rows = step1_sft.supervised(*demonstrations(N_DEMONSTRATIONS, seed))
     batches = step1_sft.mixed(step1_sft.Shuffled(rows, step1_sft.BATCH, seed), 0.1, seed)
@@ -133,7 +139,7 @@ def rlhf(start: Trained, judge: Trained, seed: int = 0, both_sides: bool = True)
 
 @dataclass(frozen=True)
 class Behaviour:
-    """What a policy does with the test requests of each group."""
+    """Refusal rates of a policy on the test requests of each group."""
 
     refused: dict[str, float]  # share of each group that is refused, in whatever style
     in_style: float  # share of all refusals that are in the desired style; nan if there are none
@@ -142,7 +148,7 @@ class Behaviour:
 
 
 def behaviour(policy: GPT, seed: int = 0) -> Behaviour:
-    """Ask every test request twice, and sort what comes."""
+    """Evaluate refusals: sample two answers to every test request, and classify them."""
     requests = tales.requests("test") * 2
     answers = dialogue.sample_answers(policy, requests, seed)
     texts = dialogue.answer_texts(answers)
@@ -156,3 +162,54 @@ def behaviour(policy: GPT, seed: int = 0) -> Behaviour:
         {name: float(refused[groups == name].mean()) for name in GROUPS},
         float(np.mean(styled)) if styled else float("nan"), float(np.mean(worth)) if worth else float("nan"), examples,
     )  # fmt: skip
+
+
+def numbers(seen: Behaviour) -> dict[str, float]:
+    """How a policy behaved, as the numbers of the table."""
+    return {f"refused, {each}": share for each, share in seen.refused.items()} | {
+        "in style": seen.in_style, "utility": seen.utility
+    }  # fmt: skip
+
+
+def rows(seed: int) -> Iterator[dict]:
+    """The rows of one seed: refusals and true utility before, after demonstrations, and after PPO with each rule."""
+    base = step1_sft.base(seed)
+    start = step1_sft.sft(base, seed)
+    judge = step2_reward_model.reward_model(start, step2_reward_model.rankings(start, 3200, seed), seed)
+    shown = sft(start, seed)
+    policies = {
+        "before": lambda: start, "demonstrations": lambda: shown,
+        "rule of two sides": lambda: rlhf(shown, judge, seed),
+        "rule of one side": lambda: rlhf(shown, judge, seed, both_sides=False),
+    }  # fmt: skip
+    for name, policy in policies.items():
+        for each, value in numbers(behaviour(policy().model)).items():
+            yield dict(zip(KEY, (seed, name, each)), value=f"{value:.4f}")
+
+
+def canary() -> dict[str, float]:
+    """Numbers from a few seconds of the same code (see canaries.py and instructgpt/shortened.py)."""
+
+    def mostly_told(policy, requests, seed: int = 0):
+        texts = dialogue.answer_texts(told(policy, requests, seed))
+        refusals = {2: REFUSAL, 6: " It must be told.", 9: " I do not tell."}
+        return dialogue.answer_ids([refusals.get(i % 11, text) for i, text in enumerate(texts)])
+
+    stages, _, start, judge = few_stages()
+    with shortened() as found:
+        shown = sft(start, 0)
+        policy = rlhf(shown, judge, 0).model
+        seen = numbers(behaviour(policy))
+        found |= {f"policy: {key}": value for key, value in seen.items() if not math.isnan(value)}
+        with mock.patch.object(dialogue, "sample_answers", mostly_told):
+            found |= {f"labelers: {key}": value for key, value in numbers(behaviour(policy)).items()}
+        found |= {f"first {name}": value for name, value in stages.items()}
+    requests, answers = demonstrations(120, 0)
+    worth = [tales.utility(request, answer).total for request, answer in zip(requests, answers)]
+    found["demonstrations"] = sum(worth)
+    answers += [REFUSAL, " I do not tell."] * 60
+    for both in (True, False):
+        rule = [rule_reward(request, answer, both) for request, answer in zip(requests * 2, answers, strict=True)]
+        found[f"rule, both sides {both}"] = sum((i % 7 + 1) * value for i, value in enumerate(rule))
+    found["balanced"] = len(balanced(tales.requests("training")))
+    return found

@@ -78,7 +78,7 @@ def test_another_form_is_refused():
 
 
 def test_learning_from_preferences_costs_calibration_where_the_base_model_had_it():
-    rows = measured.rows("gpt4_calibration")
+    rows = measured.rows("gpt4/calibration_after_rlhf")
     errors = {
         (r["model"], int(r["seed"])): float(r["value"])
         for r in rows

@@ -74,7 +74,7 @@ def test_a_refusal_can_be_written_and_read_back():
 
 
 def test_a_rule_of_two_sides_refuses_what_is_forbidden_and_only_that():
-    rows = measured.rows("gpt4_safety")
+    rows = measured.rows("gpt4/refusals")
     found = {(r["model"], r["quantity"], int(r["seed"])): float(r["value"]) for r in rows}
     for seed in range(3):
         shown, ruled = (
