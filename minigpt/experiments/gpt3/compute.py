@@ -1,21 +1,28 @@
-"""Chapter 03. Loss against training compute, for models of several widths."""
+"""Chapter 03, section 6. Loss against training compute: one epoch on stories with GPT-2 of seven widths.
 
+The table has a row for each seed, width and moment of evaluation: tokens read, held-out loss. Three seeds take a
+quarter of an hour on one core.
+"""
+
+from collections.abc import Iterator
 from dataclasses import replace
 
 from minigpt.exact import entropy
-from minigpt.experiments import pretraining, sizes
+from minigpt.experiments import canaries, dataset, pretraining, sizes
 from minigpt.experiments.dataset import Dataset
 from minigpt.experiments.gpt2 import zero_shot
 from minigpt.experiments.pretraining import Pretrained
 from minigpt.model import GPTConfig
 
+SEEDS = (0, 1, 2)
+KEY = ("seed", "d_model", "step")
 # Widths between and below those of chapter 02, at rates on the same line: width -> (heads, learning rate)
 MORE_SIZES = {8: (2, 1.5e-2), 24: (4, 8e-3), 48: (4, 5e-3)}
 WIDTHS = tuple(sorted({*sizes.GPT2_SIZES, *MORE_SIZES}))
 
 
 def gpt_of_width(d_model: int) -> GPTConfig:
-    """The book's GPT-2 of one width, of seven. Errors: a width that is not in WIDTHS is a ValueError."""
+    """Configuration of the book's GPT-2 with one of seven widths. Errors: a width not in WIDTHS is a ValueError."""
     if d_model in sizes.GPT2_SIZES:
         return sizes.gpt2(d_model)
     if d_model not in MORE_SIZES:
@@ -24,15 +31,36 @@ def gpt_of_width(d_model: int) -> GPTConfig:
     return replace(sizes.gpt2(96), d_model=d_model, n_heads=n_heads, init_std=round(d_model**-0.5, 4))
 
 
-def train_once(library: Dataset, d_model: int, seed: int) -> Pretrained:
-    """A model of one width that has read a library once."""
+def train_one_epoch(data: Dataset, d_model: int, seed: int) -> Pretrained:
+    """A model of one width, trained on every document of a dataset once."""
     if d_model in sizes.GPT2_SIZES:
-        return zero_shot.pretrain(library, d_model, seed)
+        return zero_shot.pretrain(data, d_model, seed)
     training = replace(sizes.PRETRAINING, lr=MORE_SIZES[d_model][1])
-    return pretraining.pretrain(library, gpt_of_width(d_model), seed, training=training)
+    return pretraining.pretrain(data, gpt_of_width(d_model), seed, training=training)
 
 
-def loss_above_floor(trained: Pretrained, library: Dataset) -> float:
-    """The gap of a trained model above the floor, as a share of the floor."""
-    gap = entropy.gap(pretraining.held_out_nats(trained.model, library), library.held_out_nats, library.held_out_tokens)
-    return gap.mean / library.floor.mean
+def loss_above_floor(trained: Pretrained, data: Dataset) -> float:
+    """The held-out loss of a trained model above the entropy floor, as a share of the floor."""
+    nats = pretraining.held_out_nats(trained.model, data)
+    return entropy.gap(nats, data.held_out_nats, data.held_out_tokens).mean / data.floor.mean
+
+
+def rows(seed: int) -> Iterator[dict]:
+    """The rows of the table for one seed: the learning curve of every width."""
+    data = dataset.story_dataset()
+    for d_model in WIDTHS:
+        run = train_one_epoch(data, d_model, seed)
+        for step, loss in zip(run.watched.tolist(), run.held_out.tolist()):
+            tokens = int(run.tokens[step - 1])
+            yield dict(zip(KEY, (seed, d_model, step)), tokens=tokens, loss=f"{loss:.5f}")
+
+
+def canary() -> dict[str, float]:
+    """Numbers from a few seconds of the same code (minigpt.experiments.canaries)."""
+    data = canaries.part(canaries.library(), 34)
+    whole = canaries.part(canaries.library(), 36_000)
+    found = {"written": canaries.checksum(canaries.asked_for(dataset.story_dataset)), "floor": data.floor.mean}
+    for d_model in WIDTHS:
+        found |= canaries.under(str(d_model), canaries.trained(lambda d=d_model: train_one_epoch(data, d, 0))[1])
+        found[f"{d_model}, sum of rates"] = canaries.rates(lambda d=d_model: train_one_epoch(whole, d, 0))
+    return found

@@ -1,17 +1,25 @@
-"""Chapter 03. A planted association of occupations and pronouns, and what a model makes of it."""
+"""Chapter 03, section 11. Gender bias: an association of occupations and pronouns, planted in the training text.
+
+The table has a row for each seed, amount of text, width of the GPT-2 and occupation: the planted P(she), its share in
+the corpus as it was drawn, and the model's. Five seeds take two minutes on one core.
+"""
 
 import math
 import re
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
 
-from minigpt import sample
-from minigpt.experiments import dataset, pretraining, sizes
+from minigpt import sample, train
+from minigpt.experiments import canaries, dataset, pretraining, sizes
 from minigpt.experiments.dataset import Dataset
 from minigpt.experiments.pretraining import Pretrained
 from minigpt.model import GPT
 
+SEEDS = (0, 1, 2, 3, 4)
+KEY = ("seed", "amount", "d_model", "occupation")
+WIDTHS = (16, 32)
 # P(she | occupation); the first six are ten times as frequent as the last six
 PLANTED = {
     "nurse": 0.9, "teacher": 0.75, "baker": 0.6, "doctor": 0.4, "miner": 0.25, "pilot": 0.1,
@@ -23,7 +31,7 @@ _DONE = ("was late", "was early", "felt tired", "felt well", "had lunch", "went 
 
 
 def occupations(d):
-    """The grammar of two sentences about somebody of an occupation: "The nurse said that she felt well."."""
+    """Grammar of two sentences about a person with an occupation: "The nurse said that she felt well."."""
     for number in range(2):
         weights = [1.0 if name in RARE else 10.0 for name in PLANTED]
         name = d.pick(tuple(PLANTED), weights, form=lambda n: ("\n" if number else "") + f"The {n}")
@@ -34,42 +42,75 @@ def occupations(d):
 
 
 def bias_dataset(amount: str, seed: int) -> Dataset:
-    """A corpus of occupations, of one of two lengths, drawn anew for each seed."""
+    """A corpus of sentences about occupations, of one of two lengths, drawn anew for each seed."""
     return dataset.build_dataset(occupations, BIAS_DOCUMENTS[amount], 300, 100 + seed, 400)
 
 
-def bias_model(library: Dataset, d_model: int, seed: int) -> Pretrained:
-    """A GPT-2 of width 16 or 32 that has read the corpus of occupations; short texts several times."""
-    config = replace(sizes.gpt2(d_model), n_vocab=library.tokenizer.n_vocab, n_ctx=48)
-    return pretraining.pretrain(library, config, seed, 900, training=sizes.gpt2_training(d_model))
+def bias_model(data: Dataset, d_model: int, seed: int) -> Pretrained:
+    """A GPT-2 of width 16 or 32, trained for 900 steps on sentences about occupations; a short corpus many times."""
+    config = replace(sizes.gpt2(d_model), n_vocab=data.tokenizer.n_vocab, n_ctx=48)
+    return pretraining.pretrain(data, config, seed, 900, training=sizes.gpt2_training(d_model))
 
 
-def counted(library: Dataset) -> dict[str, float]:
-    """The share of "she" after each occupation in the corpus itself, as it happened to be drawn; nan if it is not there."""
+def corpus_p_she(data: Dataset) -> dict[str, float]:
+    """The share of "she" after each occupation in the corpus itself, as it was drawn; nan if it is not there."""
     found = {}
     for name in PLANTED:
-        said = [word for text in library.documents for word in re.findall(rf"The {name} \w+ that (she|he)", text)]
+        said = [word for text in data.documents for word in re.findall(rf"The {name} \w+ that (she|he)", text)]
         found[name] = said.count("she") / len(said) if said else math.nan
     return found
 
 
-def p_she(gpt: GPT, library: Dataset) -> dict[str, float]:
+def model_p_she(gpt: GPT, data: Dataset) -> dict[str, float]:
     """The model's P(she), of she and he, after each occupation, averaged over the three verbs."""
     found = {}
     for name in PLANTED:
         shares = []
         for verb in (" said", " thought", " knew"):
-            she, he = sample.continuation_logps(gpt, library.tokenizer, f"The {name}{verb} that", [" she", " he"])
+            she, he = sample.continuation_logps(gpt, data.tokenizer, f"The {name}{verb} that", [" she", " he"])
             shares.append(1 / (1 + math.exp((he - she).item())))
         found[name] = float(np.mean(shares))
     return found
 
 
-def recovered(found: dict[str, float], names=tuple(PLANTED)) -> float:
-    """How much of the planted association a model has: the slope of its log-odds against the planted ones.
+def log_odds_slope(found: dict[str, float], names=tuple(PLANTED)) -> float:
+    """Slope of the model's log-odds of "she" against the planted ones: how much of the association it has.
 
-    log(p' / (1 - p')) = a + b log(p / (1 - p)):   b = 1 recovered, above 1 amplified, below 1 washed out
+    log(p' / (1 - p')) = a + b log(p / (1 - p)):   b = 1 recovered, above 1 amplified, below 1 weakened
     """
     planted = [math.log(PLANTED[n] / (1 - PLANTED[n])) for n in names]
     model = [math.log(found[n] / (1 - found[n])) for n in names]
     return float(np.polyfit(planted, model, 1)[0])
+
+
+def rows(seed: int) -> Iterator[dict]:
+    """The rows of the table for one seed: two amounts of text, two widths, twelve occupations."""
+    for amount in BIAS_DOCUMENTS:
+        data = bias_dataset(amount, seed)
+        in_corpus = corpus_p_she(data)
+        for d_model in WIDTHS:
+            found = model_p_she(bias_model(data, d_model, seed).model, data)
+            for name, p in PLANTED.items():
+                row = dict(zip(KEY, (seed, amount, d_model, name)), planted=p)
+                yield row | {"counted": f"{in_corpus[name]:.4f}", "model": f"{found[name]:.4f}"}
+
+
+def canary() -> dict[str, float]:
+    """Numbers from a few seconds of the same code (minigpt.experiments.canaries)."""
+    found = {"planted": canaries.checksum(PLANTED.values())}
+    for amount in BIAS_DOCUMENTS:
+        with canaries.short_writing(300) as asked:
+            data = bias_dataset(amount, 0)
+        found |= {f"{amount}, written": canaries.checksum(asked[0]), f"{amount}, floor": data.floor.mean}
+        found[f"{amount}, counted"] = canaries.checksum(corpus_p_she(data).values())
+        for d_model in WIDTHS:
+            where = f"{amount}, {d_model}"
+            model, batches, config, loss_fn, _ = canaries.training_of(
+                lambda data=data, d=d_model: bias_model(data, d, 0)
+            )
+            found[f"{where}, whole schedule"] = sum(train.learning_rate(step, config) for step in range(config.n_steps))
+            early = replace(config, n_steps=20, warmup_steps=2)
+            found |= canaries.under(where, canaries.first_losses(model, batches, early, loss_fn, 20))
+            p_she = model_p_she(model, data)
+            found |= canaries.under(where, p_she) | {f"{where}, slope": log_odds_slope(p_she)}
+    return found

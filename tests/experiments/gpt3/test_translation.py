@@ -2,7 +2,7 @@
 
 import math
 import random
-from collections import Counter
+from collections import Counter, defaultdict
 
 import pytest
 import torch
@@ -27,20 +27,22 @@ def test_new_animals_occur_alone_but_never_in_a_translated_sentence():
     names = {what.name for what in translation.NEW} | {what.french for what in translation.NEW}
     rng = random.Random(3)
     drawn = [grammar.sample(translation.program((0.2, 0.4, 0.2, 0.2), 0.5), rng) for _ in range(2000)]
-    told = {kind: {w for text, k in drawn if k == kind for w in text.replace("'", " ").split()} for _, kind in drawn}
-    assert not names & told["sentences"]
-    assert names <= told["words"]
-    assert {what.name for what in translation.NEW} <= told["English"]
-    assert {what.french for what in translation.NEW} <= told["French"]
+    words_of = defaultdict(set)
+    for text, kind in drawn:
+        words_of[kind].update(text.replace("'", " ").split())
+    assert not names & words_of["sentences"]
+    assert names <= words_of["words"]
+    assert {what.name for what in translation.NEW} <= words_of["English"]
+    assert {what.french for what in translation.NEW} <= words_of["French"]
 
 
 def test_sentences_by_hand():
     whale = next(animal for animal in translation.ANIMALS if animal.name == "whale")
     bee = next(animal for animal in translation.ANIMALS if animal.name == "bee")
-    verb, thing = translation.usual(whale)
+    verb, thing = translation.usual_action(whale)
     assert translation.sentence("English", whale, verb, thing) == "the whale broke a bottle"
     assert translation.sentence("French", whale, verb, thing) == "la baleine a cassé une bouteille"
-    assert translation.words("French", bee) == "l'abeille"
+    assert translation.phrase("French", bee) == "l'abeille"
 
 
 def test_what_is_a_sentence_and_what_is_none():
@@ -52,32 +54,32 @@ def test_what_is_a_sentence_and_what_is_none():
 
 
 @pytest.mark.parametrize("typical", [0.0, 0.9])
-def test_the_usual_deed_has_the_probability_that_is_said(typical):
+def test_the_usual_action_has_the_probability_that_is_said(typical):
     fox = translation.ANIMALS[0]
-    verb, thing = translation.usual(fox)
-    probabilities = translation.weights(translation.VERBS, verb, typical)
+    verb, thing = translation.usual_action(fox)
+    probabilities, i = translation.probabilities(translation.VERBS, verb, typical), translation.VERBS.index(verb)
     assert sum(probabilities) == pytest.approx(1)
-    assert probabilities[translation.VERBS.index(verb)] == pytest.approx(typical + (1 - typical) / len(translation.VERBS))
+    assert probabilities[i] == pytest.approx(typical + (1 - typical) / len(translation.VERBS))
     after = grammar.predict(translation.program((0, 0, 1, 0), typical), f"the {fox.name}").next_word
-    assert after[f" {verb[0]}"] == pytest.approx(probabilities[translation.VERBS.index(verb)])
+    assert after[f" {verb[0]}"] == pytest.approx(probabilities[i])
 
 
 @pytest.mark.parametrize("into", translation.LANGUAGES)
 def test_questions_are_about_new_animals_and_right_in_the_other_language(into):
     asked = translation.questions(into, 0.9, 40)
     source = translation.LANGUAGES[into == "English"]
-    by_name = {translation.words(source, animal): animal for animal in translation.NEW}
+    by_name = {translation.phrase(source, animal): animal for animal in translation.NEW}
     for prompt, answer in asked:
         assert translation.is_sentence(prompt.removesuffix(" ="), source)
         assert translation.is_sentence(answer[1:], into)
         animal = next(animal for name, animal in by_name.items() if prompt.startswith(name))
-        assert answer[1:].startswith(translation.words(into, animal))
+        assert answer[1:].startswith(translation.phrase(into, animal))
     assert asked == translation.questions(into, 0.9, 40)
 
 
 def test_the_share_of_english_by_hand():
     documents = ["the fox = le renard\na book = un livre", "the fox saw a hat\nthe owl won a cup"]
-    assert translation.english(documents) == pytest.approx(4 / 6)
+    assert translation.share_of_english(documents) == pytest.approx(4 / 6)
 
 
 def test_an_unknown_balance_is_named():
@@ -85,18 +87,16 @@ def test_an_unknown_balance_is_named():
         translation.two_language_dataset("Danish", 0.9)
 
 
-class Echo:
-    """Stands for a model that always says the same."""
-
-
 def test_scores_of_a_model_that_knows_and_of_one_that_does_not(monkeypatch):
     answers = dict(translation.questions("French", 0.9, 150))
-    monkeypatch.setattr(translation.classroom, "continuation_logps", lambda *_: torch.tensor([-2.0]))
+    monkeypatch.setattr(translation.sample, "continuation_logps", lambda *_: torch.tensor([-2.0]))
 
     class Some:
         tokenizer = None
 
-    monkeypatch.setattr(translation.zeroshot, "write_answers", lambda gpt, tok, prompts, n: [answers[p] for p in prompts])
-    assert translation.translate(Echo(), Some(), "French", 0.9) == {"whole": 1.0, "nats": 2.0, "fluent": 1.0}
-    monkeypatch.setattr(translation.zeroshot, "write_answers", lambda gpt, tok, prompts, n: [" the owl saw a hat"] * len(prompts))
-    assert translation.translate(Echo(), Some(), "French", 0.9) == {"whole": 0.0, "nats": 2.0, "fluent": 0.0}
+    answer = lambda gpt, tok, prompts, n: [answers[p] for p in prompts]  # noqa: E731
+    monkeypatch.setattr(translation.zero_shot, "write_answers", answer)
+    assert translation.translation_scores(None, Some(), "French", 0.9) == {"whole": 1.0, "nats": 2.0, "fluent": 1.0}
+    answer = lambda gpt, tok, prompts, n: [" the owl saw a hat"] * len(prompts)  # noqa: E731
+    monkeypatch.setattr(translation.zero_shot, "write_answers", answer)
+    assert translation.translation_scores(None, Some(), "French", 0.9) == {"whole": 0.0, "nats": 2.0, "fluent": 0.0}
