@@ -1,7 +1,7 @@
-"""Attention: every position asks, all positions it may see answer, and the answers are mixed.
+"""Scaled dot-product attention, masks, heads, and the key-value cache.
 
-Floor 0 of the east wing. The formula first, as the paper writes it; then many heads side by side; then the cache
-that lets a model read a text token by token without reading it again from the start.
+The formula first, as the paper writes it; then the cache that lets a model go on with a text token by token without
+computing it again from the start; then many heads side by side.
 """
 
 import math
@@ -10,9 +10,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from minigpt.io.checks import is_whole, whole
+
 
 def causal_mask(T: int, device: torch.device | None = None) -> Tensor:
-    """Position t may see positions 0 to t, and none that come later.
+    """Causal mask: position t may see positions 0 to t, and none that come later.
 
     Shapes: result (T, T) bool; row = the position that looks, column = the position looked at, True = may be seen.
     Source: Vaswani et al. 2017, section 3.2.3; GPT-1, section 3.1 (the decoder it takes from Liu et al. 2018).
@@ -21,35 +23,36 @@ def causal_mask(T: int, device: torch.device | None = None) -> Tensor:
     >>> causal_mask(3).int().tolist()
     [[1, 0, 0], [1, 1, 0], [1, 1, 1]]
     """
+    T = whole(T, "T", 0)
     return torch.ones(T, T, dtype=torch.bool, device=device).tril()
 
 
 def banded_mask(T: int, band: int, device: torch.device | None = None) -> Tensor:
-    """Position t may see itself and the band - 1 positions just before it: locally banded, still causal.
+    """Locally banded causal mask: position t may see itself and the band - 1 positions just before it.
 
     Shapes: result (T, T) bool, rows and columns as in `causal_mask`.
-    Errors: ValueError if band is below 1.
+    Errors: ValueError if band is no whole number of at least 1: a position must at least see itself.
     Source: GPT-3, section 2.1: every second layer of GPT-3 is "locally banded sparse", after Child et al. 2019.
     Differs: GPT-3 does not print its band width.
 
     >>> banded_mask(4, band=2).int().tolist()
     [[1, 0, 0, 0], [1, 1, 0, 0], [0, 1, 1, 0], [0, 0, 1, 1]]
     """
-    if band < 1:
-        raise ValueError(f"band must be at least 1, or a position could not even see itself; it is {band}")
+    band = whole(band, "band", 1)
     return causal_mask(T, device).triu(1 - band)
 
 
 def attention(
     q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None, dropout: float = 0.0
 ) -> tuple[Tensor, Tensor]:
-    """Each query is compared with every key it may see; the values are averaged with the softmax of those scores.
+    """Scaled dot-product attention: each query is compared with every key it may see, and the values are averaged.
 
         weights = softmax(q k^T / sqrt(d_head) + mask),   out = weights v
 
     Shapes: q (..., T, d_head), k and v (..., T_k, d_head), mask broadcastable to (..., T, T_k) with True where the
     query may see the key; out (..., T, d_head), weights (..., T, T_k) before dropout, each row adding to 1.
-    Errors: a query that may see nothing gets nan, since there is nothing to average.
+    Errors: ValueError if the shapes do not fit or mask is not bool. A query that may see nothing gets nan, since there is
+    nothing to average.
     Source: Vaswani et al. 2017, section 3.2.1, equation 1; dropout on the weights: GPT-1, section 4.1.
     Differs: nothing; "+ mask" adds 0 where mask is True and minus infinity where it is False.
 
@@ -59,15 +62,24 @@ def attention(
     >>> out.tolist(), weights.tolist()
     ([[2.0, 4.0]], [[0.5, 0.5]])
     """
+    _check(q, k, v, mask)
     scores = (q / math.sqrt(q.shape[-1])) @ k.transpose(-2, -1)  # (..., T, T_k)
     if mask is not None:
-        scores = scores + torch.zeros(mask.shape, device=mask.device).masked_fill(~mask, -math.inf)
+        scores = scores + torch.zeros(mask.shape, dtype=scores.dtype, device=mask.device).masked_fill(~mask, -math.inf)
     weights = scores.softmax(dim=-1)  # (..., T, T_k)
     return F.dropout(weights, dropout) @ v, weights
 
 
+def _check(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> None:
+    if not q.shape[-1] == k.shape[-1] > 0 or k.shape[-2] != v.shape[-2]:
+        shapes = ", ".join(str(tuple(x.shape)) for x in (q, k, v))
+        raise ValueError(f"q, k, v must be (..., T, d_head), (..., T_k, d_head), (..., T_k, d_head), but are {shapes}")
+    if mask is not None and mask.dtype != torch.bool:
+        raise ValueError(f"mask must be bool, True where the query may see the key, but it is {mask.dtype}")
+
+
 class KeyValueCache:
-    """The keys and values that one attention layer has already computed for the positions read so far."""
+    """Key-value cache of one attention layer: the keys and values of the positions computed so far."""
 
     def __init__(self):
         self.k: Tensor | None = None  # (B, H, n_past, d_head), or None before the first token
@@ -75,31 +87,33 @@ class KeyValueCache:
 
     @property
     def n_past(self) -> int:
-        """How many positions have been read."""
+        """How many positions are in the cache."""
         return 0 if self.k is None else self.k.shape[2]
 
     def append(self, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
         """Add the keys and values of T new positions and give back those of all positions.
 
         Shapes: k and v (B, H, T, d_head); results (B, H, n_past + T, d_head).
-        Errors: ValueError if the number of rows B is not that of the text read so far.
+        Errors: ValueError if the number of rows B, or H or d_head, is not that of the positions before.
         """
         if self.k is not None:
             if self.k.shape[0] != k.shape[0]:
                 raise ValueError(f"this cache holds {self.k.shape[0]} rows of text, but {k.shape[0]} came")
+            if (self.k.shape[1], self.k.shape[3]) != (k.shape[1], k.shape[3]):
+                raise ValueError("this cache belongs to another model: its heads have another number or width")
             k, v = torch.cat([self.k, k], dim=2), torch.cat([self.v, v], dim=2)
         self.k, self.v = k, v
         return k, v
 
 
 class MultiHeadAttention(nn.Module):
-    """H heads attend side by side, each in its own d_head of the d_model numbers, and a last matrix joins them.
+    """Multi-head attention: H heads side by side, each in its own d_head of the d_model numbers, joined by W_o.
 
         head_i = attention(x W_q,i, x W_k,i, x W_v,i),   out = concat(head_1 ... head_H) W_o,   d_head = d_model / H
 
     Shapes: x and out (B, T, d_model). W_qkv holds W_q, W_k and W_v of all heads, in this order.
     With a band, each position sees only that many positions, itself included, and none that come later.
-    Errors: ValueError if n_heads does not divide d_model.
+    Errors: ValueError if n_heads does not divide d_model, or if there is a band and no causal mask.
     Source: Vaswani et al. 2017, section 3.2.2; GPT-1, section 4.1: 12 heads in 768 numbers; band: GPT-3, section 2.1.
     Differs: biases are added, as in OpenAI's released code; the weights are torch's usual ones until a model
     draws its own.
@@ -107,8 +121,10 @@ class MultiHeadAttention(nn.Module):
 
     def __init__(self, d_model: int, n_heads: int, dropout: float = 0.0, causal: bool = True, band: int | None = None):
         super().__init__()
-        if n_heads < 1 or d_model % n_heads:
+        if not is_whole(n_heads, 1) or not is_whole(d_model, 1) or d_model % n_heads:
             raise ValueError(f"d_model must be a multiple of n_heads, but d_model = {d_model} and n_heads = {n_heads}")
+        if band is not None and not (causal and is_whole(band, 1)):
+            raise ValueError(f"band must be None or a whole number of at least 1 in a causal layer, but it is {band!r}")
         self.n_heads, self.dropout, self.causal, self.band = n_heads, dropout, causal, band
         self.W_qkv = nn.Linear(d_model, 3 * d_model)
         self.W_o = nn.Linear(d_model, d_model)
@@ -120,9 +136,9 @@ class MultiHeadAttention(nn.Module):
         visible: Tensor | None = None,
         return_weights: bool = False,
     ) -> Tensor | tuple[Tensor, Tensor]:
-        """Let the positions of x attend, to those in the cache and to each other.
+        """Attention of the positions of x to those in the cache and to each other.
 
-        Shapes: x (B, T, d_model); visible (B, T) bool, False for padding that nobody may look at (padding on the
+        Shapes: x (B, T, d_model); visible (B, T) bool, False for padding that no position may see (padding on the
         right needs none in a causal model); result (B, T, d_model), with return_weights also (B, H, T, n_past + T).
         """
         B, T, d = x.shape
@@ -135,7 +151,7 @@ class MultiHeadAttention(nn.Module):
         return (out, weights) if return_weights else out
 
     def _mask(self, T: int, T_k: int, visible: Tensor | None, device: torch.device) -> Tensor | None:
-        """Who may see whom: (T, T_k), or (B, 1, T or 1, T_k) with padding, or None for everybody."""
+        """Which positions may see which: (T, T_k), or (B, 1, T or 1, T_k) with padding, or None if all may see all."""
         mask = None
         if self.band is not None and T_k > self.band:
             mask = banded_mask(T_k, self.band, device)[T_k - T :]

@@ -117,6 +117,44 @@ def test_padding_that_is_not_visible_changes_nothing():
         torch.testing.assert_close(out[row, :n], attn(x[row : row + 1, :n])[0])
 
 
+@pytest.mark.parametrize("band", [None, 2, 7])
+def test_padding_that_is_not_visible_is_not_seen_by_a_causal_or_banded_layer_either(band):
+    """Padding on the left, where the causal mask alone would show it. T = 7 is also a band as long as the text."""
+    attn, x = layer(), draw(B, T, D)
+    attn.band = band
+    visible = torch.arange(T) >= torch.tensor([0, 2, 3])[:, None]
+    weights = attn(x, visible=visible, return_weights=True)[1]
+    width = T if band is None else band
+    for row, first in enumerate((0, 2, 3)):
+        for t in range(first, T):
+            seen = [max(first, t - width + 1) <= s <= t for s in range(T)]
+            if any(seen):
+                assert (weights[row, :, t] > 0).tolist() == [seen] * H
+                torch.testing.assert_close(weights[row, :, t].sum(dim=-1), torch.ones(H, dtype=torch.float64))
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("band", [None, 3])
+def test_attention_in_half_precision_is_that_of_float64_rounded(dtype, band):
+    attn, x = layer(), draw(B, T, D)
+    attn.band = band
+    exact = attn(x)
+    out, weights = attn.to(dtype)(x.to(dtype), return_weights=True)
+    assert out.dtype == weights.dtype == dtype
+    torch.testing.assert_close(out.double(), exact, atol=0.1, rtol=0)
+    assert (out.double() - exact).abs().max() < 0.03 * exact.abs().max()
+
+
+def test_queries_keys_values_and_masks_that_do_not_fit_are_named():
+    q, k, v = torch.zeros(2, 4), torch.zeros(3, 4), torch.zeros(3, 5)
+    assert attention(q, k, v)[0].shape == (2, 5)
+    for wrong in ((q[:, :3], k, v), (q, k, v[:2]), (q[:, :0], k[:, :0], v)):
+        with pytest.raises(ValueError, match=r"q, k, v must be \(\.\.\., T, d_head\), .* but are \(2, "):
+            attention(*wrong)
+    with pytest.raises(ValueError, match="mask must be bool, True where the query may see the key, but it is torch.float32"):
+        attention(q, k, v, torch.zeros(2, 3))
+
+
 def test_nobody_sees_the_future():
     attn, x = layer(), draw(B, T, D)
     changed = x.clone()
@@ -142,6 +180,9 @@ def test_a_cache_of_other_rows_is_refused_and_stays_as_it_was():
     attn(draw(2, 3, D), cache)
     with pytest.raises(ValueError, match="holds 2 rows of text, but 3 came"):
         attn(draw(3, 1, D), cache)
+    other = MultiHeadAttention(D, 2).double()
+    with pytest.raises(ValueError, match="this cache belongs to another model"):
+        other(draw(2, 1, D), cache)
     assert cache.n_past == 3
 
 
@@ -176,9 +217,12 @@ def test_a_band_lets_each_position_see_itself_and_the_few_before_it(T, band):
     assert mask.tolist() == by_hand
 
 
-def test_a_band_of_nothing_is_refused():
-    with pytest.raises(ValueError, match="band must be at least 1"):
-        attention_module.banded_mask(4, 0)
+def test_masks_of_no_size_are_refused():
+    for T, band in ((4, 0), (4, 1.0), (4, True), (-1, 1), (2.0, 1)):
+        with pytest.raises(ValueError, match="to be a whole number of at least [01], got"):
+            attention_module.banded_mask(T, band)
+    with pytest.raises(ValueError, match="band must be None or a whole number of at least 1 in a causal layer"):
+        MultiHeadAttention(8, 2, causal=False, band=3)
 
 
 def test_banded_attention_is_attention_to_the_last_few_positions():

@@ -55,10 +55,10 @@ def test(folder: Path, mistake: planted.Mistake) -> None:
     os._exit(int(pytest.main([mistake.path, *wanted, *quiet])))
 
 
-def change(folder: Path, mistake: planted.Mistake) -> None:
-    """Write the mistake into the copy."""
+def change(folder: Path, mistake: planted.Mistake, right: Path) -> None:
+    """Write the mistake into the copy; `right` is a copy that stays right."""
     path = folder / mistake.path
-    text = (ROOT / mistake.path).read_text(encoding="utf-8")
+    text = (right / mistake.path).read_text(encoding="utf-8")
     if mistake.old and text.count(mistake.old) != 1:
         raise SystemExit(f"{mistake.path}: {mistake.old!r} must stand there exactly once")
     path.write_text(text.replace(mistake.old, mistake.new) if mistake.old else text, encoding="utf-8")
@@ -77,11 +77,12 @@ def run(mistakes: list[planted.Mistake], jobs: int) -> dict[planted.Mistake, boo
         __import__(name)
     fork, caught, waiting, running = multiprocessing.get_context("fork"), {}, list(mistakes), {}
     with tempfile.TemporaryDirectory() as scratch:
+        right = copy(Path(scratch) / "right")  # taken now, so that editing goes on while this runs
         free = [copy(Path(scratch) / str(i)) for i in range(jobs)]
         while waiting or running:
             while waiting and free:
                 mistake, folder = waiting.pop(0), free.pop()
-                change(folder, mistake)
+                change(folder, mistake, right)
                 process = fork.Process(target=test, args=(folder, mistake))
                 process.start()
                 running[process] = mistake, folder, time.monotonic()
@@ -98,7 +99,7 @@ def run(mistakes: list[planted.Mistake], jobs: int) -> dict[planted.Mistake, boo
                         f"the tests of {mistake.module} did not run:\n{(folder / 'output.txt').read_text()}"
                     )
                 caught[mistake] = process.exitcode != 0
-                shutil.copy(ROOT / mistake.path, folder / mistake.path)
+                shutil.copy(right / mistake.path, folder / mistake.path)
                 free.append(folder)
                 del running[process]
                 said = "caught  " if caught[mistake] else "SURVIVED" if not mistake.reason else "survived"
