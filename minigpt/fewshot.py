@@ -1,10 +1,8 @@
-"""The examiner: asks a language model questions with K examples in the prompt, and trains nothing while it asks.
+"""Few-shot evaluation: questions with K examples in the prompt, without any training.
 
-Two ways to ask, as in GPT-3, section 2.4. Where there are choices, the likeliest completion is the answer; where there
-are none, the model writes, and what it wrote is scored as text (minigpt.prompts). A prompt is read as the beginning of
-a document: the end-of-text token stands before it, as in training.
-
-Both wings meet here (words in prompts, tensors in the model): a room of the classroom floor.
+There are two ways, as in GPT-3, section 2.4. Where there are choices, the likeliest completion is the answer; where
+there are none, the model writes, and its text is scored (minigpt.prompts). A prompt is the beginning of a document: the
+end-of-text token stands before it, as in training.
 """
 
 import hashlib
@@ -38,7 +36,7 @@ def fingerprint(gpt: GPT) -> str:
 
 @contextmanager
 def no_learning(gpt: GPT) -> Iterator[None]:
-    """A block in which a model may be asked but not changed: dropout off, no gradient, and it is checked.
+    """Evaluation without training: in this block dropout is off and no gradient is kept, which is checked at the end.
 
     Errors: RuntimeError if at the end any parameter differs in a single bit, or a gradient was kept.
     Source: GPT-3, section 2: few-shot learning allows "no gradient updates".
@@ -62,7 +60,7 @@ def score_choices(
     how: str = "per token",
     answer_context: str = "Answer:",
 ) -> np.ndarray:
-    """How well each choice completes a prompt; the highest score wins.
+    """Multiple-choice scores by likelihood: how well each choice completes a prompt; the highest score wins.
 
         plain:          log P(choice | prompt)
         per token:      log P(choice | prompt) / tokens of the choice
@@ -71,12 +69,14 @@ def score_choices(
     The last takes out how likely a choice is anywhere: answer_context only says that some answer follows.
 
     Shapes: result (n,), float64. Unit: nats.
-    Errors: ValueError for another `how`, fewer than two choices, a choice whose tokens run together with those of the
-    prompt, or a prompt that leaves no room for the longest choice in the window.
+    Errors: ValueError for another `how`, fewer than two choices, choices given as one string, a choice whose tokens run
+    together with those of the prompt, or a prompt that leaves no room for the longest choice in the window.
     Source: GPT-3, section 2.4: "per token" for most tasks, "unconditional" for ARC, OpenBookQA and RACE.
     """
     if how not in CHOOSING:
         raise ValueError(f"expected `how` to be one of {CHOOSING}; got {how!r}")
+    if isinstance(choices, str):
+        raise ValueError(f"expected at least two choices as texts; got one string, {choices!r}")
     if len(choices) < 2:
         raise ValueError(f"expected at least two choices; got {list(choices)}")
     lengths = np.array([_check_boundary(tokenizer, prompt, choice) for choice in choices])
@@ -93,14 +93,14 @@ def score_choices(
 
 
 def choose(gpt: GPT, tokenizer: Tokenizer, prompt: str, choices: Sequence[str], how: str = "per token", **more) -> str:
-    """The choice that completes a prompt best; the first of equals. Arguments and errors as in `score_choices`."""
+    """Multiple choice: the choice that completes a prompt best; the first of equals. Arguments and errors as in `score_choices`."""
     return choices[int(score_choices(gpt, tokenizer, prompt, choices, how, **more).argmax())]
 
 
 def answer_probs(
     gpt: GPT, tokenizer: Tokenizer, prompt: str, choices: Sequence[str], how: str = "plain", **more
 ) -> list[tuple[str, float]]:
-    """How a model divides its belief among some choices: the softmax of their scores, in the order of the choices.
+    """Probabilities of some choices: the softmax of their scores, in the order of the choices.
 
     With how="plain" it is P(choice | prompt, the answer is one of these). Errors as in `score_choices`.
     """
@@ -134,7 +134,7 @@ def _check_window(gpt: GPT, tokenizer: Tokenizer, prompt: str, n_new: int, what:
 def complete(
     gpt: GPT, tokenizer: Tokenizer, prompt: str, n_new: int = 24, how: str = "greedy", stop: str = "\n", **search
 ) -> str:
-    """What a model writes after a prompt, up to `stop`, the end of the document, or n_new tokens.
+    """Free-form completion: what a model writes after a prompt, up to `stop`, the end of the document, or n_new tokens.
 
     how: "greedy", the likeliest token each time, or "beam", `beam_search` with its width and length_penalty.
     Errors: ValueError for another `how`, an empty stop, or what does not fit into the window.
@@ -169,7 +169,7 @@ def _asking(gpt: GPT) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Result:
-    """How a model did on some questions."""
+    """Result of an evaluation: score, 95 % interval, examples in the prompts, and the answers."""
 
     how: str
     score: float  # accuracy, or the mean of another score
@@ -204,7 +204,7 @@ def evaluate(
     stop: str = "\n",
     **search,
 ) -> Result:
-    """Ask a model every question with K examples before it, drawn anew for each, and count its right answers.
+    """Few-shot evaluation: ask every question with K examples before it, drawn anew for each, and score the answers.
 
     k: a number, or "fit": as many as fit into the window, at most `most` (None: all of the pool). how: "plain",
     "per token" or "unconditional" for examples with choices, "greedy" or "beam" for those without. pool: where the

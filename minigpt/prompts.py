@@ -1,15 +1,14 @@
-"""Prompts: examples as text, put in front of a question, and free answers scored as text.
+"""Zero-, one- and few-shot prompts; exact match, F1 and BLEU.
 
-A model that is asked with K examples reads one text: a description of the task, K examples with their answers, and the
-question, whose answer is missing. K = 0, 1 and more are called zero-, one- and few-shot.
-
-Floor 0 of the west wing: strings only.
+A prompt with K examples is one text: a description of the task, K examples with their answers, and the question, whose
+answer is missing. K = 0, 1 and more are called zero-, one- and few-shot. Free answers are scored as text.
 """
 
 import math
 import random
 import re
 import string
+import unicodedata
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -19,12 +18,12 @@ from dataclasses import dataclass, replace
 
 @dataclass(frozen=True)
 class Example:
-    """One example of a task: a context, the completion that is right, and, if one must choose, the choices.
+    """Example of a task: a context, the completion that is right, and the choices if there are any.
 
-    A completion begins with the space that parts it from the context ("sea otter =>" and " loutre de mer"): in a
+    A completion begins with the space that separates it from the context ("sea otter =>" and " loutre de mer"): in a
     byte-pair vocabulary the space belongs to the word after it.
 
-    Errors: ValueError for an empty completion, or one that is not among the choices.
+    Errors: ValueError for an empty completion, one that is not among the choices, or choices given as one string.
     Source: GPT-3, appendix G, where every example is a "context" and a "target completion".
     """
 
@@ -35,6 +34,8 @@ class Example:
     def __post_init__(self):
         if not self.completion:
             raise ValueError(f"an example needs a completion, but after {self.context!r} there is none")
+        if isinstance(self.choices, str):
+            raise ValueError(f"expected choices as several texts; got one string, {self.choices!r}")
         if self.choices and self.completion not in self.choices:
             raise ValueError(f"the completion {self.completion!r} is not among the choices {self.choices}")
 
@@ -45,12 +46,12 @@ class Example:
 
 
 def build(task_description: str, demonstrations: Sequence[Example], query: Example | str, separator: str = "\n") -> str:
-    """Put a prompt together: what to do, K examples with their answers, and the question without its answer.
+    """K-shot prompt: a task description, K examples with their answers, and the question without its answer.
 
     query: an Example, whose context alone is used, or the text itself. An empty description is left out.
 
-    Source: GPT-3, section 2.4 and figure 2.1; one or two line ends part the examples there.
-    Differs: any separator. Our lists (minigpt.families) are parted by spaces.
+    Source: GPT-3, section 2.4 and figure 2.1; one or two line ends separate the examples there.
+    Differs: any separator. Our lists (minigpt.worlds.in_context_lists) are separated by spaces.
 
     >>> shots = [Example("sea otter =>", " loutre de mer"), Example("peppermint =>", " menthe poivrée")]
     >>> print(build("Translate English to French:", shots, "cheese =>"))
@@ -90,7 +91,7 @@ def fit(
     room: int,
     separator: str = "\n",
 ) -> int:
-    """How many of the demonstrations, from the first, fit into the window together with the question: the largest K.
+    """The largest K: how many demonstrations, from the first, fit into the context window together with the question.
 
     count_tokens: text -> number of tokens. room: tokens to be kept free, for the answer and for what begins a document.
 
@@ -116,7 +117,7 @@ def fit(
 
 
 def in_words(example: Example, words: dict[str, str]) -> Example:
-    """An example whose labels are called by meaningful words: 0 and 1 become False and True, or no and yes.
+    """Verbalised labels: an example whose 0 and 1 become meaningful words, such as False and True, or no and yes.
 
     words: label -> word, for every choice. Errors: ValueError for a label without a word, or two with the same.
     Source: GPT-3, section 2.4, binary classification: such names, then scored as multiple choice.
@@ -135,20 +136,29 @@ def in_words(example: Example, words: dict[str, str]) -> Example:
 # --- free answers ----------------------------------------------------------------------------------------------------
 
 
+_PUNCTUATION = {*string.punctuation, "\u02bc", "\u00b4", "\u2212"}  # ASCII; letter and acute as apostrophe; minus
+
+
 def normalise(text: str) -> str:
-    """A text as answers are compared: lower case, no punctuation, no articles, single spaces.
+    """Normalised answer: lower case, no punctuation, no articles, single spaces, Unicode normal form C.
 
-    Source: Rajpurkar et al. 2016 (SQuAD), section 6.1, for punctuation and articles. Differs: English articles only.
+    Punctuation is every character that Unicode calls so (categories P...), in any script: curly quotes, dashes, the
+    Chinese full stop; further the ASCII symbols, and the minus sign and apostrophe in their other forms. It leaves no
+    space: "1914-1918" becomes one word.
 
-    >>> normalise(" The  fox, a friend!")
-    'fox friend'
+    Source: Rajpurkar et al. 2016 (SQuAD), section 6.1, for punctuation and articles. Differs: their script knows ASCII
+    punctuation only and no normal form; articles are English only, as theirs.
+
+    >>> normalise(" The  fox, a friend!"), normalise("北京。"), normalise("The owl’s") == normalise("the owl's")
+    ('fox friend', '北京', True)
     """
-    bare = text.lower().translate(str.maketrans("", "", string.punctuation))
+    lower = unicodedata.normalize("NFC", text.lower())
+    bare = "".join(c for c in lower if c not in _PUNCTUATION and unicodedata.category(c)[0] != "P")
     return " ".join(re.sub(r"\b(a|an|the)\b", " ", bare).split())
 
 
 def exact_match(prediction: str, answers: str | Sequence[str]) -> float:
-    """1 if the prediction is one of the right answers, both normalised, else 0.
+    """Exact match: 1 if the prediction is one of the right answers, both normalised (see `normalise`), else 0.
 
     >>> exact_match(" The forest.", ["forest", "wood"]), exact_match("deep forest", ["forest"])
     (1.0, 0.0)
@@ -157,11 +167,12 @@ def exact_match(prediction: str, answers: str | Sequence[str]) -> float:
 
 
 def f1(prediction: str, answers: str | Sequence[str]) -> float:
-    """How much the words of prediction and answer overlap: the harmonic mean of precision and recall.
+    """F1 of words: how much prediction and answer overlap, the harmonic mean of precision and recall.
 
         F1 = 2 |common words| / (|words of the prediction| + |words of the answer|)
 
-    A word counts as often as both have it; of several answers the one that fits best. Two empty texts are equal.
+    Both are normalised (see `normalise`); words are what spaces separate, so a Chinese sentence is one word. A word
+    counts as often as both have it; of several answers the one that fits best. Two empty texts are equal.
     Source: Rajpurkar et al. 2016 (SQuAD), section 6.1; one of GPT-3's scores of free answers, section 2.4.
 
     >>> f1("the deep forest", "forest"), f1("sea", ["forest", "sea side"])
@@ -178,19 +189,21 @@ def _f1(said: list[str], wanted: list[str]) -> float:
 
 
 def bleu(predictions: Sequence[str], answers: Sequence[str], max_n: int = 4) -> float:
-    """How many of the n-grams of some translations are in the right ones, from 0 to 100, for a whole test set.
+    """BLEU: how many of the n-grams of some translations are in the right ones, from 0 to 100, for a whole test set.
 
         BLEU = 100 min(1, exp(1 - r / c)) (p_1 p_2 ... p_N)^(1/N)
 
     p_n: of the n-grams predicted, the share that the answers have too, each at most as often; c and r: words in the
-    predictions and in the answers. Words are parted by spaces, nothing is normalised. max_n is N.
+    predictions and in the answers. Words are separated by spaces, nothing is normalised. max_n is N.
 
-    Errors: ValueError if there are not as many answers as predictions, or none.
+    Errors: ValueError if there are not as many answers as predictions, or none, or one string instead of several.
     Source: Papineni et al. 2002, section 2.3, with N = 4; GPT-3, section 2.4. Differs: one answer for each prediction.
 
     >>> round(bleu(["the cat sat on the mat"], ["the cat sat on a mat"], max_n=2), 2)
     70.71
     """
+    if isinstance(predictions, str) or isinstance(answers, str):
+        raise ValueError(f"expected several predictions and answers; got one string, {predictions!r}, {answers!r}")
     if len(predictions) != len(answers) or not predictions:
         raise ValueError(f"expected as many answers as predictions; got {len(answers)} and {len(predictions)}")
     pairs = [(said.split(), wanted.split()) for said, wanted in zip(predictions, answers)]

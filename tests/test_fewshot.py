@@ -1,4 +1,4 @@
-"""examiner: against slow obvious computations on tiny models, enumeration, and by hand."""
+"""Few-shot evaluation against slow obvious computations on tiny models, enumeration, and by hand."""
 
 import itertools
 import math
@@ -296,6 +296,7 @@ def test_the_interval_of_other_scores_is_the_usual_one():
     [
         (lambda g: score_choices(g, TOKENIZER, "x", CHOICES, "best"), "expected `how`"),
         (lambda g: score_choices(g, TOKENIZER, "x", [" sea"]), "at least two choices"),
+        (lambda g: score_choices(g, TOKENIZER, "x", "ab"), "as texts; got one string, .ab."),
         (lambda g: score_choices(g, TOKENIZER, "lives in the ", ["forest", "sea"]), "space before the completion"),
         (lambda g: score_choices(g, TOKENIZER, "x", [" sea", ""]), "a token of its own"),
         (lambda g: beam_search(g, [], 3), "got 0 ids"),

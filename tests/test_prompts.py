@@ -1,4 +1,4 @@
-"""prompts: put together and scored by hand."""
+"""Prompts put together, and answers scored, by hand."""
 
 import random
 from collections import Counter
@@ -77,6 +77,18 @@ def test_normalised(text, bare):
         ("", "hat", 0, 0),
         ("the", "a", 1, 1),  # nothing left of either
         ("x y z", ["x", "x y", "q"], 0, 4 / 5),
+        ("北京。", "北京", 1, 1),
+        ("「北京」", "北京", 1, 1),
+        ("the owl’s nest", "owl's nest", 1, 1),
+        ("the owlʼs nest", "owl's nest", 1, 1),
+        ("“forest”", "forest", 1, 1),
+        ("«\u00a0forêt\u00a0»", "forêt", 1, 1),
+        ("1914–1918", "1914-1918", 1, 1),
+        ("well—known", "well-known", 1, 1),
+        ("\u22125 degrees", "-5 degrees", 1, 1),
+        ("cafe\u0301 noir", "caf\u00e9 noir", 1, 1),  # NFD and NFC
+        ("¿la forêt?", "la foret", 0, 1 / 2),  # an accent is no punctuation
+        ("नमस्ते", "नमसत", 0, 0),  # nor are vowel signs
     ],
 )
 def test_exact_match_and_f1_by_hand(prediction, answers, exact, score):
@@ -107,6 +119,8 @@ def test_bleu_by_hand():
         (lambda: exact_match("x", []), "at least one right answer"),
         (lambda: f1("x", ""), "at least one right answer"),
         (lambda: bleu(["x"], []), "as many answers"),
+        (lambda: bleu("fox", "fox"), "several predictions .* got one string, 'fox'"),
+        (lambda: Example("x", "a", "ab"), "choices as several texts; got one string, 'ab'"),
     ],
 )
 def test_bad_input_is_named(call, message):
