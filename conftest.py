@@ -2,6 +2,8 @@
 
 import os
 
+import pytest
+
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported; kernels inherit it
 SANITIZE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "tests", "nbval_sanitize.cfg")
 
@@ -14,7 +16,21 @@ def pytest_configure(config):
         option.nbval_sanitize_with = option.nbval_sanitize_with or SANITIZE
         if option.nbval_cell_timeout == 2000:  # nbval's own default
             option.nbval_cell_timeout = 600
+        # Kernels find the list of fonts made, and inherit a folder for it that can be written to: otherwise the first
+        # cell of a chapter would have Matplotlib's words about it in its output.
+        import matplotlib.font_manager  # noqa: F401
     else:
         import matplotlib
 
         matplotlib.use("Agg")  # in this process only: kernels started by tests draw into the notebook
+
+
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
+def pytest_collection_modifyitems(config, items):
+    """On several cores: slow tests first and each by itself; of the others, those of one file in one process, so that
+    what a file trains for all its tests is trained once."""
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+        for item in items:
+            if item.get_closest_marker("slow") is None:
+                item.add_marker(pytest.mark.xdist_group(item.location[0]))

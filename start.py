@@ -1,8 +1,9 @@
 """Set up miniGPT and open the book. All you need is Python 3.10, 3.11, 3.12 or 3.13.
 
     python3 start.py                make .venv, install everything into it, open chapter 1 in JupyterLab
-    python3 start.py test           run every test, every chapter and every solution
-    python3 start.py check          the doctor: what is there, what is wrong, what to do about it
+    python3 start.py test           run every test, every chapter and every solution, on all cores
+    python3 start.py test --quick   the fast tests only, two minutes: for a look after a small change
+    python3 start.py check          what is there, what is wrong, what to do about it
     python3 start.py clean-cache    forget the trained models (they are trained again when needed)
 
 (On Windows: `py start.py`.) Running it again is quick, and repairs an environment that is broken or half made.
@@ -22,6 +23,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 
 OLDEST, NEWEST = (3, 10), (3, 13)
@@ -36,7 +38,20 @@ TORCH_INDEX = "https://download.pytorch.org/whl/cpu"
 
 NEEDED = ["pip", "minigpt", "numpy", "torch", "matplotlib", "jupyterlab", "ipykernel", "ipywidgets", "nbval",
           "tiktoken", "safetensors", "filelock", "regex"]
-NEEDED_FOR_TEST = ["pytest", "nbclient", "nbformat", "scipy", "transformers", "packaging", "yaml"]
+NEEDED_FOR_TEST = ["pytest", "xdist", "nbclient", "nbformat", "scipy", "transformers", "packaging", "yaml"]
+
+MOST_JOBS = 4  # at once, on machines with more cores: each needs up to 0.8 GB of memory, and the longest lasts anyway
+
+# The chapters, each with the minutes that it computes when nothing is trained yet, and the chapters whose trained
+# models it loads: while those train, it would only wait for them. What is not in this table comes last.
+CHAPTERS = {
+    "00_world": (0.7, []),
+    "01_gpt1": (4.0, []),
+    "02_gpt2": (2.4, []),
+    "03_gpt3": (2.3, ["02_gpt2"]),
+    "04_instructgpt": (4.0, []),
+    "05_gpt4": (3.0, ["04_instructgpt"]),
+}
 
 SIZES = {  # measured on Linux x86-64: download in MB, on disk in GB (CUDA: a lower bound, from an earlier release)
     "cpu": (300, 1.3),
@@ -97,13 +112,21 @@ def parse_options(argv):
     parser.add_argument("command", nargs="?", default="open", choices=["open", "test", "check", "clean-cache"])
     parser.add_argument("--no-browser", action="store_true", help="start JupyterLab without opening a browser")
     parser.add_argument("--port", type=int, metavar="N", help="JupyterLab's port (it takes 8888 or the next free one)")
-    parser.add_argument("--chapters", action="store_true", help="with test: only the chapters and the solutions")
+    part = parser.add_mutually_exclusive_group()
+    part.add_argument("--chapters", action="store_true", help="with test: only the chapters and the solutions")
+    part.add_argument("--quick", action="store_true",
+                      help="with test: leave out slow tests, the canaries of the measured tables, and every notebook")
+    parser.add_argument("--jobs", type=int, metavar="N",
+                        help="with test: so many at once (as many as this computer has cores, at most %d)" % MOST_JOBS)
     build = parser.add_mutually_exclusive_group()
     build.add_argument("--cpu", dest="torch", action="store_const", const="cpu", help="PyTorch without CUDA")
     build.add_argument("--cuda", dest="torch", action="store_const", const="cuda", help="PyTorch for NVIDIA GPUs")
     options = parser.parse_args(argv)
-    if options.chapters and options.command != "test":
-        parser.error("--chapters belongs to the command test")
+    for name in ("chapters", "quick", "jobs"):
+        if getattr(options, name) and options.command != "test":
+            parser.error("--%s belongs to the command test" % name)
+    if options.jobs is not None and options.jobs < 1:
+        parser.error("--jobs needs a number from 1 on, not %d" % options.jobs)
     if options.port is not None and not 0 < options.port < 65536:
         parser.error("--port needs a number from 1 to 65535, not %d" % options.port)
     if rest and options.command not in ("open", "test"):
@@ -199,19 +222,53 @@ def write_marker(venv, marker):
 
 
 PROBE = """
-import importlib.util, json, sys
+import csv, glob, importlib.util, json, os, re, sys, sysconfig
 def there(name):
-    spec = importlib.util.find_spec(name)
+    try:
+        spec = importlib.util.find_spec(name)
+    except Exception:
+        return False
     return spec is not None and spec.origin is not None
-print(json.dumps([list(sys.version_info[:2]), [name for name in sys.argv[1:] if not there(name)]]))
+def damaged(place, size):
+    try:
+        found = os.stat(place).st_size
+    except OSError:
+        return True
+    library = re.search(r"[.](so|pyd|dll|dylib)([.]|$)|[.]dist-info", place)
+    return found != size if library else found == 0 < size
+missing = [name for name in json.loads(sys.argv[1]) if not there(name)]
+ours = set(json.loads(sys.argv[2]))
+for base in {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}:
+    for folder in glob.glob(os.path.join(base, "*.dist-info")):
+        name = re.sub("[-_.]+", "-", os.path.basename(folder).split("-")[0]).lower()
+        if name in ours:
+            try:
+                with open(os.path.join(folder, "RECORD"), encoding="utf-8", newline="") as file:
+                    rows = [row for row in csv.reader(file) if len(row) == 3 and row[2].isdigit()]
+            except (OSError, ValueError, csv.Error):
+                rows = []
+            if not rows or any(damaged(os.path.join(base, row[0]), int(row[2])) for row in rows):
+                missing.append(name + " (damaged)")
+print(json.dumps([list(sys.version_info[:2]), missing]))
 """
 
 
+def packages(root):
+    """The names of all packages that the book is installed with."""
+    with open(os.path.join(root, "constraints.txt"), "rb") as file:
+        names = re.findall(r"^([A-Za-z0-9._-]+)==", file.read().decode("utf-8"), re.MULTILINE)
+    return sorted(set(re.sub("[-_.]+", "-", name).lower() for name in names) | set(["pip", "minigpt-textbook"]))
+
+
 def probe(venv, modules):
-    """(Python version, missing modules) as the environment's own interpreter sees them; (None, []) if it is dead."""
+    """(Python version, what is missing) as the environment's own interpreter sees it; (None, []) if it is dead.
+
+    Missing are modules that cannot be found, and packages of which a file is gone, empty or cut off: pip wrote down how
+    long every file is.
+    """
     try:
-        process = subprocess.Popen([venv_python(venv), "-I", "-c", PROBE] + modules,
-                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        process = subprocess.Popen([venv_python(venv), "-I", "-c", PROBE, json.dumps(modules),
+                                    json.dumps(packages(ROOT))], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         version, missing = json.loads(process.communicate()[0].decode("utf-8"))
         return tuple(version), missing
     except (OSError, ValueError):
@@ -226,6 +283,11 @@ def needed_modules(extras):
 def wish(root, extras, build):
     """The note that a complete environment for this request carries."""
     return {"complete": True, "root": root, "files": fingerprint(root), "extras": sorted(extras), "torch": build}
+
+
+def few(names):
+    """Some names as text, the first five if there are many."""
+    return ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
 
 
 def plan(exists, marker, version, missing, wanted):
@@ -246,12 +308,13 @@ def plan(exists, marker, version, missing, wanted):
         return "rebuild", "another build of PyTorch is asked for (%s)" % wanted["torch"]
     if set(wanted["extras"]) <= set(marker.get("extras", [])):
         if missing:
-            return "rebuild", "parts of .venv are missing (%s)" % ", ".join(missing)
+            return "rebuild", "parts of .venv are missing (%s)" % few(missing)
         if marker.get("files") == wanted["files"]:
             return "keep", "everything is in place"
         return "update", "pyproject.toml or constraints.txt has changed"
-    if [name for name in missing if name in NEEDED]:
-        return "rebuild", "parts of .venv are missing (%s)" % ", ".join(missing)
+    gone = [name for name in missing if name not in NEEDED_FOR_TEST]
+    if gone:
+        return "rebuild", "parts of .venv are missing (%s)" % few(gone)
     return "update", "the test tools are still to be installed"
 
 
@@ -260,31 +323,69 @@ def examine(venv, root, extras, build):
     marker = read_marker(venv)
     extras = sorted(set(extras) | set((marker or {}).get("extras", [])) if (marker or {}).get("complete") else extras)
     wanted = wish(root, extras, build)
-    exists = os.path.isdir(venv) and bool(os.listdir(venv))
+    exists = os.path.isdir(venv) and any(name != MARKER + ".tmp" for name in os.listdir(venv))
     version, missing = probe(venv, needed_modules(extras)) if marker else (None, [])
     action, reason = plan(exists, marker, version, missing, wanted)
     return action, reason, wanted
 
 
+def can_write(folder):
+    """Whether a folder can be written to, or made if it is not there."""
+    while not os.path.exists(folder) and os.path.dirname(folder) != folder:
+        folder = os.path.dirname(folder)
+    return os.path.isdir(folder) and os.access(folder, os.W_OK | os.X_OK)
+
+
+def home(environ):
+    """The reader's home folder; None if there is none that can be written to, as for some users of containers."""
+    folder = environ.get("USERPROFILE" if os.name == "nt" else "HOME")
+    if not folder and os.name != "nt":
+        import pwd
+        try:
+            folder = pwd.getpwuid(os.getuid()).pw_dir
+        except KeyError:
+            return None
+    return folder if folder and os.path.isdir(folder) and os.access(folder, os.W_OK | os.X_OK) else None
+
+
 def clean_environ(environ, venv):
-    """The environment variables for everything we start: nothing that leads Python or pip out of .venv."""
+    """The environment variables for everything we start: nothing that leads Python or pip out of .venv, a home folder,
+    one folder for trained models wherever a notebook lies, and one in which Matplotlib can keep its list of fonts."""
     env = dict(environ)
     for name in ("PYTHONHOME", "PYTHONPATH", "PIP_USER", "PIP_TARGET", "PIP_PREFIX", "VIRTUAL_ENV", "CONDA_PREFIX"):
         env.pop(name, None)
     env["PATH"] = os.path.dirname(venv_python(venv)) + os.pathsep + env.get("PATH", "")
     env.setdefault("OMP_NUM_THREADS", "1")  # models this small are slower with more
+    if os.name != "nt":
+        env["HOME"] = home(env) or os.path.join(venv, "home")
+        cache = env.get("XDG_CACHE_HOME") or os.path.join(env["HOME"], ".cache")
+        settings = env.get("XDG_CONFIG_HOME") or os.path.join(env["HOME"], ".config")
+        if sys.platform == "darwin":
+            cache = settings = os.path.join(env["HOME"], ".matplotlib")
+        folders = [env["MPLCONFIGDIR"]] if env.get("MPLCONFIGDIR") else [cache, settings]
+        if not all(can_write(os.path.join(folder, "matplotlib")) for folder in folders):
+            env["MPLCONFIGDIR"] = os.path.join(venv, "matplotlib")
+    if env.get("MINIGPT_CACHE"):  # as minigpt.io.files.cache_dir has it, which knows no other folder either
+        env["MINIGPT_CACHE"] = os.path.join(ROOT, os.path.expanduser(env["MINIGPT_CACHE"]))
     return env
 
 
-def call(command, venv):
-    """Run a command in the project folder and return its exit code."""
+def call(command, venv, **more):
+    """Run a command in the project folder, with more environment variables, and return its exit code."""
     sys.stdout.flush()
-    return subprocess.call(command, cwd=ROOT, env=clean_environ(os.environ, venv))
+    return subprocess.call(command, cwd=ROOT, env=dict(clean_environ(os.environ, venv), **more))
 
 
 def remove(venv):
-    """Delete an environment that start.py made."""
+    """Delete an environment that start.py made; its note goes last, so that a half deleted one is known as ours."""
     try:
+        write_marker(venv, {"complete": False})
+        for name in os.listdir(venv):
+            path = os.path.join(venv, name)
+            if os.path.isdir(path) and not os.path.islink(path):
+                shutil.rmtree(path)
+            elif name != MARKER:
+                os.remove(path)
         shutil.rmtree(venv)
     except OSError as error:
         raise Problem("%s cannot be deleted (%s).\nClose JupyterLab and everything else that uses it, then run this "
@@ -334,8 +435,9 @@ def create(venv, python):
 
 def pip_install(venv, extras, index):
     """Install the book and everything it needs; returns pip's exit code."""
-    command = [venv_python(venv), "-m", "pip", "install", "--disable-pip-version-check", "-c", "constraints.txt",
-               "-e", ".[%s]" % ",".join(extras) if extras else "."]
+    # --no-user: a reader's pip.conf may say `user = true`, which pip cannot do in an environment of its own.
+    command = [venv_python(venv), "-m", "pip", "install", "--no-user", "--disable-pip-version-check",
+               "-c", "constraints.txt", "-e", ".[%s]" % ",".join(extras) if extras else "."]
     return call(command + (["--extra-index-url", index] if index else []), venv)
 
 
@@ -364,14 +466,16 @@ def prepare(options, venv=VENV):
     old = read_marker(venv)
     write_marker(venv, dict(wanted, complete=False))
     if pip_install(venv, wanted["extras"], index) != 0:
-        if action == "update":
-            write_marker(venv, old)
+        version, missing = probe(venv, NEEDED)
+        if action == "update" and version and not missing:
+            write_marker(venv, old)  # as good as before
         raise Problem("pip could not install everything; its last lines above say why. If the network was the trouble,"
                       "\nrun this again: what was downloaded is kept. Offline, nothing can be installed.")
     version, missing = probe(venv, needed_modules(wanted["extras"]))
     if version is None or missing:
         raise Problem("pip is done, but .venv is not whole (missing: %s). Run this again to build it anew."
                       % (", ".join(missing) or "a working Python"))
+    call([venv_python(venv), "-c", "import matplotlib.font_manager"], venv)  # makes its list of fonts, the first time
     write_marker(venv, wanted)
     print("\nReady after %d s.\n" % round(time.time() - began))
 
@@ -404,42 +508,108 @@ def run_open(options):
     return call(command, VENV)
 
 
-def test_commands(options, root=ROOT):
-    """The (title, command) pairs of the command test."""
-    notebooks = sorted(glob.glob(os.path.join(root, "chapters", "*.ipynb")))
-    notebooks += sorted(glob.glob(os.path.join(root, "chapters", "solutions", "*.ipynb")))
-    pytest = [venv_python(VENV), "-m", "pytest"]
-    jobs = [] if options.chapters else [("tests", pytest + ["tests"] + options.rest)]
-    if not notebooks:
+def cores():
+    """How many processor cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def unit_command(options, jobs):
+    """The command that runs tests/; without nbval, which is slow to load, and in the order they are written in."""
+    command = [venv_python(VENV), "-m", "pytest", "-p", "no:nbval", "-p", "no:randomly", "tests"]
+    if jobs > 1:  # conftest.py says what stays together; the order is that of collection
+        command += ["-n", str(jobs), "--dist", "loadgroup", "--no-loadscope-reorder"]
+    return command + (["-m", "not slow"] if options.quick else []) + options.rest
+
+
+def chapter_jobs(options, root=ROOT):
+    """[(name, command, names of those that must have ended before)]: each chapter with its solutions, longest first.
+
+    The length of a chapter counts those that wait for it.
+    """
+    jobs = {}
+    for path in sorted(glob.glob(os.path.join(root, "chapters", "*.ipynb"))):
+        solutions = os.path.join(root, "chapters", "solutions", os.path.basename(path))
+        files = [os.path.relpath(p, root) for p in (path, solutions) if os.path.exists(p)]
+        command = [venv_python(VENV), "-m", "pytest", "-p", "no:xdist", "-p", "no:randomly", "--nbval"]
+        jobs[os.path.splitext(os.path.basename(path))[0]] = command + files + options.rest
+    if not jobs:
         raise Problem("There are no notebooks in the folder chapters; this checkout is not complete.")
-    return jobs + [("chapters and solutions, output by output",
-                    pytest + ["--nbval"] + [os.path.relpath(n, root) for n in notebooks] + options.rest)]
+
+    def minutes(name):
+        own = CHAPTERS.get(name, (0, []))[0]
+        return own + max([minutes(other) for other in CHAPTERS if name in CHAPTERS[other][1]] or [0])
+
+    after = dict((name, [other for other in CHAPTERS.get(name, (0, []))[1] if other in jobs]) for name in jobs)
+    return [(name, jobs[name], after[name]) for name in sorted(jobs, key=lambda name: -minutes(name))]
+
+
+def run_together(jobs, n, environ):
+    """Run [(name, command, names to wait for)], at most n at once; each one's output is shown whole when it has ended.
+
+    Returns [(name, exit code, seconds)].
+    """
+    waiting, running, results = list(jobs), {}, []
+    try:
+        while waiting or running:
+            unfinished = set(job[0] for job in waiting) | set(running)
+            ready = [job for job in waiting if not unfinished & set(job[2])]
+            for job in ready[:n - len(running)]:
+                waiting.remove(job)
+                log = tempfile.TemporaryFile()
+                process = subprocess.Popen(job[1], cwd=ROOT, env=environ, stdout=log, stderr=subprocess.STDOUT)
+                running[job[0]] = (process, log, time.time())
+                print("    %s begins" % job[0])
+                sys.stdout.flush()
+            for name, (process, log, began) in list(running.items()):
+                if process.poll() is not None:
+                    del running[name]
+                    results.append((name, process.returncode, time.time() - began))
+                    print("\n--- %s ---" % name)
+                    log.seek(0)
+                    print(log.read().decode("utf-8", "replace"))
+                    log.close()
+            time.sleep(0.05)
+    finally:  # Ctrl-C goes to all of them; who does not stop is stopped
+        for process, log, _ in running.values():
+            try:
+                process.wait(timeout=20)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+            log.close()
+    return results
 
 
 def run_test(options):
     """Run the unit tests and every notebook; the exit code is 0 only if all is well."""
-    results = []
-    for title, command in test_commands(options):
-        print("=== %s ===" % title)
-        began = time.time()
-        code = call(command, VENV)
-        if code == 5 and options.rest:  # pytest: nothing was selected, as may happen with -k
-            code = 0
-        results.append((title, code, time.time() - began))
+    jobs, began, results = options.jobs or min(cores(), MOST_JOBS), time.time(), []
+    if not options.chapters:
+        print("=== tests%s, on %d core%s ===" % (", the fast ones" if options.quick else "", jobs, "s" * (jobs > 1)))
+        code = call(unit_command(options, jobs), VENV, OMP_NUM_THREADS="1")
+        results.append(("tests", code, time.time() - began))
+    if not options.quick:
+        print("=== chapters and solutions, output by output, %d at once ===" % jobs)
+        environ = dict(clean_environ(os.environ, VENV), OMP_NUM_THREADS="1", PYTHONIOENCODING="utf-8")
+        results += run_together(chapter_jobs(options), jobs, environ)
     print("")
-    for title, code, seconds in results:
-        print("%-45s %s  (%d s)" % (title, "passed" if code == 0 else "FAILED", round(seconds)))
-    return max(code != 0 for _, code, _ in results)
+    codes = [0 if code == 5 and options.rest else code for _, code, _ in results]  # 5: nothing has that name (-k)
+    for (title, _, seconds), code in zip(results, codes):
+        print("%-25s %s  (%d s)" % (title, "passed" if code == 0 else "FAILED", round(seconds)))
+    print("%-25s %s  (%d s)" % ("all of it", "FAILED" if any(codes) else "passed", round(time.time() - began)))
+    if options.quick:
+        print("\nLeft out: the tests marked slow, the canaries of the measured tables, and every chapter with its "
+              "solutions.\nEverything:  python3 start.py test")
+    return int(any(codes))
 
 
 def gather_facts(venv=VENV, root=ROOT):
-    """Everything the doctor looks at."""
+    """Everything that `check` looks at."""
     marker = read_marker(venv)
     build, _ = choose_torch(None, (marker or {}).get("torch"), platform.system(), has_nvidia(), "any")
     action, reason, _ = examine(venv, root, [], build)
     facts = {"python": list(sys.version_info[:3]), "executable": sys.executable, "action": action, "reason": reason,
              "system": "%s %s" % (platform.system(), platform.machine()),
-             "disk_gb": shutil.disk_usage(root).free / 1e9, "nvidia": has_nvidia(),
+             "disk_gb": shutil.disk_usage(root).free / 1e9, "nvidia": has_nvidia(), "home": home(os.environ),
              "chapters": len(glob.glob(os.path.join(root, "chapters", "*.ipynb")))}
     if action in ("keep", "update"):
         process = subprocess.Popen([venv_python(venv), os.path.join(root, "tools", "facts.py")], cwd=root,
@@ -453,7 +623,7 @@ def gather_facts(venv=VENV, root=ROOT):
 
 
 def diagnose(facts):
-    """The doctor's report: (label, finding, advice) for each thing looked at; advice is None where all is well."""
+    """The report of `check`: (label, finding, advice) for each thing looked at; advice is None where all is well."""
     report = [("Python", "%d.%d.%d at %s" % (tuple(facts["python"]) + (facts["executable"],)),
                check_python(facts["python"])),
               ("System", facts["system"], None)]
@@ -463,6 +633,8 @@ def diagnose(facts):
                    "free some space: this needs about %.1f GB" % needs))
     report.append(("Chapters", "%d" % facts["chapters"], None if facts["chapters"] else
                    "this checkout is not complete; clone it again"))
+    if facts["home"] is None:
+        report.append(("Home folder", "none that can be written to; .venv/home is used instead", None))
     todo = {"keep": None, "make": "run  python3 start.py  to make it",
             "set aside": "run  python3 start.py : it keeps that folder under another name and makes its own"}
     report.append(("Environment", facts["reason"],
@@ -495,6 +667,11 @@ def diagnose_inside(inside, nvidia):
             device, inside["cores"], inside["threads"], "" if inside["threads"] == 1 else "s"),
             "there is an NVIDIA GPU that this PyTorch cannot use; the book does not need it. To use it:\n"
             "python3 start.py --cuda" if idle else None))
+    if inside["book_error"]:
+        error, ours = inside["book_error"]
+        report.append(("The book", "cannot be imported: %s" % error,
+                       "undo the last change of that file (git diff minigpt shows it)" if ours else
+                       "delete the folder .venv and run  python3 start.py"))
     memory = inside["memory_gb"]
     report.append(("Free memory", "%.1f GB" % memory, None if memory >= 1.5 else
                    "close other programs, or other notebooks (Kernel > Shut Down All Kernels)"))
@@ -504,7 +681,7 @@ def diagnose_inside(inside, nvidia):
 
 
 def run_check():
-    """The doctor. Exit code 0: ready to read; 1: something is to be done."""
+    """Say what is there and what is wrong. Exit code 0: ready to read; 1: something is to be done."""
     report = diagnose(gather_facts())
     for label, finding, advice in report:
         print("%s %-12s %s" % ("ok  " if advice is None else "TODO", label, finding))
@@ -524,24 +701,29 @@ def cache_entries(folder):
 
 
 def run_clean_cache():
-    """Delete the trained models; downloads and everything else in the folder stay."""
-    code = "from minigpt.checkpoint import cache_dir; print(cache_dir())"
-    process = subprocess.Popen([venv_python(VENV), "-c", code], cwd=ROOT, stdout=subprocess.PIPE,
-                               env=dict(clean_environ(os.environ, VENV), PYTHONIOENCODING="utf-8"))
-    folder = process.communicate()[0].decode("utf-8").strip()
+    """Delete the trained models; downloads and everything else in the folder stay. Needs no environment."""
+    sys.path.insert(0, ROOT)
+    os.environ.update(clean_environ(os.environ, VENV))
+    from minigpt.io.files import cache_dir
+    folder = str(cache_dir())
     entries = cache_entries(folder)
     for path in entries:
         if os.path.isdir(path):
             shutil.rmtree(path)
         else:
             os.remove(path)
-    print("Deleted %d trained models from %s" % (sum(not e.endswith(".lock") for e in entries), folder))
+    trained = sum(not entry.endswith(".lock") for entry in entries)
+    print("Deleted %d trained models from %s" % (trained, folder) if trained else
+          "There are no trained models in %s" % folder)
     return 0
 
 
 def main(argv):
     """Run one command; returns the exit code."""
     others = other_pythons(os.environ.get("PATH", ""), os.name == "nt")
+    for stream in (sys.stdout, sys.stderr):  # a path may hold letters that the reader's console has not
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
     message = check_python(sys.version_info, sys.maxsize > 2 ** 32, sys.executable, others)
     if message:
         print(message, file=sys.stderr)
@@ -550,9 +732,10 @@ def main(argv):
     try:
         if options.command == "check":
             return run_check()
+        if options.command == "clean-cache":
+            return run_clean_cache()
         prepare(options)
-        run = {"open": run_open, "test": run_test, "clean-cache": lambda _: run_clean_cache()}[options.command]
-        return run(options)
+        return run_test(options) if options.command == "test" else run_open(options)
     except Problem as problem:
         print("\n%s" % problem, file=sys.stderr)
         return 1

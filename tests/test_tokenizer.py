@@ -253,6 +253,7 @@ def test_what_is_not_a_text(tokenizer):
             tokenizer.encode(thing)
 
 
+@pytest.mark.slow
 def test_a_million_spaces_are_refused_before_tiktoken_panics(tokenizer):
     with pytest.raises(ValueError, match="spaces"):
         tokenizer.encode(" " * 1_200_000 + "x")

@@ -197,6 +197,7 @@ def test_document_nats_by_hand_and_word_by_word():
     assert dict(word_nats(two_lines, "a fox"))[grammar.END] == pytest.approx(-math.log(3 / 4))
 
 
+@pytest.mark.slow
 def test_the_surprise_of_the_words_adds_up_to_that_of_the_document():
     program = stories.program(stories.EVERYTHING)
     for kind in stories.KINDS:
@@ -298,6 +299,7 @@ def library():
     return tokenizer, corpus.encode(texts, tokenizer), corpus.encode(held_out, tokenizer), exact
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n", [1, 2, 3])
 def test_probabilities_sum_to_1_after_any_context(library, n):
     tokenizer, texts, held_out, _ = library

@@ -15,6 +15,7 @@ from minigpt.experiments import measured
 TABLES = measured.tables()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("table", TABLES)
 def test_the_canary_of_a_table_gives_the_stored_numbers(table):
     """If this fails, the experiment has changed: measure the table again, or undo the change."""

@@ -105,7 +105,7 @@ def test_start_and_pyproject_accept_the_same_pythons():
 
 
 def test_what_start_looks_for_is_what_is_installed():
-    modules = {"pyyaml": "yaml", "tomli": None}  # tomli: only on 3.10
+    modules = {"pyyaml": "yaml", "pytest-xdist": "xdist", "tomli": None}  # tomli: only on 3.10
 
     def names(lines):
         found = {canonicalize_name(Requirement(line).name) for line in lines}
@@ -165,7 +165,7 @@ def test_start_can_be_read_by_python_2():
     assert newer_than_python_2_7(tree) == []
     assert not re.search(rb"\d_\d", re.sub(rb'"[^"\n]*"', b"", source))  # 10_000
     at_top = {alias.name for node in tree.body if isinstance(node, ast.Import) for alias in node.names}
-    assert at_top <= set("argparse glob hashlib json os platform re shutil subprocess sys time".split())
+    assert at_top <= set("argparse glob hashlib json os platform re shutil subprocess sys tempfile time".split())
 
 
 @pytest.mark.parametrize(
@@ -186,10 +186,14 @@ def test_the_reader_of_old_syntax_is_able_to_refuse(source):
 
 
 def test_start_uses_only_the_standard_library():
-    tree = ast.parse((ROOT / "start.py").read_text(encoding="utf-8"))
-    names = [a.name for n in ast.walk(tree) if isinstance(n, ast.Import) for a in n.names]
-    names += [n.module for n in ast.walk(tree) if isinstance(n, ast.ImportFrom)]
-    assert {name.split(".")[0] for name in names} <= sys.stdlib_module_names
+    def imported(path):
+        tree = ast.parse((ROOT / path).read_text(encoding="utf-8"))
+        names = [a.name for n in ast.walk(tree) if isinstance(n, ast.Import) for a in n.names]
+        return {*names, *(n.module for n in ast.walk(tree) if isinstance(n, ast.ImportFrom))}
+
+    assert {name.split(".")[0] for name in imported("start.py") - {"minigpt.io.files"}} <= sys.stdlib_module_names
+    for path in ("minigpt/__init__.py", "minigpt/io/__init__.py", "minigpt/io/files.py"):  # what it uses of the book
+        assert {name.split(".")[0] for name in imported(path)} <= sys.stdlib_module_names
 
 
 @pytest.mark.parametrize("version", [(2, 7, 18), (3, 6, 15), (3, 9, 18), (3, 14, 0), (4, 0, 0)])
@@ -231,16 +235,26 @@ def test_options():
     opened = start.parse_options(["--no-browser", "--port", "8899", "--cpu"])
     assert (opened.no_browser, opened.port, opened.torch) == (True, 8899, "cpu")
     tested = start.parse_options(["test", "--chapters", "--cuda", "--", "-x", "-k", "tokens"])
-    assert (tested.command, tested.chapters, tested.torch, tested.rest) == (
-        "test",
-        True,
-        "cuda",
-        ["-x", "-k", "tokens"],
-    )
+    assert (tested.command, tested.chapters, tested.torch) == ("test", True, "cuda")
+    assert tested.rest == ["-x", "-k", "tokens"]
+    quick = start.parse_options(["test", "--quick", "--jobs", "3"])
+    assert (quick.quick, quick.chapters, quick.jobs) == (True, False, 3)
 
 
 @pytest.mark.parametrize(
-    "argv", [["tset"], ["--cpu", "--cuda"], ["--port", "x"], ["--port", "70000"], ["--chapters"], ["check", "--", "-x"]]
+    "argv",
+    [
+        ["tset"],
+        ["--cpu", "--cuda"],
+        ["--port", "x"],
+        ["--port", "70000"],
+        ["--chapters"],
+        ["--quick"],
+        ["check", "--jobs", "2"],
+        ["test", "--jobs", "0"],
+        ["test", "--quick", "--chapters"],
+        ["check", "--", "-x"],
+    ],
 )
 def test_wrong_options_are_refused(argv, capsys):
     with pytest.raises(SystemExit) as stop:
@@ -257,35 +271,140 @@ def test_jupyterlab_is_started_as_asked():
     assert ("--allow-root" in command) == is_root
 
 
-def test_test_runs_the_tests_then_every_notebook(tmp_path):
-    for name in ("chapters/01_b.ipynb", "chapters/00_a.ipynb", "chapters/solutions/00_a.ipynb"):
+# --- the command test -----------------------------------------------------------------------------------------------
+
+
+def options(*argv):
+    return start.parse_options(["test", *argv])
+
+
+def test_the_tests_run_on_all_cores():
+    command = start.unit_command(options("--", "-x"), 2)
+    assert command[1:3] == ["-m", "pytest"] and "tests" in command and command[-1] == "-x"
+    assert command[command.index("-n") + 1] == "2" and command[command.index("--dist") + 1] == "loadgroup"
+    assert "no:nbval" in command and "no:randomly" in command
+    assert "-n" not in start.unit_command(options(), 1)
+    assert "not slow" not in command and "not slow" in start.unit_command(options("--quick"), 2)
+
+
+def test_every_notebook_is_run_with_its_solutions_longest_first():
+    jobs = start.chapter_jobs(options("--", "-x"))
+    folders = (ROOT / "chapters", ROOT / "chapters" / "solutions")
+    there = {path.relative_to(ROOT).as_posix() for folder in folders for path in folder.glob("*.ipynb")}
+    run = [Path(word).as_posix() for _, command, _ in jobs for word in command if word.endswith(".ipynb")]
+    assert set(run) == there and len(run) == len(there)
+    for name, command, _ in jobs:
+        assert command[1:3] == ["-m", "pytest"] and "--nbval" in command and command[-1] == "-x"
+        assert [Path(word).name for word in command if word.endswith(".ipynb")] == [f"{name}.ipynb"] * 2
+    names = [name for name, _, _ in jobs]
+    waits = {name: after for name, _, after in jobs}
+    assert names[0] == "04_instructgpt" and waits["05_gpt4"] == ["04_instructgpt"] and waits["03_gpt3"] == ["02_gpt2"]
+    assert set(start.CHAPTERS) == {path.stem for path in (ROOT / "chapters").glob("*.ipynb")}
+
+
+def test_a_new_chapter_runs_too_and_none_is_a_problem(tmp_path):
+    for name in ("chapters/00_world.ipynb", "chapters/09_new.ipynb", "chapters/03_gpt3.ipynb"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
-    notebooks = [str(Path(p)) for p in ("chapters/00_a.ipynb", "chapters/01_b.ipynb", "chapters/solutions/00_a.ipynb")]
-    (_, units), (_, chapters) = start.test_commands(start.parse_options(["test", "--", "-x"]), str(tmp_path))
-    assert units[1:] == ["-m", "pytest", "tests", "-x"]
-    assert chapters[1:] == ["-m", "pytest", "--nbval", *notebooks, "-x"]
-    assert len(start.test_commands(start.parse_options(["test", "--chapters"]), str(tmp_path))) == 1
+    jobs = start.chapter_jobs(options(), str(tmp_path))
+    assert [(name, after) for name, _, after in jobs] == [("03_gpt3", []), ("00_world", []), ("09_new", [])]
     with pytest.raises(start.Problem, match="no notebooks"):
-        start.test_commands(start.parse_options(["test"]), str(tmp_path / "chapters" / "solutions"))
+        start.chapter_jobs(options(), str(tmp_path / "chapters"))
+
+
+def python_says(text, seconds=0.0, code=0):
+    return [sys.executable, "-I", "-c", f"import time; print({text!r}); time.sleep({seconds}); exit({code})"]
+
+
+def test_several_run_at_once_and_each_is_shown_whole(capsys):
+    jobs = [
+        ("long", python_says("one\ntwo", 0.6), []),
+        ("failing", python_says("three\nfour", 0, 3), []),
+        ("after", python_says("five"), ["failing"]),
+        ("last", python_says("six"), ["long", "after"]),
+    ]
+    results = start.run_together(jobs, 2, dict(os.environ))
+    assert [(name, code) for name, code, _ in results] == [("failing", 3), ("after", 0), ("long", 0), ("last", 0)]
+    said = capsys.readouterr().out
+    assert said.index("failing begins") < said.index("--- failing ---\nthree\nfour\n") < said.index("after begins")
+    assert "--- long ---\none\ntwo\n" in said and said.index("--- long") < said.index("last begins")
+    assert results[2][2] >= 0.6
+
+
+def test_no_more_run_at_once_than_asked(tmp_path):
+    count = "import os, sys, time; here = os.path.join(sys.argv[1], str(os.getpid())); open(here, 'w').close()"
+    count += "; time.sleep(0.5); n = len(os.listdir(sys.argv[1])); os.remove(here); sys.exit(n)"
+    jobs = [(str(i), [sys.executable, "-I", "-c", count, str(tmp_path)], []) for i in range(4)]
+    assert max(code for _, code, _ in start.run_together(jobs, 2, dict(os.environ))) == 2
+    assert [code for _, code, _ in start.run_together(jobs[:2], 1, dict(os.environ))] == [1, 1]
+
+
+def test_what_still_runs_is_ended_with_the_whole(monkeypatch):
+    started = []
+
+    class Watched(subprocess.Popen):
+        def __init__(self, *args, **kwargs):
+            super().__init__(*args, **kwargs)
+            started.append(self)
+
+        def poll(self):
+            if "asked" not in vars(self):
+                self.asked = True
+                raise KeyboardInterrupt
+            return super().poll()
+
+        def wait(self, timeout=None):
+            return super().wait(0.1 if timeout == 20 else timeout)
+
+    monkeypatch.setattr(start.subprocess, "Popen", Watched)
+    with pytest.raises(KeyboardInterrupt):
+        start.run_together([("long", python_says("", 60), [])], 1, dict(os.environ))
+    assert subprocess.Popen.wait(started[0], 10) != 0
 
 
 @pytest.mark.parametrize(
-    ("codes", "rest", "expected"),
-    [([0, 0], [], 0), ([1, 0], [], 1), ([0, 1], [], 1), ([5, 0], [], 1), ([5, 0], ["-k", "x"], 0), ([2, 2], [], 1)],
+    ("codes", "argv", "expected"),
+    [
+        ([0, 0], [], 0),
+        ([1, 0], [], 1),
+        ([0, 1], [], 1),
+        ([5, 0], [], 1),
+        ([5, 0], ["--", "-k", "x"], 0),
+        ([2, 2], [], 1),
+        ([0, -9], [], 1),
+        ([0, 1], ["--quick"], 0),
+        ([1, 0], ["--quick"], 1),
+        ([1, 0], ["--chapters"], 0),
+        ([0, 1], ["--chapters"], 1),
+    ],
 )
-def test_one_failure_fails_the_whole_and_hides_nothing(codes, rest, expected, monkeypatch, capsys):
+def test_one_failure_fails_the_whole_and_hides_nothing(codes, argv, expected, monkeypatch, capsys):
     ran = []
-    monkeypatch.setattr(start, "test_commands", lambda options: [("first", [0]), ("second", [1])])
-    monkeypatch.setattr(start, "call", lambda command, venv: ran.append(command) or codes[command[0]])
-    assert start.run_test(argparse.Namespace(rest=rest)) == expected
-    assert ran == [[0], [1]] and ("FAILED" in capsys.readouterr().out) == bool(expected)
+    monkeypatch.setattr(start, "call", lambda command, venv, **more: ran.append("tests") or codes[0])
+    monkeypatch.setattr(
+        start, "run_together", lambda jobs, n, environ: ran.append("chapters") or [("01", codes[1], 1), ("02", 0, 1)]
+    )
+    assert start.run_test(options(*argv)) == expected
+    assert ran == ["tests"] * ("--chapters" not in argv) + ["chapters"] * ("--quick" not in argv)
+    said = capsys.readouterr().out
+    assert ("FAILED" in said) == bool(expected)
+    assert ("Left out: the tests marked slow, the canaries" in said) == ("--quick" in argv)
+
+
+def test_models_are_trained_on_one_thread_whatever_the_reader_has_set(monkeypatch):
+    seen = []
+    monkeypatch.setenv("OMP_NUM_THREADS", "8")
+    monkeypatch.setattr(start.subprocess, "call", lambda command, cwd, env: seen.append(env) or 0)
+    monkeypatch.setattr(start, "run_together", lambda jobs, n, environ: seen.append(environ) or [])
+    start.run_test(options())
+    assert [env["OMP_NUM_THREADS"] for env in seen] == ["1", "1"]
 
 
 def test_ci_runs_what_the_reader_runs():
     script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
     assert "set -euo pipefail" in script and "\npython3 start.py test\n" in script
     assert "ATEN_CPU_CAPABILITY=$capability" in script and "for capability in default avx2" in script
+    assert "start.py test --chapters --jobs 1 ||" in script and "-k canary tests/experiments/test_measured.py ||" in script
 
 
 # --- the build of PyTorch -------------------------------------------------------------------------------------------
@@ -375,6 +494,8 @@ FULL = dict(WANTED, extras=["test"])
         (WANTED, (3, 11), ["pip"], WANTED, "rebuild", "pip"),
         (WANTED, (3, 11), ["torch"], WANTED, "rebuild", "torch"),
         (FULL, (3, 11), ["scipy"], FULL, "rebuild", "scipy"),
+        (WANTED, (3, 11), ["tiktoken (damaged)"], WANTED, "rebuild", "tiktoken"),
+        (WANTED, (3, 11), ["pytest", "scipy (damaged)"], FULL, "rebuild", "scipy (damaged)"),
         (dict(WANTED, files="old"), (3, 11), [], WANTED, "update", "has changed"),
         (WANTED, (3, 11), ["scipy", "pytest"], FULL, "update", "test tools"),
         (WANTED, (3, 11), ["pip", "pytest"], FULL, "rebuild", "pip"),
@@ -424,12 +545,56 @@ def test_the_probe_sees_what_is_missing_and_survives_a_dead_interpreter(tmp_path
     assert start.probe(venv, ["json"]) == (None, [])
 
 
-def test_an_emptied_package_counts_as_missing(tmp_path, monkeypatch):
-    (tmp_path / "hollow").mkdir()  # the folder is there, its files are not
-    (tmp_path / "whole.py").touch()
-    code = "import sys; sys.path.insert(0, %r); exec(%r)" % (str(tmp_path), start.PROBE)
-    done = subprocess.run([sys.executable, "-c", code, "hollow", "whole"], capture_output=True, encoding="utf-8")
-    assert json.loads(done.stdout)[1] == ["hollow"]
+LIBRARY, METADATA = "tiktoken/_tiktoken.cpython-311.so", "tiktoken-1.dist-info/METADATA"
+DAMAGE = {
+    "nothing": (lambda site: None, []),
+    "a library is empty": (lambda site: (site / LIBRARY).write_bytes(b""), ["tiktoken"]),
+    "a library is cut off": (lambda site: (site / LIBRARY).write_bytes(b"ab"), ["tiktoken"]),
+    "a module is empty": (lambda site: (site / "tiktoken/core.py").write_bytes(b""), ["tiktoken"]),
+    "a module is gone": (lambda site: (site / "tiktoken/core.py").unlink(), ["tiktoken"]),
+    "the reader changed a module": (lambda site: (site / "tiktoken/core.py").write_bytes(b"import abc, re"), []),
+    "an empty module is still empty": (lambda site: (site / "tiktoken/empty.py").write_bytes(b""), []),
+    "the metadata are half written": (lambda site: (site / METADATA).write_bytes(b"N"), ["tiktoken"]),
+    "the record is empty": (lambda site: (site / "tiktoken-1.dist-info/RECORD").write_bytes(b""), ["tiktoken"]),
+    "the record is gone": (lambda site: (site / "tiktoken-1.dist-info/RECORD").unlink(), ["tiktoken"]),
+    "another package is damaged": (lambda site: (site / "theirs/__init__.py").write_bytes(b""), []),
+}
+
+
+@pytest.mark.skipif(os.name == "nt", reason="the folder of packages has another name there")
+@pytest.mark.parametrize("what", DAMAGE)
+def test_damage_is_seen_and_a_readers_changes_are_not_damage(tmp_path, what):
+    import venv
+
+    venv.create(tmp_path / "venv", symlinks=True)
+    (site,) = (tmp_path / "venv").glob("lib/python*/site-packages")
+    files = {
+        "tiktoken/__init__.py": b"import core",
+        "tiktoken/core.py": b"import abc",
+        "tiktoken/empty.py": b"",
+        "tiktoken/_tiktoken.cpython-311.so": b"abcd",
+        "tiktoken-1.dist-info/METADATA": b"Name: tiktoken",
+        "theirs/__init__.py": b"x = 1",
+        "theirs-1.dist-info/METADATA": b"Name: theirs",
+    }
+    for name, data in files.items():
+        (site / name).parent.mkdir(exist_ok=True)
+        (site / name).write_bytes(data)
+    for package in ("tiktoken", "theirs"):
+        rows = [f"{name},sha256=x,{len(data)}" for name, data in files.items() if name.startswith(package)]
+        record = [*rows, f"{package}/__pycache__/core.cpython-311.pyc,,", f"{package}-1.dist-info/RECORD,,"]
+        (site / f"{package}-1.dist-info/RECORD").write_text("\n".join(record), encoding="utf-8")
+    spoil, expected = DAMAGE[what]
+    spoil(site)
+    (site / "hollow").mkdir()  # the folder is there, its files are not
+    version, missing = start.probe(str(tmp_path / "venv"), ["tiktoken", "hollow"])
+    assert version == sys.version_info[:2]
+    assert missing == ["hollow"] + [f"{name} (damaged)" for name in expected]
+
+
+def test_this_environment_is_whole():
+    version, missing = start.probe(sys.prefix, start.NEEDED + start.NEEDED_FOR_TEST)
+    assert (version, missing) == (sys.version_info[:2], [])
 
 
 class Pretend:
@@ -462,6 +627,7 @@ class Pretend:
         monkeypatch.setattr(start, "probe", probe)
         monkeypatch.setattr(start, "create", create)
         monkeypatch.setattr(start, "pip_install", pip_install)
+        monkeypatch.setattr(start, "call", lambda command, venv: 0)  # the list of fonts
 
     def run(self, *argv):
         self.calls.clear()
@@ -519,6 +685,117 @@ def test_a_failed_update_leaves_the_working_environment_in_use(monkeypatch, tmp_
     assert pretend.run() == []
 
 
+def test_an_update_that_fails_because_the_environment_is_broken_is_built_anew_next_time(monkeypatch, tmp_path):
+    Pretend(monkeypatch, tmp_path).run()
+    pretend = Pretend(monkeypatch, tmp_path, pip_code=1, missing_after=["pip (damaged)"])
+    with pytest.raises(start.Problem):
+        pretend.run("test")
+    assert start.read_marker(pretend.venv)["complete"] is False
+
+
+class Killed(BaseException):
+    """The process ends here; nothing after this is done."""
+
+
+class Killable:
+    """start.prepare on real files with a small venv and pip in place of the real ones, to be killed at any step.
+
+    A step is one change on the disk: every file or folder that is made, moved or deleted.
+    """
+
+    STEPS = ((os, "makedirs"), (os, "replace"), (os, "rename"), (os, "remove"), (os, "unlink"), (os, "rmdir"))
+    MODULES = ("pip", "numpy", "torch")
+
+    def __init__(self, monkeypatch, tmp_path):
+        self.venv, self.left = tmp_path / ".venv", None
+        monkeypatch.setattr(start, "has_nvidia", lambda: False)
+        monkeypatch.setattr(start, "reachable", lambda url: True)
+        monkeypatch.delenv("MINIGPT_TORCH_INDEX", raising=False)
+        for module, name in self.STEPS:
+            monkeypatch.setattr(module, name, self.stepping(getattr(module, name)))
+        monkeypatch.setattr(start, "open", self.stepping(open), raising=False)
+        monkeypatch.setattr(start, "call", self.call)
+        monkeypatch.setattr(start, "probe", self.probe)
+
+    def stepping(self, function):
+        def step(*args, **kwargs):
+            self.step()
+            return function(*args, **kwargs)
+
+        return step
+
+    def step(self):
+        if self.left is not None:
+            self.left -= 1
+            if self.left < 0:
+                raise Killed
+
+    def call(self, command, venv):
+        done = {"-m venv": ["python"], "-m pip": ["numpy", "numpy-metadata", "torch"]}
+        done["-m venv"].append("pip")  # by ensurepip
+        for name in done.get(" ".join(command[1:3]), []):
+            for half in (b"", b"whole"):
+                self.step()
+                (self.venv / name).write_bytes(half)
+        return 0
+
+    def probe(self, venv, modules):
+        whole = {path.name for path in self.venv.iterdir() if path.is_file() and path.read_bytes() == b"whole"}
+        return (sys.version_info[:2] if "python" in whole else None), sorted({*self.MODULES, "numpy-metadata"} - whole)
+
+    def run(self, kill_after=None):
+        self.left = kill_after
+        try:
+            start.prepare(start.parse_options([]), str(self.venv))
+        finally:
+            self.left = None
+
+
+@pytest.mark.parametrize("before", ["nothing", "an empty folder", "half made", "damaged"])
+def test_running_again_repairs_whatever_was_killed_at_whatever_moment(monkeypatch, tmp_path, before):
+    for kill_after in range(200):
+        place = tmp_path / str(kill_after)
+        place.mkdir()
+        with monkeypatch.context() as patch:
+            world = Killable(patch, place)
+            if before != "nothing":
+                world.venv.mkdir()
+            if before in ("half made", "damaged"):
+                world.run()
+                (world.venv / "old").mkdir()
+                (world.venv / "old" / "left over").touch()
+                (world.venv / "numpy").write_bytes(b"")
+            if before == "half made":
+                start.write_marker(str(world.venv), {"complete": False})
+            try:
+                world.run(kill_after)
+                break
+            except Killed:
+                world.run()
+            assert start.read_marker(str(world.venv))["complete"] is True
+            assert world.probe(str(world.venv), [])[1] == [] and not (world.venv / "old").exists()
+            assert os.listdir(place) == [".venv"]  # nothing was taken for a stranger's
+    assert 10 < kill_after < 199
+
+
+def test_pip_installs_although_the_reader_always_installs_for_himself(monkeypatch, tmp_path):
+    commands = []
+    monkeypatch.setattr(start, "call", lambda command, venv: commands.append(command) or 0)
+    assert start.pip_install("v", ["test"], None) == 0
+    (command,) = commands
+    assert command[command.index("install") + 1] == "--no-user"
+    (tmp_path / "pip.conf").write_text("[global]\nuser = true\n", encoding="utf-8")
+    env = {**os.environ, "PIP_CONFIG_FILE": str(tmp_path / "pip.conf")}
+
+    def pip(*words):  # nothing is installed: it is there already
+        words = ["install", *words, "--dry-run", "--no-index", "--disable-pip-version-check", "pip"]
+        return subprocess.run([sys.executable, "-m", "pip", *words], capture_output=True, env=env).returncode
+
+    assert pip("--no-user") == 0
+    if sys.prefix != sys.base_prefix:
+        assert pip() != 0
+
+
 def test_an_install_that_is_not_whole_is_not_called_ready(monkeypatch, tmp_path):
     pretend = Pretend(monkeypatch, tmp_path, missing_after=["torch"])
     with pytest.raises(start.Problem, match="torch"):
@@ -571,16 +848,56 @@ def test_problems_and_ctrl_c_end_with_a_sentence(monkeypatch, capsys):
     assert start.main([]) == 130 and "again" in capsys.readouterr().err
 
 
-def test_variables_that_lead_astray_are_dropped():
-    env = start.clean_environ(
-        {"PYTHONPATH": "x", "PYTHONHOME": "x", "PIP_USER": "1", "PATH": "p", "PIP_CERT": "c"}, "v"
-    )
-    assert env == {
+def test_variables_that_lead_astray_are_dropped(tmp_path):
+    given = {"PYTHONPATH": "x", "PYTHONHOME": "x", "PIP_USER": "1", "PATH": "p", "PIP_CERT": "c", "HOME": str(tmp_path)}
+    assert start.clean_environ({**given, "USERPROFILE": "u"}, "v") == {
         "PATH": os.path.dirname(start.venv_python("v")) + os.pathsep + "p",
         "PIP_CERT": "c",
         "OMP_NUM_THREADS": "1",
+        "HOME": str(tmp_path),
+        "USERPROFILE": "u",
     }
     assert start.clean_environ({"OMP_NUM_THREADS": "2"}, "v")["OMP_NUM_THREADS"] == "2"
+
+
+posix = pytest.mark.skipif(os.name == "nt", reason="Windows always has a profile folder")
+
+
+@posix
+def test_who_has_no_home_folder_gets_one_in_venv(tmp_path, monkeypatch):
+    import pwd
+
+    file = tmp_path / "file"
+    file.touch()
+    for absent in (str(tmp_path / "absent"), str(file)):
+        assert start.home({"HOME": absent}) is None
+        assert start.clean_environ({"HOME": absent}, "v")["HOME"] == os.path.join("v", "home")
+    monkeypatch.setattr(pwd, "getpwuid", lambda uid: argparse.Namespace(pw_dir=str(tmp_path)))
+    assert start.clean_environ({}, "v")["HOME"] == start.clean_environ({"HOME": ""}, "v")["HOME"] == str(tmp_path)
+    monkeypatch.setattr(pwd, "getpwuid", lambda uid: {}[uid])  # a container's user without a name
+    assert start.home({}) is None and start.clean_environ({}, "v")["HOME"] == os.path.join("v", "home")
+
+
+@posix
+def test_matplotlib_has_a_folder_that_it_can_write_to(tmp_path):
+    (tmp_path / ".config").touch()  # a file in the way
+    env = {"HOME": str(tmp_path)}
+    if sys.platform != "darwin":
+        assert start.clean_environ(env, "v")["MPLCONFIGDIR"] == os.path.join("v", "matplotlib")
+        assert "MPLCONFIGDIR" not in start.clean_environ({**env, "XDG_CONFIG_HOME": str(tmp_path / "new")}, "v")
+    theirs = {**env, "MPLCONFIGDIR": str(tmp_path / "mine")}
+    assert start.clean_environ(theirs, "v")["MPLCONFIGDIR"] == str(tmp_path / "mine")
+
+
+def test_a_relative_cache_folder_is_one_folder_wherever_a_notebook_lies(tmp_path, monkeypatch):
+    from minigpt.io.files import cache_dir
+
+    for given in ("cache", "~/cache", str(tmp_path)):
+        seen = start.clean_environ({"MINIGPT_CACHE": given}, "v")["MINIGPT_CACHE"]
+        assert os.path.isabs(seen)
+        monkeypatch.chdir(ROOT)
+        monkeypatch.setenv("MINIGPT_CACHE", given)
+        assert os.path.abspath(cache_dir()) == seen
 
 
 def test_clean_cache_deletes_trained_models_and_nothing_else(tmp_path):
@@ -601,7 +918,41 @@ def test_clean_cache_knows_the_names_that_the_cache_gives(tmp_path):
     assert {os.path.basename(p) for p in start.cache_entries(str(tmp_path))} == set(os.listdir(tmp_path))
 
 
-# --- the doctor -----------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("models", [0, 2])
+def test_clean_cache_needs_no_environment_and_makes_none(tmp_path, models):
+    checkout, cache = tmp_path / "checkout", tmp_path / "checkout" / "kept"
+    for name in ("start.py", "minigpt/__init__.py", "minigpt/io/__init__.py", "minigpt/io/files.py"):
+        (checkout / name).parent.mkdir(parents=True, exist_ok=True)
+        (checkout / name).write_bytes((ROOT / name).read_bytes())
+    for n in range(models):
+        (cache / f"gpt-{n:016d}").mkdir(parents=True)
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-B", str(checkout / "start.py"), "clean-cache"],
+        cwd=tmp_path, capture_output=True, encoding="utf-8", env={**os.environ, "MINIGPT_CACHE": "kept"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("Deleted 2 trained models from" if models else "There are no trained models in")
+    assert str(cache) in done.stdout and not (checkout / ".venv").exists()
+    assert not cache.exists() or os.listdir(cache) == []
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows hands programs their arguments as text")
+@pytest.mark.parametrize("encoding", ["cp1252", "gbk", "ascii", "utf-8"])
+def test_everything_can_be_printed_everywhere(tmp_path, encoding):
+    checkout = tmp_path / "\u4e66 caf\u00e9 \U0001f4d6"
+    checkout.mkdir()
+    (checkout / "start.py").write_bytes((ROOT / "start.py").read_bytes())
+    for name in ("pyproject.toml", "constraints.txt"):
+        (checkout / name).write_bytes((ROOT / name).read_bytes())
+    (checkout / ".venv").write_text("a file in the way", encoding="utf-8")
+    env = {**os.environ, "PYTHONIOENCODING": encoding, "PYTHONUTF8": "0", "MINIGPT_TORCH_INDEX": "http://127.0.0.1:9"}
+    for command in (["check"], ["--no-browser"]):
+        command = [sys.executable, "-B", str(checkout / "start.py"), *command]
+        done = subprocess.run(command, capture_output=True, env=env)
+        assert done.returncode == 1 and b"Traceback" not in done.stderr, done.stderr
+
+
+# --- check ----------------------------------------------------------------------------------------------------------
 
 INSIDE = {
     "executable": "/here/.venv/bin/python",
@@ -614,6 +965,7 @@ INSIDE = {
     "threads": 1,
     "device": "CPU",
     "torch_error": None,
+    "book_error": None,
     "cache": "/cache",
     "cache_mb": 3.2,
     "cache_error": None,
@@ -626,6 +978,7 @@ FACTS = {
     "system": "Linux x86_64",
     "disk_gb": 20.0,
     "nvidia": False,
+    "home": "/home/reader",
     "chapters": 2,
     "inside": INSIDE,
 }
@@ -672,6 +1025,8 @@ def test_a_healthy_computer_gets_every_line_and_no_advice():
         ({}, {"kernel": None}, "Kernel", "start.py"),
         ({}, {"not_as_pinned": [["numpy", "1.0", "2.4.6"]]}, "Versions", "numpy 1.0 instead of 2.4.6"),
         ({}, {"torch_error": "DLL load failed"}, "PyTorch", "Visual C++"),
+        ({}, {"book_error": ["tiktoken/__init__.py: ImportError: cut", False]}, "The book", "delete the folder"),
+        ({}, {"book_error": ["minigpt/loss.py: SyntaxError: here", True]}, "The book", "git diff"),
         ({"nvidia": True}, {}, "Device", "--cuda"),
         ({}, {"memory_gb": 0.4}, "Free memory", "close other programs"),
         ({}, {"cache_error": "Permission denied"}, "Model cache", "MINIGPT_CACHE"),
@@ -682,7 +1037,12 @@ def test_each_problem_is_named_with_what_to_do(change, inside, label, words):
     assert list(found) == [label] and words in found[label]
 
 
-def test_the_doctors_exit_code_and_page(monkeypatch, capsys):
+def test_a_reader_without_a_home_folder_is_told_where_things_go():
+    found = {label: (text, todo) for label, text, todo in start.diagnose({**FACTS, "home": None})}
+    assert ".venv/home" in found["Home folder"][0] and found["Home folder"][1] is None
+
+
+def test_the_exit_code_and_page_of_check(monkeypatch, capsys):
     monkeypatch.setattr(start, "gather_facts", lambda: FACTS)
     assert start.run_check() == 0 and "All is well." in capsys.readouterr().out
     monkeypatch.setattr(start, "gather_facts", lambda: {**FACTS, "disk_gb": 0.1})
@@ -691,13 +1051,41 @@ def test_the_doctors_exit_code_and_page(monkeypatch, capsys):
     assert re.search(r"^TODO Free disk .*\n +-> free some space", page, flags=re.M) and "1 thing to do" in page
 
 
-def test_the_doctors_facts_from_within(monkeypatch, tmp_path):
+@pytest.mark.parametrize(
+    ("spoil", "words", "ours"),
+    [
+        (None, None, None),
+        (("minigpt/loss.py", "def f(:"), "SyntaxError", True),
+        (("minigpt/stats.py", "1 / 0"), "stats.py: ZeroDivisionError", True),
+        (("packages/filelock.py", ""), "FileLock", False),
+        (("packages/filelock.py", "raise OSError('cut')"), "OSError: cut", False),
+    ],
+)
+def test_the_book_is_imported_and_the_fault_is_placed(tmp_path, spoil, words, ours):
+    (tmp_path / "tools").mkdir()
+    (tmp_path / "tools" / "facts.py").write_bytes((ROOT / "tools" / "facts.py").read_bytes())
+    (tmp_path / "packages").mkdir()
+    (tmp_path / "minigpt").mkdir()
+    (tmp_path / "minigpt" / "__init__.py").touch()
+    (tmp_path / "minigpt" / "loss.py").write_text("import json\n", encoding="utf-8")
+    (tmp_path / "minigpt" / "stats.py").write_text("from filelock import FileLock\n", encoding="utf-8")
+    if spoil:
+        (tmp_path / spoil[0]).write_text(spoil[1], encoding="utf-8")
+    code = "import sys; sys.path[:0] = [%r, %r, %r]; import facts, json; print(json.dumps(facts.book_error()))"
+    places = [str(tmp_path / name) for name in ("tools", ".", "packages")]
+    done = subprocess.run([sys.executable, "-B", "-c", code % tuple(places)], capture_output=True, encoding="utf-8")
+    found = json.loads(done.stdout)
+    assert found is None if spoil is None else words in found[0] and found[1] is ours, found
+
+
+def test_the_facts_of_check_from_within(monkeypatch, tmp_path):
     env = {**os.environ, "MINIGPT_CACHE": str(tmp_path / "cache")}
     done = subprocess.run(
         [sys.executable, str(ROOT / "tools" / "facts.py")], capture_output=True, encoding="utf-8", env=env
     )
     facts = json.loads(done.stdout)
     assert set(facts) == set(INSIDE)
-    assert facts["torch_error"] is None and facts["cache"] == str(tmp_path / "cache") and facts["cache_error"] is None
+    assert facts["torch_error"] is facts["book_error"] is None
+    assert facts["cache"] == str(tmp_path / "cache") and facts["cache_error"] is None
     assert os.path.samefile(facts["executable"], sys.executable) and facts["memory_gb"] > 0
     assert ["numpy", __import__("numpy").__version__] in facts["versions"]

@@ -54,6 +54,7 @@ def test_words_of_a_home_share_its_colour_and_homes_are_drawn_evenly():
     assert max(seen.values()) < 400 / 8 + 5 * math.sqrt(400 / 8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", in_context_lists.MADE_UP)
 def test_held_out_pairs_never_occur_in_training_and_only_they_occur_else(family):
     def pairs_of(which):

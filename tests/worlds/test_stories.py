@@ -65,6 +65,7 @@ def everything():
 # --- probabilities --------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_every_document_is_possible_and_shows_its_kind():
     """Each of the eight kinds: a finite score, and no doubt about which kind it is."""
     for mix in (stories.STORYBOOK, stories.EVERYTHING):
@@ -77,6 +78,7 @@ def test_every_document_is_possible_and_shows_its_kind():
                 assert reading.logp == pytest.approx(alone + math.log(mix[kind] / sum(mix.values())))
 
 
+@pytest.mark.slow
 def test_predictions_along_a_document_multiply_to_its_probability():
     program = stories.program(stories.EVERYTHING)
     for kind in stories.KINDS:
@@ -125,6 +127,7 @@ LISTED = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", LISTED)
 def test_the_documents_of_a_small_world_sum_to_1(name):
     """Listed one by one; and for some of them, the sum over the runs that write a text is its score."""

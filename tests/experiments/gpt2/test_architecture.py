@@ -39,6 +39,7 @@ def test_loss_through_a_window_against_one_token_at_a_time():
         assert architecture._loss_through_window(gpt, stream, n_ctx) == pytest.approx(np.mean(nats), rel=1e-4)
 
 
+@pytest.mark.slow
 def test_cut_by_other_vocabularies_the_documents_are_the_same():
     for n_vocab in (260, 512):
         library = architecture.cut_by(n_vocab)
@@ -55,6 +56,7 @@ def test_any_text_of_unicode_survives_the_vocabulary():
         assert len(text) == 40 and tokenizer.decode(tokenizer.encode(text)) == text
 
 
+@pytest.mark.slow
 def test_planted_documents_stand_in_the_training_text_so_many_times():
     library, times = memorisation.planted(3)
     assert sorted(set(times.tolist())) == [0, *memorisation.TIMES]

@@ -23,6 +23,7 @@ def test_kinds_of_document_have_their_shares(balance):
         assert abs(kinds[kind] - 1500 * share) < 5 * math.sqrt(1500 * share) + 1
 
 
+@pytest.mark.slow
 def test_new_animals_occur_alone_but_never_in_a_translated_sentence():
     names = {what.name for what in translation.NEW} | {what.french for what in translation.NEW}
     rng = random.Random(3)

@@ -21,6 +21,7 @@ def seer(tmp_path_factory):
     return one
 
 
+@pytest.mark.slow
 def test_counting_comes_within_sixty_updates(seer):
     assert seer.steps.tolist() == list(range(6, 61, 6))
     assert seer.accuracy.shape == (10, len(shapes.KINDS))
