@@ -1,30 +1,32 @@
-"""Checkpoints and the cache: tensors in a safetensors file, everything else in a JSON file beside it, never a pickle.
+"""Checkpoints: tensors in a safetensors file, everything else in a JSON file beside it, never a pickle.
 
-Floor 2 of the east wing (imports no other room; a model, a state or a training run is handed in). A checkpoint is
-a folder. Its JSON file names the tensor file and its SHA-256 and is replaced last, in one move: whatever happens
-before that move, the checkpoint that was there still loads.
+A checkpoint is a folder. Its JSON file names the tensor file and its SHA-256 and is replaced last, in one move:
+whatever happens before that move, the checkpoint that was there still loads.
 """
 
 import contextlib
 import dataclasses
 import hashlib
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
 import safetensors.torch
 import torch
+from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from minigpt.io import files
 
 FORMAT = 1  # counts up when the layout of the files changes
 JSON_NAME = "checkpoint.json"
+TENSOR_NAME = r"tensors-[0-9a-f]{16}\.safetensors"  # with the first digits of the file's SHA-256
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What a checkpoint folder holds."""
+    """Checkpoint as read from its folder: tensors, configuration and the rest."""
 
     tensors: dict[str, Tensor]  # name -> tensor, on the CPU
     config: dict  # what the tensors belong to: a model's configuration, or the key of a cached result
@@ -32,9 +34,10 @@ class Checkpoint:
 
 
 def save(folder, tensors, config=None, extra: dict | None = None) -> None:
-    """Write a model, or a dictionary of tensors, with its configuration, so that it is there wholly or not at all.
+    """Save a checkpoint: a model, or a dictionary of tensors, with its configuration, wholly or not at all.
 
-    `config` is a dataclass or a dictionary. A checkpoint already in the folder is replaced at the very end.
+    `config` is a dataclass or a dictionary. A checkpoint already in the folder is replaced at the very end. Of the
+    files in the folder only what earlier saves left is deleted: tensors whose name is the checksum of their bytes.
     Errors: OSError (disk full, no permission) that says what to do; the checkpoint that was there is untouched.
     ValueError if something in config or extra cannot be written as JSON.
     Differs: the usual pickle runs code when it is read; these files cannot.
@@ -47,7 +50,7 @@ def save(folder, tensors, config=None, extra: dict | None = None) -> None:
     ...     load(folder).tensors["w"]
     tensor([1., 2.])
     """
-    folder = Path(folder)
+    folder = files.reader_path(folder, "the folder of a checkpoint")
     tensors = tensors.state_dict() if isinstance(tensors, nn.Module) else tensors
     tensors = {name: t.detach().cpu().clone(memory_format=torch.contiguous_format) for name, t in tensors.items()}
     data = safetensors.torch.save(tensors)
@@ -62,39 +65,47 @@ def save(folder, tensors, config=None, extra: dict | None = None) -> None:
         "extra": plain(extra or {}, "extra"),
     }
     about["sha256_of_this"] = json_digest(about)
-    try:
-        files.write(folder / about["tensor_file"], data)
-        files.write(folder / JSON_NAME, (json.dumps(about, indent=1) + "\n").encode("utf-8"))
-    finally:
-        _tidy(folder)
+    with files.new_folders(folder):
+        written = not (folder / about["tensor_file"]).exists()
+        files.write_file(folder / about["tensor_file"], data)
+        try:
+            files.write_file(folder / JSON_NAME, (json.dumps(about, indent=1) + "\n").encode("utf-8"))
+        except BaseException:
+            if written:
+                (folder / about["tensor_file"]).unlink()
+            raise
+    _tidy(folder, about["tensor_file"])
 
 
 def load(folder, model: nn.Module | None = None) -> Checkpoint:
-    """Read a checkpoint back and check every byte of it; copy its tensors into `model` if one is given.
+    """Load a checkpoint and check every byte of it; copy its tensors into `model` if one is given.
 
     Errors: FileNotFoundError if there is no checkpoint; ValueError naming the file, what was expected and what
     came, if a file is damaged, cut short or missing, or if the model's names and shapes differ (the model is then
     left as it was).
     """
-    folder = Path(folder)
+    folder = files.reader_path(folder, "the folder of a checkpoint")
     about = _read_json(folder / JSON_NAME)
     path = folder / about["tensor_file"]
-    data = files.read(path)
+    data = _read(path)
     if data is None:
         raise ValueError(f"{path} is missing, but {folder / JSON_NAME} needs it. {DO}")
     if len(data) != about["n_bytes"]:
         raise ValueError(f"{path} is damaged: it should have {about['n_bytes']} bytes but has {len(data)}. {DO}")
     if hashlib.sha256(data).hexdigest() != about["sha256"]:
         raise ValueError(f"{path} is damaged: its SHA-256 is not {about['sha256'][:16]}... as when written. {DO}")
-    tensors = safetensors.torch.load(data)
-    tensors = {name: tensors[name] for name in about["shapes"]}  # in the order in which they were saved
+    try:
+        tensors = safetensors.torch.load(data)
+        tensors = {name: tensors[name] for name in about["shapes"]}  # in the order in which they were saved
+    except (SafetensorError, ValueError, KeyError) as error:
+        raise ValueError(f"{path} is damaged: its tensors cannot be read ({error!r}). {DO}") from None
     if model is not None:
         fill(model, tensors)
     return Checkpoint(tensors, about["config"], about["extra"])
 
 
 def fill(model: nn.Module, tensors: dict[str, Tensor]) -> None:
-    """Copy tensors into a model whose names and shapes must be exactly theirs.
+    """Load tensors into a model whose names and shapes must be exactly theirs.
 
     Errors: ValueError listing what differs; the model is then left as it was.
     """
@@ -141,19 +152,24 @@ def load_state(folder, model: nn.Module, state) -> dict[str, Tensor]:
 DO = "Delete the folder and make it again (cached results are built again by themselves)."
 
 
-def _tidy(folder: Path) -> None:
-    """Remove what the checkpoint does not need: old tensors, half-written files, and the folder if that leaves none."""
-    with contextlib.suppress(OSError, ValueError):
-        needed = _read_json(folder / JSON_NAME)["tensor_file"] if (folder / JSON_NAME).exists() else None
-        for path in [*folder.glob("tensors-*.safetensors"), *folder.glob("*.tmp")]:
-            if path.name != needed:
+def _tidy(folder: Path, needed: str) -> None:
+    """Remove what earlier saves left: temporary files, and tensors whose name is the checksum of what is in them."""
+    for path in folder.iterdir():
+        with contextlib.suppress(OSError):  # another process still reads it (Windows): it only takes up space
+            old = path.name != needed and re.fullmatch(TENSOR_NAME, path.name)
+            if re.fullmatch(files.TEMPORARY, path.name) or (old and files.sha256(path)[:16] == path.name[8:24]):
                 path.unlink()
-        if needed is None:
-            folder.rmdir()
+
+
+def _read(path: Path) -> bytes | None:
+    """The bytes of a file, None if there is none. Errors: ValueError for a folder or a circle of links in its place."""
+    if path.is_dir() or (path.is_symlink() and not path.exists()):
+        raise ValueError(f"{path} is damaged: it is not a file. {DO}")
+    return files.read_file(path)
 
 
 def _read_json(path: Path) -> dict:
-    text = files.read(path)
+    text = _read(path)
     if text is None and any(path.parent.glob("tensors-*.safetensors")):
         raise ValueError(f"{path} is missing, but there are tensors beside it. {DO}")
     if text is None:
@@ -162,17 +178,21 @@ def _read_json(path: Path) -> dict:
     try:
         about = json.loads(text.decode("utf-8"))
         digest = about.pop("sha256_of_this")
-    except (UnicodeDecodeError, json.JSONDecodeError, AttributeError, KeyError, TypeError) as error:
+    except (ValueError, AttributeError, KeyError, TypeError, RecursionError) as error:
         raise ValueError(f"{path} is damaged: expected a miniGPT checkpoint in JSON ({error!r}). {DO}") from None
     if digest != json_digest(about):
         raise ValueError(f"{path} is damaged: its content does not match its own SHA-256. {DO}")
-    if about["format"] != FORMAT:
-        raise ValueError(f"{path} has checkpoint format {about['format']}; this miniGPT reads {FORMAT}. {DO}")
+    if about.get("format") != FORMAT:
+        raise ValueError(f"{path} has checkpoint format {about.get('format')}; this miniGPT reads {FORMAT}. {DO}")
+    kinds = {"tensor_file": str, "n_bytes": int, "sha256": str, "shapes": dict, "config": dict, "extra": dict}
+    wrong = [name for name, kind in kinds.items() if not isinstance(about.get(name), kind)]
+    if wrong or not re.fullmatch(TENSOR_NAME, about["tensor_file"]):
+        raise ValueError(f"{path} is damaged: {', '.join(wrong) or 'tensor_file'} is not what was expected. {DO}")
     return about
 
 
 def plain(value, where: str):
-    """Turn dataclasses, tuples and numpy numbers into what JSON gives back when it is read."""
+    """Dataclasses, tuples and numpy numbers as JSON gives them back. Errors: ValueError for what JSON cannot hold."""
 
     def convert(x):
         if dataclasses.is_dataclass(x) and not isinstance(x, type):
@@ -188,4 +208,5 @@ def plain(value, where: str):
 
 
 def json_digest(plain) -> str:
+    """SHA-256 of what JSON can hold; the order of keys does not count."""
     return hashlib.sha256(json.dumps(plain, sort_keys=True).encode("utf-8")).hexdigest()

@@ -1,33 +1,29 @@
-"""Corpora: documents as arrays of token ids, kept in memory-mapped files and handed out in batches.
+"""Corpus: documents as arrays of token ids, saved and memory-mapped.
 
-Documents come from the story world, from the reader's own files, or from a public text fetched by name. A batch is
-asked for by its number, `batches[step]`, and depends on nothing else: training resumes without any state to restore.
-
-Floor 1 of the west wing (uses tokens). Plain numpy: inputs and targets are int64 arrays, and a target of -100 means
-that nothing is to be predicted there.
+Documents come from the story world, from the reader's own files, or from a public text that is fetched by name.
+minigpt.batches makes batches of them. Plain numpy, no torch.
 """
 
+import contextlib
 import hashlib
 import io
 import json
-import os
+import re
 import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from filelock import FileLock
 
-from minigpt.io import download
-from minigpt.io.download import PublicText
-from minigpt.io.files import explained, replace_file
+from minigpt.io import files
+from minigpt.io.download import PublicText, download, only_one
 from minigpt.tokenizer import Tokenizer
 
 
 @dataclass(frozen=True, eq=False)
 class Corpus:
-    """Documents as token ids, one after another in a single array; no special tokens between them.
+    """Corpus: documents as token ids, one after another in a single array; no special tokens between them.
 
     Shapes: ids (n_tokens,), offsets (n_documents + 1,): document i is ids[offsets[i] : offsets[i + 1]].
     Errors: ValueError for arrays of another kind, for offsets that do not run from 0 to n_tokens.
@@ -72,16 +68,21 @@ class Corpus:
         return self.ids[self.offsets[i] : self.offsets[i + 1]]
 
     def packed(self, endoftext: int) -> np.ndarray:
-        """One long stream of ids, with an end-of-text id after each document (GPT-3, section 2.3 and appendix B).
+        """Packed sequence: one long stream of ids, with an end-of-text id after each document.
+
+        Source: GPT-3, section 2.3 and appendix B. Errors: ValueError for an id that the kind of array cannot hold.
 
         >>> Corpus(np.array([7, 8, 9]), np.array([0, 2, 3])).packed(endoftext=0).tolist()
         [7, 8, 0, 9, 0]
         """
+        largest = np.iinfo(self.ids.dtype).max
+        if whole(endoftext, "endoftext", 0) > largest:
+            raise ValueError(f"expected an id of at most {largest} in a corpus of {self.ids.dtype}, got {endoftext}")
         return np.insert(self.ids, self.offsets[1:], endoftext)
 
 
 def encode(documents: Iterable[str], tokenizer: Tokenizer) -> Corpus:
-    """Turn documents into ids.
+    """Encode documents: text to ids.
 
     Errors: ValueError for no document, for an empty one, for one string in place of several.
     """
@@ -99,23 +100,33 @@ def encode(documents: Iterable[str], tokenizer: Tokenizer) -> Corpus:
 
 
 def read_text(path: str | Path) -> list[str]:
-    """Read the reader's own text: one UTF-8 file, or every .txt and .md file of a folder and the folders in it.
+    """Read your own text: one UTF-8 file, or every .txt and .md file of a folder and the folders in it.
 
-    Line ends become "\\n" whatever system wrote them, and a byte-order mark is dropped.
-    Errors: FileNotFoundError for a path that is not there; ValueError for a file that is empty, or has bytes that are
-    not UTF-8 (naming file, byte and line), or a folder without text files.
+    A path may begin with ~, the home folder. Line ends become "\\n" whatever system wrote them, and a byte-order mark
+    is dropped.
+    Errors: FileNotFoundError for a path that is not there; ValueError for no path, a file that is empty, or has bytes
+    that are not UTF-8 (naming file, byte and line), or a folder without text files.
     """
-    path = Path(path)
+    path = files.reader_path(path, "the path of a text")
     if not path.exists():
-        raise FileNotFoundError(f"there is no file or folder {path.absolute()}")
-    files = [path]
-    if path.is_dir():
-        inside = [file.relative_to(path) for file in path.rglob("*") if file.is_file()]
-        texts = [file for file in inside if file.suffix.lower() in (".txt", ".md") and not _is_hidden(file)]
-        files = [path / file for file in sorted(texts, key=Path.as_posix)]
-        if not files:
-            raise ValueError(f"expected .txt or .md files in the folder {path}, found none")
-    return [_read(file) for file in files]
+        raise FileNotFoundError(f"there is no file or folder {path.absolute()}{_backslashes(path)}")
+    if not path.is_dir():
+        return [_read(path)]
+    inside = [file.relative_to(path) for file in path.rglob("*") if file.is_file()]
+    texts = [file for file in inside if file.suffix.lower() in (".txt", ".md") and not _is_hidden(file)]
+    if not texts:
+        raise ValueError(f"expected .txt or .md files in the folder {path}, found none")
+    return [_read(path / file) for file in sorted(texts, key=Path.as_posix)]
+
+
+def _backslashes(path: Path) -> str:
+    """Advice for a Windows path in plain quotes, where Python has read \\t as a tab and \\n as a line break."""
+    if not re.search(r"[\x00-\x1f]", str(path)):
+        return ""
+    return (
+        f", which Python read as {str(path)!r}: between plain quotes a backslash and a letter stand for one character. "
+        'Write r"C:\\folder\\text.txt", with an r before the quotes'
+    )
 
 
 def _is_hidden(file: Path) -> bool:
@@ -123,7 +134,8 @@ def _is_hidden(file: Path) -> bool:
 
 
 def _read(file: Path) -> str:
-    data = file.read_bytes()
+    with files.explained(file, "read"):
+        data = file.read_bytes()
     try:
         text = data.decode("utf-8").removeprefix("\N{BYTE ORDER MARK}")
     except UnicodeDecodeError as error:
@@ -139,53 +151,65 @@ def _read(file: Path) -> str:
 
 
 def save(corpus: Corpus, folder: str | Path, tokenizer: Tokenizer) -> None:
-    """Write a corpus into a folder: two .npy files, and corpus.json with their sizes and SHA-256.
+    """Save a corpus in a folder: two .npy files, and corpus.json with their sizes and SHA-256.
 
     The .npy files are named by their content and corpus.json is written last, so a crash or a full disk on the way
-    leaves an older corpus in the same folder as it was.
-    Errors: ValueError if another tokenizer made the corpus; OSError if it cannot be written.
+    leaves an older corpus in the same folder as it was. Of the files in the folder only those of that older corpus are
+    deleted.
+    Errors: ValueError if another tokenizer made the corpus, or a corpus.json there is not of this kind; OSError if it
+    cannot be written.
     """
     check_tokenizer(corpus, tokenizer)
-    folder, files = Path(folder), {}
+    folder = files.reader_path(folder, "a folder for the corpus")
+    before, entries = _entries(folder), {}
     for name in ("ids", "offsets"):
         buffer = io.BytesIO()
         np.save(buffer, getattr(corpus, name))
         data = buffer.getvalue()
         digest = hashlib.sha256(data).hexdigest()
-        files[name] = {"file": f"{name}-{digest[:12]}.npy", "bytes": len(data), "sha256": digest}
-        replace_file(folder / files[name]["file"], data)
+        entries[name] = {"file": f"{name}-{digest[:12]}.npy", "bytes": len(data), "sha256": digest}
+        files.write_file(folder / entries[name]["file"], data)
     about = {
         "tokenizer": tokenizer.fingerprint,
         "n_documents": len(corpus),
         "n_tokens": corpus.n_tokens,
-        "files": files,
+        "files": entries,
     }
-    replace_file(folder / "corpus.json", (json.dumps(about, indent=1) + "\n").encode("utf-8"))
-    kept = {entry["file"] for entry in files.values()}
-    for old in [*folder.glob("ids-*.npy"), *folder.glob("offsets-*.npy")]:
-        if old.name not in kept:
-            try:
-                old.unlink()
-            except OSError:
-                pass  # somebody still reads it (Windows): it only takes up space
+    files.write_file(folder / "corpus.json", (json.dumps(about, indent=1) + "\n").encode("utf-8"))
+    for old in {entry["file"] for entry in before.values()} - {entry["file"] for entry in entries.values()}:
+        with contextlib.suppress(OSError):  # another process still reads it (Windows): it only takes up space
+            (folder / old).unlink()
+
+
+def _entries(folder: Path) -> dict:
+    """The files of the corpus that lies in a folder already. Errors: ValueError for a foreign corpus.json."""
+    data = files.read_file(folder / "corpus.json")
+    try:
+        found = {} if data is None else json.loads(data)["files"]
+        if not all(re.fullmatch(rf"{name}-[0-9a-f]{{12}}\.npy", entry["file"]) for name, entry in found.items()):
+            raise ValueError("other names")
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        raise ValueError(
+            f"{folder / 'corpus.json'} is damaged or was not written by this book: choose another folder, or remove it"
+        ) from None
+    return found
 
 
 def open_(folder: str | Path, tokenizer: Tokenizer) -> Corpus:
-    """Open a saved corpus; the ids stay in their file and are read when they are needed.
+    """Open a saved corpus as a memory map: the ids stay in their file and are read when they are needed.
 
     Errors: FileNotFoundError where no corpus was saved; ValueError for another tokenizer, and for damaged files.
     """
-    folder = Path(folder)
+    folder = files.reader_path(folder, "the folder of a corpus")
     if not (folder / "corpus.json").exists():
         raise FileNotFoundError(
             f"there is no corpus.json in {folder.absolute()}: make the corpus with encode, then save"
         )
     try:
         about = json.loads((folder / "corpus.json").read_text(encoding="utf-8"))
-        made_by = about["tokenizer"]
         arrays = [_open_array(folder, about["files"][name]) for name in ("ids", "offsets")]
-        corpus = Corpus(*arrays, fingerprint=made_by)
-    except (ValueError, KeyError, TypeError, FileNotFoundError) as error:
+        corpus = Corpus(*arrays, tokenizer_fingerprint=about["tokenizer"])
+    except (ValueError, KeyError, TypeError, RecursionError, OSError) as error:
         raise ValueError(
             f"the corpus in {folder} is damaged ({error}). Delete the folder and make it again with encode, then save"
         ) from error
@@ -198,7 +222,7 @@ def _open_array(folder: Path, entry: dict) -> np.ndarray:
     size = path.stat().st_size
     if size != entry["bytes"]:
         raise ValueError(f"{path.name} should have {entry['bytes']} bytes, it has {size}")
-    if download.sha256(path) != entry["sha256"]:
+    if files.sha256(path) != entry["sha256"]:
         raise ValueError(f"the bytes of {path.name} have changed: its SHA-256 is not the one written in corpus.json")
     return np.load(path, mmap_mode="r")
 
@@ -219,7 +243,7 @@ def fetch(
     """Fetch a public text by name, once; it is only done when the reader asks, and nothing in this book needs it.
 
     A download that was cut goes on where it stopped. A file is used only if its SHA-256 is right. cache_dir is by
-    default the folder in MINIGPT_CACHE or else ~/.cache/minigpt; url names another place that has the same file.
+    default the book's cache folder (io.files.cache_dir); url names another place that has the same file.
 
     Unit: timeout in seconds of silence.
     Errors: ConnectionError without a network (saying what to do, and keeping what has arrived); ValueError for an
@@ -227,34 +251,31 @@ def fetch(
     """
     if name not in PUBLIC:
         raise ValueError(f"expected the name of a public text among {sorted(PUBLIC)}, got {name!r}")
-    text = PUBLIC[name]
-    if cache_dir is None:
-        cache_dir = os.environ.get("MINIGPT_CACHE") or Path.home() / ".cache" / "minigpt"
-    path = Path(cache_dir).expanduser() / f"{name}.txt"
-    if path.exists() and download.sha256(path) == text.sha256:
-        return path
-    with explained(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(path.with_suffix(".lock"))
-        lock.acquire()
-    try:
-        if path.exists() and download.sha256(path) != text.sha256:
+    text, tries = PUBLIC[name], whole(tries, "tries", 1)
+    folders = files.cache_dirs() if cache_dir is None else [files.reader_path(cache_dir, "a cache folder")]
+    for folder in folders:
+        path = folder / f"{name}.txt"
+        if path.exists() and files.sha256(path) == text.sha256:
+            return path
+    path = folders[0] / f"{name}.txt"
+    with only_one(path):
+        if path.exists():
+            if files.sha256(path) == text.sha256:  # another process has fetched it meanwhile
+                return path
             warnings.warn(f"{path} was damaged (wrong SHA-256) and is fetched again", UserWarning, stacklevel=2)
-            path.unlink()
-        if not path.exists():
-            download.download(text, url or text.url, path, timeout, whole(tries, "tries", 1))
-    finally:
-        lock.release()
+        download(url or text.url, path, n_bytes=text.n_bytes, sha256=text.sha256, timeout=timeout, tries=tries)
     return path
 
 
 def whole(value, name: str, smallest: int) -> int:
+    """A whole number as int; numpy's are welcome. Errors: ValueError for anything else, and below the smallest."""
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)) or value < smallest:
         raise ValueError(f"expected {name} to be a whole number of at least {smallest}, got {value!r}")
     return int(value)
 
 
 def check_ids(ids: np.ndarray) -> np.ndarray:
+    """The ids themselves. Errors: ValueError unless they are a row of whole numbers that are not negative."""
     if not isinstance(ids, np.ndarray) or ids.ndim != 1 or not np.issubdtype(ids.dtype, np.integer):
         got = f"shape {ids.shape} of {ids.dtype}" if isinstance(ids, np.ndarray) else type(ids).__name__
         raise ValueError(f"expected a 1-dimensional numpy array of whole numbers, got {got}")
@@ -264,6 +285,7 @@ def check_ids(ids: np.ndarray) -> np.ndarray:
 
 
 def check_tokenizer(corpus: Corpus, tokenizer: Tokenizer) -> None:
+    """Errors: ValueError if another tokenizer made the corpus, or an id in it is not of text."""
     if corpus.tokenizer_fingerprint not in (None, tokenizer.fingerprint):
         raise ValueError(
             f"the corpus was encoded with another tokenizer: {corpus.tokenizer_fingerprint[:12]}..., expected "

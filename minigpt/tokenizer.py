@@ -314,7 +314,7 @@ def save(tokenizer: Tokenizer, path: str | Path) -> None:
 
     Errors: OSError, with the older file left as it was, when the disk is full or the folder may not be written to.
     """
-    files.replace_file(path, _lines(tokenizer.ranks))
+    files.write_file(path, _lines(tokenizer.ranks))
 
 
 def load(path: str | Path, name: str = "minigpt", fingerprint: str | None = None) -> Tokenizer:
@@ -323,7 +323,9 @@ def load(path: str | Path, name: str = "minigpt", fingerprint: str | None = None
     Errors: ValueError naming the file, and the line where there is one, for anything that is not a vocabulary, or not
     the one with this fingerprint (without it, a file that lost whole lines at its end is a smaller vocabulary).
     """
-    data, ranks = Path(path).read_bytes(), {}
+    path = files.reader_path(path, "the path of a vocabulary")
+    with files.explained(path, "read"):
+        data, ranks = path.read_bytes(), {}
     if not data.endswith(b"\n"):
         raise ValueError(f"{path} is not a whole vocabulary: expected a line break at its end, got {data[-20:]!r}")
     for number, line in enumerate(data.splitlines(), start=1):

@@ -30,7 +30,7 @@ from torch import nn
 
 from minigpt import checkpoint
 from minigpt.checkpoint import Checkpoint
-from minigpt.io.files import cache_dir, explain
+from minigpt.io.files import cache_dir, explained
 
 PACKAGE = "minigpt"
 # Modules that cannot change a result: they draw, display, read stored numbers, or store results.
@@ -276,7 +276,7 @@ def _load_entry(place: Path, full: dict) -> Checkpoint:
 @contextlib.contextmanager
 def _lock(place: Path, on_wait):
     """Wait until no other process works on this entry."""
-    try:
+    with explained(place):
         place.parent.mkdir(parents=True, exist_ok=True)
         lock = filelock.FileLock(place.with_name(place.name + ".lock"))
         try:
@@ -284,8 +284,6 @@ def _lock(place: Path, on_wait):
         except filelock.Timeout:
             with on_wait() if on_wait else contextlib.nullcontext():
                 lock.acquire()
-    except OSError as error:
-        raise explain(error, place) from error
     try:
         yield
     finally:

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from filelock import FileLock
 
-from minigpt.io.files import replace_file
+from minigpt.io.files import write_file
 
 FOLDER = Path(__file__).parents[2] / "data" / "measured"
 TOLERANCE = 1e-4  # of a canary's number, or of 1 if the number is smaller than 1
@@ -79,7 +79,7 @@ def keep(table: str, new: list[dict], key: tuple[str, ...]) -> None:
         writer = csv.DictWriter(text, list(new[0]), lineterminator="\n")
         writer.writeheader()
         writer.writerows(kept[each] for each in sorted(kept))
-        replace_file(path, text.getvalue().encode("utf-8"))
+        write_file(path, text.getvalue().encode("utf-8"))
         _keep_about(table, about(table) | {"measured": provenance()})
 
 
@@ -120,7 +120,7 @@ def _csv(table: str) -> Path:
 
 def _keep_about(table: str, said: dict) -> None:
     text = json.dumps(dict(sorted(said.items())), indent=1, ensure_ascii=False) + "\n"
-    replace_file(_csv(table).with_suffix(".json"), text.encode("utf-8"))
+    write_file(_csv(table).with_suffix(".json"), text.encode("utf-8"))
 
 
 def _same(text: str, value) -> bool:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from minigpt.io.files import replace_file
+from minigpt.io.files import write_file
 from minigpt.worlds import grammar
 from minigpt.worlds import stories as story_world
 
@@ -51,13 +51,13 @@ def checksums() -> dict[str, str]:
 
 def write() -> None:
     """Draw data/stories.txt and write every checksum into data/README.md."""
-    replace_file(DATA / "stories.txt", drawn())
+    write_file(DATA / "stories.txt", drawn())
     text, sums = README.read_text(encoding="utf-8"), checksums()
     head, _ = text.split("## Checksums\n")
     for name in ("stories.STORYBOOK", "stories.EVERYTHING"):
         head = re.sub(rf"(`{name}` \| `)[0-9a-f]*`", rf"\g<1>{sums.pop(name)}`", head)
     rows = "".join(f"| `{name}` | `{sum_}` |\n" for name, sum_ in sums.items())
-    replace_file(README, f"{head}## Checksums\n\n| file | SHA-256 |\n|---|---|\n{rows}".encode())
+    write_file(README, f"{head}## Checksums\n\n| file | SHA-256 |\n|---|---|\n{rows}".encode())
 
 
 def test_every_checksum_is_right():
