@@ -92,6 +92,7 @@ def code_key(module: str) -> str:
     Docstrings, comments, blank lines and line breaks do not count. A module outside the package (a notebook's
     "__main__", a test) has the key "": functions defined there are described one by one.
     """
+    module = _importable(module)
     if not _inside(module):
         return ""
     digest = hashlib.sha256()
@@ -157,6 +158,12 @@ def _tree(module: str) -> ast.Module:
 
 def _package(module: str) -> str:
     return module if _path(module).name == "__init__.py" else module.rpartition(".")[0]
+
+
+def _importable(module: str) -> str:
+    """The name under which a module can be imported: a module run with `python -m` calls itself "__main__"."""
+    spec = getattr(sys.modules["__main__"], "__spec__", None)
+    return spec.name if module == "__main__" and spec is not None else module
 
 
 def _inside(module: str | None) -> bool:
@@ -225,7 +232,7 @@ def describe(value, _seen: tuple = ()):
 def _function(function: types.FunctionType, inner) -> list:
     captured = [cell.cell_contents for cell in function.__closure__ or ()]
     settings = [inner(captured), inner(function.__defaults__), inner(function.__kwdefaults__)]
-    if _inside(function.__module__):
+    if _inside(_importable(function.__module__)):
         return [_named(function), code_key(function.__module__), *settings]
     names = [name for name in _names(function.__code__) if name in function.__globals__]
     return [_own_syntax(function), *settings, inner({name: function.__globals__[name] for name in sorted(set(names))})]

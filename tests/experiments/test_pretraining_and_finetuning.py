@@ -19,7 +19,7 @@ from scipy import stats as scipy_stats
 from minigpt import loss, sample, stats, train, transforms
 from minigpt.batches import DocumentBatches
 from minigpt.exact import entropy
-from minigpt.experiments import dataset, measured, own_text, pretraining, sizes
+from minigpt.experiments import dataset, measured, pretraining, sizes
 from minigpt.experiments.dataset import N_CTX, N_VOCAB
 from minigpt.experiments.gpt1 import finetuning, zero_shot
 from minigpt.experiments.gpt1.bert import hidden_examples, hidden_word, masked_objective, pretrain_masked
@@ -335,34 +335,6 @@ def test_tasks_without_a_heuristic(library, untrained):
         zero_shot.zero_shot(untrained, library, "entailment")
     with pytest.raises(ValueError, match="task among .*got 'poetry'"):
         zero_shot.zero_shot(untrained, library, "poetry")
-
-
-# --- the reader's own text ------------------------------------------------------------------------------------------
-
-
-def test_a_text_of_the_readers(tmp_path, library):
-    path = tmp_path / "mine.txt"
-    path.write_text("\n".join(library.documents[:60]), encoding="utf-8", newline="\n")
-    gpt, tokenizer, held_out = own_text.train_on_text(path, n_steps=8)
-    again, _, same_again = own_text.train_on_text(path, n_steps=8)
-    _, _, longer = own_text.train_on_text(path, n_steps=20)
-    assert same(gpt, again) and same_again == held_out and not gpt.training
-    assert gpt.config.n_vocab == tokenizer.n_vocab and tokenizer.decode(tokenizer.encode("été")) == "été"
-    assert 0 < longer < held_out < 1.2 * math.log(tokenizer.n_vocab)
-
-
-def test_a_text_that_is_too_short(tmp_path):
-    (tmp_path / "short.txt").write_text("Hello.", encoding="utf-8")
-    with pytest.raises(ValueError, match="65"):
-        own_text.train_on_text(tmp_path / "short.txt", n_steps=2)
-
-
-@pytest.mark.skipif(not SHARED.exists(), reason="tinyshakespeare.txt lies beside the checkout on some machines only")
-def test_a_play(tmp_path):
-    text = SHARED.read_text(encoding="utf-8")[:60_000]
-    (tmp_path / "play.txt").write_text(text, encoding="utf-8", newline="\n")
-    gpt, tokenizer, held_out = own_text.train_on_text(tmp_path / "play.txt", n_steps=5)
-    assert tokenizer.n_vocab == gpt.config.n_vocab == N_VOCAB and 0 < held_out < 1.2 * math.log(N_VOCAB)
 
 
 # --- fine-tuning ----------------------------------------------------------------------------------------------------
