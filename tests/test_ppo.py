@@ -355,7 +355,8 @@ def test_broken_off_and_gone_on_is_the_same_as_in_one_go(tmp_path):
     first = [next(records), next(records)]
     checkpoint.save_state(tmp_path / "run", again, state)
     fresh = enumerable_ppo.agent_of(reference)
-    back = checkpoint.load_state(tmp_path / "run", fresh, PPOState())
+    back = PPOState()
+    checkpoint.load_state(tmp_path / "run", fresh, back)
     rest = list(ppo.ppo(fresh, reference, world.reward_fn, world.prompts, config, state=back))
     for a, b in zip([*first, *rest], whole, strict=True):
         assert dataclasses.astuple(a) == pytest.approx(dataclasses.astuple(b), nan_ok=True, abs=0)

@@ -1,4 +1,4 @@
-"""Every exhibit is different from the original, is put back after the visit, and is caught by a check."""
+"""Every PPO bug replaces one function, differs from the original, and is caught by a check."""
 
 import dataclasses
 
@@ -9,16 +9,33 @@ from minigpt import ppo
 from minigpt.experiments.instructgpt import enumerable_ppo, ppo_bugs
 
 
-def test_a_mistake_lasts_as_long_as_the_block():
-    for name, mistake in ppo_bugs.BUGS.items():
-        with ppo_bugs.with_bug(name):
-            assert getattr(ppo, mistake.replaces) is mistake.by
-        assert getattr(ppo, mistake.replaces) is ppo_bugs.RIGHT[mistake.replaces]
-    with pytest.raises(RuntimeError), ppo_bugs.with_bug("no KL"):
-        raise RuntimeError
-    assert ppo.token_rewards is ppo_bugs.RIGHT["token_rewards"]
-    with pytest.raises(ValueError, match="expected one of"), ppo_bugs.with_bug("no bug"):
+def test_a_bug_replaces_one_function_and_ppo_itself_stays_as_it_is():
+    right = ppo.Equations()
+    for name, bug in ppo_bugs.BUGS.items():
+        wrong = ppo_bugs.equations(name)
+        differ = {f.name for f in dataclasses.fields(right) if getattr(right, f.name) is not getattr(wrong, f.name)}
+        assert differ == {bug.replaces} and getattr(wrong, bug.replaces) is bug.by
+        assert getattr(right, bug.replaces) is getattr(ppo, bug.replaces)
+    assert ppo_bugs.equations(None) == right
+    with pytest.raises(ValueError, match="expected one of"):
+        ppo_bugs.equations("no bug")
+
+
+@pytest.mark.parametrize("name", [field.name for field in dataclasses.fields(ppo.Equations)])
+def test_ppo_uses_each_function_that_it_is_handed(name):
+    class Used(Exception):
         pass
+
+    def instead(*args):
+        raise Used
+
+    world, reference = enumerable_ppo.small_world(0)
+    config = dataclasses.replace(enumerable_ppo.PPO, batch_size=8, n_minibatches=1)
+    with pytest.raises(Used):
+        next(ppo.ppo(
+            enumerable_ppo.agent_of(reference), reference, world.reward_fn, world.prompts, config,
+            torch.Generator().manual_seed(0), equations=ppo.Equations(**{name: instead}),
+        ))  # fmt: skip
 
 
 def test_each_thought_and_each_function_is_its_own():
@@ -54,8 +71,8 @@ def test_samplers_that_do_not_sample_what_is_scored():
 
 
 def test_dropout_is_seen_in_the_first_ratio():
-    exhibit = ppo_bugs.run("dropout left on", n_iterations=2)
-    assert exhibit.ratio_error > 0.1 and ppo_bugs.run(None, n_iterations=2).ratio_error < 1e-5
+    found = ppo_bugs.run("dropout left on", n_iterations=2)
+    assert found.ratio_error > 0.1 and ppo_bugs.run(None, n_iterations=2).ratio_error < 1e-5
 
 
 def test_a_run_that_breaks_says_so(monkeypatch):
@@ -63,5 +80,5 @@ def test_a_run_that_breaks_says_so(monkeypatch):
         return torch.tensor(float("nan"), requires_grad=True)
 
     monkeypatch.setitem(ppo_bugs.BUGS, "nan", ppo_bugs.Bug("policy_loss", breaks, "it never happens"))
-    exhibit = ppo_bugs.run("nan", n_iterations=2)
-    assert exhibit.broke and dataclasses.asdict(exhibit)["gap"] > 0
+    found = ppo_bugs.run("nan", n_iterations=2)
+    assert found.broke and dataclasses.asdict(found)["gap"] > 0
