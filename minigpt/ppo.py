@@ -7,7 +7,6 @@ episode. Nothing here draws from torch's global generator, and dropout is off th
 import copy
 import dataclasses
 import math
-import numbers
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
@@ -15,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from minigpt.io.checks import is_number, is_whole, use_python_numbers
 from minigpt.loss import lm_loss, token_logps
 from minigpt.responses import answer_logits, answer_logps, answer_mask, check_fit, check_prompts, per_answer, rollout
 from minigpt.reward_model import RewardModel
@@ -54,21 +54,22 @@ class PPOConfig:
     def __post_init__(self):
         for names, right, expected in (
             ("n_iterations longest batch_size n_minibatches n_epochs kl_horizon",
-             lambda x: _is(numbers.Integral, x) and x >= 1, "a whole number of at least 1"),
-            ("end_id warmup_iterations", lambda x: _is(numbers.Integral, x) and x >= 0, "a whole number of at least 0"),
+             lambda x: is_whole(x, 1), "a whole number of at least 1"),
+            ("end_id warmup_iterations", lambda x: is_whole(x, 0), "a whole number of at least 0"),
             ("batch_size", lambda x: x % self.n_minibatches == 0, f"a multiple of {self.n_minibatches} minibatches"),
-            ("lr value_lr clip_range value_clip", lambda x: _is(numbers.Real, x) and x > 0, "a number above 0"),
-            ("kl_coef ptx_coef", lambda x: _is(numbers.Real, x) and x >= 0, "a number of at least 0"),
-            ("discount gae_lambda", lambda x: _is(numbers.Real, x) and 0 <= x <= 1, "a number from 0 to 1"),
-            ("kl_target clip_norm", lambda x: x is None or _is(numbers.Real, x) and x > 0, "a number above 0, or None"),
-            ("average", lambda x: x is None or _is(numbers.Real, x) and 0 <= x < 1, "a number in [0, 1), or None"),
+            ("lr value_lr clip_range value_clip", lambda x: is_number(x) and x > 0, "a number above 0"),
+            ("kl_coef ptx_coef", lambda x: is_number(x) and x >= 0, "a number of at least 0"),
+            ("discount gae_lambda", lambda x: is_number(x) and 0 <= x <= 1, "a number from 0 to 1"),
+            ("kl_target clip_norm", lambda x: x is None or is_number(x) and x > 0, "a number above 0, or None"),
+            ("average", lambda x: x is None or is_number(x) and 0 <= x < 1, "a number in [0, 1), or None"),
             ("decay", lambda x: isinstance(x, bool), "True or False"),
             ("betas", lambda x: isinstance(x, (tuple, list)) and len(x) == 2
-             and all(_is(numbers.Real, b) and 0 <= b < 1 for b in x), "two numbers in [0, 1)"),
+             and all(is_number(b) and 0 <= b < 1 for b in x), "two numbers in [0, 1)"),
         ):  # fmt: skip
             for name in names.split():
                 if not right(getattr(self, name)):
                     raise ValueError(f"PPOConfig.{name} must be {expected}, but it is {getattr(self, name)!r}")
+        use_python_numbers(self)
 
 
 def token_rewards(scores: Tensor, logp: Tensor, logp_sft: Tensor, mask: Tensor, kl_coef: float) -> Tensor:
@@ -430,10 +431,6 @@ def _adam(agent: ActorCritic, config: PPOConfig, state: PPOState) -> torch.optim
         if optimizer.state[p]["exp_avg"].shape != p.shape:
             raise ValueError(f"this PPOState belongs to another agent: {name} has another shape there")
     return optimizer
-
-
-def _is(kind: type, x) -> bool:
-    return isinstance(x, kind) and not isinstance(x, bool) and math.isfinite(x)
 
 
 def _check(agent, reference, prompts, config, ptx_batches) -> Tensor:

@@ -1,8 +1,7 @@
-"""The reward model: a GPT that reads a prompt and an answer and says with one number how good the answer is.
+"""Reward model: a GPT that reads a prompt and an answer and says with one number how good the answer is.
 
-Floor 2 of the east wing (uses model). It learns from rankings: labelers order K answers to the same prompt, and of
-each pair the better one shall get the higher score. How high is nowhere said: only differences count, until the
-scores are moved so that the labelers' own demonstrations have the mean 0.
+It learns from rankings: labelers order K answers to the same prompt, and of each pair the better one shall get the
+higher score. Only differences count, until the scores are moved so that the labelers' demonstrations have the mean 0.
 """
 
 import torch
@@ -16,7 +15,7 @@ ABSENT = 0  # the rank of an answer that is not there, where prompts have differ
 
 
 class RewardModel(nn.Module):
-    """A language model whose unembedding is replaced by one number, read at the last token of the answer.
+    """Reward model: a language model whose unembedding is replaced by one number, read at the answer's last token.
 
         r(x, y) = h_last . w + b - shift
 
@@ -37,17 +36,20 @@ class RewardModel(nn.Module):
         self.register_buffer("shift", torch.zeros((), device=gpt.W_e.weight.device))
 
     def forward(self, prompts: Tensor, answers: Tensor) -> Tensor:
-        """The score of each answer. Shapes: result (B,)."""
+        """Score of each answer. Shapes: result (B,)."""
         return self.read(self.gpt.hidden(responses.readable(prompts, answers)), prompts, answers)
 
     def read(self, h: Tensor, prompts: Tensor, answers: Tensor) -> Tensor:
-        """The score of each answer, from what the last block knows. Shapes: h (B, T + N, d), result (B,)."""
+        """Score of each answer from the last hidden states. Shapes: h (B, T + N, d), result (B,)."""
+        if h.shape[:2] != (len(prompts), prompts.shape[1] + answers.shape[1]):
+            rows = f"{tuple(prompts.shape)} and {tuple(answers.shape)}"
+            raise ValueError(f"h must be (B, T + N, d) for prompts and answers {rows}, but it is {tuple(h.shape)}")
         last = prompts.shape[1] + responses.answer_lengths(answers) - 1  # (B,)
         return self.head(h[torch.arange(len(h), device=h.device), last])[:, 0] - self.shift
 
     @torch.no_grad()
     def score(self, prompts: Tensor, answers: Tensor) -> Tensor:
-        """The score of each answer, without dropout and without a gradient: a reward for PPO. Shapes: result (B,)."""
+        """Score of each answer without dropout and without a gradient: a reward for PPO. Shapes: result (B,)."""
         was_training = self.training
         self.eval()
         scores = self(prompts, answers)
@@ -55,16 +57,16 @@ class RewardModel(nn.Module):
         return scores
 
     def values(self, prompts: Tensor, answers: Tensor) -> Tensor:
-        """What is still to come, before each token of the answer is written. Shapes: result (B, N)."""
+        """Value function: what is still to come, before each token of the answer. Shapes: result (B, N)."""
         h = self.gpt.hidden(responses.readable(prompts, answers[:, :-1]))[:, prompts.shape[1] - 1 :]  # (B, N, d)
         return self.head(h)[..., 0] - self.shift
 
 
 def pairs(ranks: Tensor) -> Tensor:
-    """Which answer was ranked above which. Shapes: ranks (P, K), 1 for the best -> (P, K, K) bool [w, l].
+    """Comparisons in rankings: which answer is above which. Shapes: ranks (P, K), 1 is best -> (P, K, K) bool [w, l].
 
     Equal ranks are a tie, and a tie is no pair; rank 0 marks an answer that is not there.
-    Errors: ValueError if there is only one answer, or not a single pair.
+    Errors: ValueError if ranks are no whole numbers from 0, if there is only one answer, or not a single pair.
     Source: InstructGPT, appendix C.2 (ties dropped).
 
     >>> pairs(torch.tensor([[1, 2, 2, 0]]))[0].int()
@@ -73,6 +75,8 @@ def pairs(ranks: Tensor) -> Tensor:
             [0, 0, 0, 0],
             [0, 0, 0, 0]], dtype=torch.int32)
     """
+    if not isinstance(ranks, Tensor) or ranks.is_floating_point() or ranks.dtype == torch.bool or (ranks < 0).any():
+        raise ValueError(f"ranks must be a tensor of whole numbers, 1 for the best, 0 for none, but it is {ranks}")
     if ranks.ndim != 2 or ranks.shape[1] < 2:
         raise ValueError(f"ranks must be of shape (P, K) with K of at least 2 answers, but it is {tuple(ranks.shape)}")
     there = ranks != ABSENT
@@ -83,7 +87,7 @@ def pairs(ranks: Tensor) -> Tensor:
 
 
 def ranking_loss(scores: Tensor, ranks: Tensor) -> Tensor:
-    """How surprised the reward model is by the labelers' rankings, over all pairs of each prompt.
+    """Ranking loss: cross-entropy of a Bradley-Terry model over all pairs of each prompt.
 
         loss = - 1/C(K, 2) sum over pairs (w, l) of log sigma(r(x, y_w) - r(x, y_l)),   then the mean over prompts
 
@@ -105,7 +109,7 @@ def ranking_loss(scores: Tensor, ranks: Tensor) -> Tensor:
 
 
 def agreement(scores: Tensor, ranks: Tensor) -> float:
-    """The share of pairs that the model orders as the labelers did; equal scores count half.
+    """Accuracy of the reward model: the share of pairs ordered as the labelers did; equal scores count half.
 
     Shapes, errors: as `ranking_loss`. Source: InstructGPT, appendix E.2 (accuracy of the reward model).
     """
@@ -116,7 +120,7 @@ def agreement(scores: Tensor, ranks: Tensor) -> float:
 
 
 def centre(reward_model: RewardModel, prompts: Tensor, answers: Tensor) -> float:
-    """Move all scores by one number, so that these demonstrations have the mean 0; returns their mean before.
+    """Normalise the reward: shift all scores so that these demonstrations have the mean 0; returns their mean before.
 
     The ranking loss cannot see the shift; PPO can. While the value function is still wrong, an answer's score counts
     where it stands: too high, and every answer that ends is good; too low, and none should end.
@@ -129,6 +133,8 @@ def centre(reward_model: RewardModel, prompts: Tensor, answers: Tensor) -> float
 
 def _checked(scores: Tensor, ranks: Tensor) -> Tensor:
     """The pairs, if scores and ranks fit each other."""
+    if not isinstance(scores, Tensor) or not isinstance(ranks, Tensor) or not scores.is_floating_point():
+        raise ValueError("scores must be a tensor of floats and ranks a tensor of whole numbers")
     if scores.shape != ranks.shape:
         raise ValueError(f"scores and ranks need the same shape (P, K): {tuple(scores.shape)}, {tuple(ranks.shape)}")
     if not scores[ranks != ABSENT].isfinite().all():

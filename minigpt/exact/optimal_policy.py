@@ -6,31 +6,33 @@ from collections.abc import Sequence
 import numpy as np
 
 from minigpt.exact import bradley_terry
+from minigpt.io.checks import is_whole
 from minigpt.worlds.answer_tree import Answers
 
 
 def tilt(logp_sft: np.ndarray, reward: np.ndarray, beta: float) -> tuple[np.ndarray, float]:
-    """The best policy for reward minus beta KL, and its value.
+    """KL-regularised optimal policy: the best policy for reward minus beta KL, and its value.
 
         log pi*(y) = log pi_SFT(y) + r(y) / beta - log Z,      max J = beta log Z
 
-    Errors: a beta that is not above 0, or lists that do not fit, are a ValueError. Source: not in InstructGPT; a
-    standard result for its objective (section 3.5, equation 2) with gamma = 0.
+    Errors: ValueError if beta is not above 0, or too small for rewards of this size; if the lists do not fit; if
+    logp_sft are not log-probabilities that add to 1, or a reward is not finite. Source: not in InstructGPT; a standard
+    result for its objective (section 3.5, equation 2) with gamma = 0.
 
     >>> logp, value = tilt(np.log([0.5, 0.5]), np.array([0.0, np.log(3.0)]), 1.0)
     >>> np.exp(logp).round(3).tolist(), round(value, 4)
     ([0.25, 0.75], 0.6931)
     """
-    logp_sft, reward = _lists(logp_sft, reward)
-    if not beta > 0:
-        raise ValueError(f"expected a beta above 0 (at 0 the best policy is all on the best answer); got {beta!r}")
+    logp_sft, reward = _policies(reward, logp_sft)
+    if not (0 < beta < math.inf and np.abs(reward).max() <= 1e300 * min(beta, 1)):
+        raise ValueError(f"expected a beta above 0 (towards 0, all is on the best answer); got {beta!r}")
     scores = logp_sft + reward / beta
     log_z = _logsumexp(scores)
     return scores - log_z, beta * log_z
 
 
 def soft_backup(answers: Answers, token_logps_sft: np.ndarray, reward: np.ndarray, beta: float):
-    """The same best policy, token by token, from the end of the answers to their beginning.
+    """Soft Bellman backup: the same best policy, token by token, from the end of the answers to their beginning.
 
         V(s) = beta log sum_a pi_SFT(a | s) exp(Q(s, a) / beta),    log pi*(a | s) = log pi_SFT(a | s) + (Q - V) / beta
 
@@ -50,27 +52,33 @@ def soft_backup(answers: Answers, token_logps_sft: np.ndarray, reward: np.ndarra
 
 
 def objective(logp: np.ndarray, logp_sft: np.ndarray, reward: np.ndarray, beta: float) -> float:
-    """What PPO makes large: J = E_pi[r] - beta KL(pi || pi_SFT). Source: InstructGPT, section 3.5, equation 2."""
-    logp, logp_sft, reward = _lists(logp, logp_sft, reward)
+    """Objective of PPO: J = E_pi[r] - beta KL(pi || pi_SFT). Source: InstructGPT, section 3.5, equation 2."""
+    logp, logp_sft, reward = _policies(reward, logp, logp_sft)
     return float(np.exp(logp) @ (reward - beta * (logp - logp_sft)))
 
 
 def kl(logp: np.ndarray, logq: np.ndarray) -> float:
-    """KL(p || q) over the answers, in nats; answers that p never gives do not count."""
-    logp, logq = _lists(logp, logq)
+    """Kullback-Leibler divergence KL(p || q) over the answers, in nats; answers that p never gives do not count.
+
+    Errors: ValueError if these are not log-probabilities of the same answers.
+
+    >>> round(kl(np.log([0.5, 0.5]), np.log([0.9, 0.1])), 2)
+    0.51
+    """
+    logp, logq, _ = _policies(np.zeros(np.shape(logp)), logp, logq)
     seen = logp > -np.inf
     return float(np.exp(logp[seen]) @ (logp[seen] - logq[seen]))
 
 
 def policy_gradient(answers: Answers, token_logps: np.ndarray, logp_sft: np.ndarray, reward: np.ndarray, beta: float):
-    """The exact gradient of J with respect to the logits of each prefix.
+    """Policy gradient, exact: that of J with respect to the logits of each prefix.
 
         sum over y of pi(y) (r(y) - beta log(pi(y) / pi_SFT(y))) grad log pi(y)
 
     Shapes: token_logps and result (prefixes, n_words + 1).
     """
     logp = answers.logps(token_logps)
-    _, logp_sft, reward = _lists(logp, logp_sft, reward)
+    logp, logp_sft, reward = _policies(reward, logp, logp_sft)
     weights = np.exp(logp) * (reward - beta * (logp - logp_sft))  # (N,)
     states, tokens, written = answers.path
     here = np.repeat(weights[:, None], answers.longest, axis=1)[written]
@@ -82,7 +90,7 @@ def policy_gradient(answers: Answers, token_logps: np.ndarray, logp_sft: np.ndar
 
 
 def frontier(logp_sft: np.ndarray, reward: np.ndarray, betas: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
-    """The most reward that can be had at each distance: (KL(pi* || pi_SFT), E[r]), one point for each beta."""
+    """Pareto frontier of reward against KL: (KL(pi* || pi_SFT), E[r]), one point for each beta."""
     points = []
     for beta in betas:
         logp, _ = tilt(logp_sft, reward, beta)
@@ -92,14 +100,15 @@ def frontier(logp_sft: np.ndarray, reward: np.ndarray, betas: Sequence[float]) -
 
 
 def best_of_n(logp: np.ndarray, reward: np.ndarray, n: int) -> np.ndarray:
-    """log P(answer) of whoever draws n answers and keeps the one of the highest reward.
+    """Best-of-n sampling: log P(answer) if n answers are drawn and the one of the highest reward is kept.
 
-        P(y is kept) = (F(y)^n - F(y-)^n) pi(y) / P(reward is r(y)),    F(y) = P(reward <= r(y)), F(y-) = P(reward < r(y))
+        P(y is kept) = (F(y)^n - F(y-)^n) pi(y) / P(reward is r(y)),  F(y) = P(reward <= r(y)), F(y-) = P(reward < r(y))
 
-    Of answers that are equally good each is kept in proportion to its probability. Errors: n below 1 is a ValueError.
+    Of answers that are equally good each is kept in proportion to its probability. Errors: as `tilt`, and for an n that
+    is no whole number of at least 1.
     """
-    logp, reward = _lists(logp, reward)
-    if n < 1:
+    logp, reward = _policies(reward, logp)
+    if not is_whole(n, 1):
         raise ValueError(f"expected to draw at least 1 answer; got n = {n}")
     values, group = np.unique(reward, return_inverse=True)
     mass = np.bincount(group, weights=np.exp(logp), minlength=len(values))
@@ -110,26 +119,26 @@ def best_of_n(logp: np.ndarray, reward: np.ndarray, n: int) -> np.ndarray:
         return np.where(mass[group] > 0, np.log(kept[group]) + logp - np.log(mass[group]), -np.inf)
 
 
-def win_rate(logp: np.ndarray, logp_other: np.ndarray, reward: np.ndarray, judge: str = "truth") -> float:
-    """How often one policy's answer is preferred to the other's.
+def win_rate(logp: np.ndarray, logp_other: np.ndarray, reward: np.ndarray, labelers: str = "truth") -> float:
+    """Win rate: how often one policy's answer is preferred to the other's.
 
-        truth: P(r(y) > r(y')) + P(r(y) = r(y')) / 2        noisy: E[sigma(r(y) - r(y'))], a Bradley-Terry judge
+        truth: P(r(y) > r(y')) + P(r(y) = r(y')) / 2        noisy: E[sigma(r(y) - r(y'))], Bradley-Terry labelers
 
-    Errors: an unknown judge is a ValueError.
+    Errors: as `tilt`, and for unknown labelers.
     """
-    logp, logp_other, reward = _lists(logp, logp_other, reward)
+    logp, logp_other, reward = _policies(reward, logp, logp_other)
     ahead = reward[:, None] - reward[None, :]
-    if judge == "truth":
+    if labelers == "truth":
         wins = (ahead > 0) + (ahead == 0) / 2
-    elif judge == "noisy":
+    elif labelers == "noisy":
         wins = bradley_terry.sigma(ahead)
     else:
-        raise ValueError(f"expected judge 'truth' or 'noisy'; got {judge!r}")
+        raise ValueError(f"expected labelers 'truth' or 'noisy'; got {labelers!r}")
     return float(np.exp(logp) @ wins @ np.exp(logp_other))
 
 
 def tilted_mean(reward: np.ndarray, values: np.ndarray, beta: float) -> tuple[float, float]:
-    """The mean of some values under pi*, from answers that pi_SFT has drawn; and how many answers that is worth.
+    """Importance sampling: mean of values under pi*, from answers of pi_SFT, and the effective sample size.
 
         w_i = exp(r_i / beta),   mean = sum w v / sum w,   effective sample size = (sum w)^2 / sum w^2
 
@@ -139,6 +148,17 @@ def tilted_mean(reward: np.ndarray, values: np.ndarray, beta: float) -> tuple[fl
     logw, _ = tilt(np.full(len(reward), -math.log(len(reward))), reward, beta)
     w = np.exp(logw)
     return float(w @ values), float(1 / (w @ w))
+
+
+def _policies(reward, *logps) -> list[np.ndarray]:
+    """Policies as log-probabilities that add to 1, and finite rewards last, all over the same answers."""
+    *logps, reward = _lists(*logps, reward)
+    for logp in logps:
+        if logp.max() > 1e-6 or abs(np.exp(logp).sum() - 1) > 1e-6:
+            raise ValueError(f"expected log-probabilities whose exp adds to 1; got {logp[:3]} ...")
+    if not np.isfinite(reward).all():
+        raise ValueError("expected finite rewards; there is an infinite one")
+    return [*logps, reward]
 
 
 def _lists(*lists) -> list[np.ndarray]:

@@ -1,18 +1,21 @@
 """The optimum by two roads, identities that hold to the last digits, and brute force."""
 
 import math
+import statistics
 from itertools import product
 
 import numpy as np
 import pytest
 from scipy import optimize as scipy_optimize
 from scipy import special
+from scipy import stats as scipy_stats
 
 from minigpt import stats
 from minigpt.exact import bradley_terry, optimal_policy
 from minigpt.worlds.answer_tree import Answers
 
 TREE = Answers(4, 4)
+HALVES = np.log([0.5, 0.5])
 
 
 def world(seed, tree=TREE):
@@ -62,7 +65,7 @@ def test_what_any_policy_lacks_is_beta_times_its_distance_from_the_optimum(seed)
         found = optimal_policy.objective(logp, logp_sft, reward, beta)
         assert found == pytest.approx(value - beta * optimal_policy.kl(logp, logp_star), abs=1e-12)
         assert found < value
-    assert optimal_policy.kl(logp, logp_sft) == pytest.approx(stats.entropy(np.exp(logp), np.exp(logp_sft)), abs=1e-12)
+    assert optimal_policy.kl(logp, logp_sft) == pytest.approx(scipy_stats.entropy(np.exp(logp), np.exp(logp_sft)), abs=1e-12)
 
 
 def test_the_gradient_is_that_of_the_objective():
@@ -111,10 +114,10 @@ def test_best_of_n_by_listing_all_draws(ties):
 def test_win_rates_by_hand_and_turned_round():
     _, a, reward = world(0)
     _, b = policy(0)
-    for judge in ("truth", "noisy"):
-        there, back = optimal_policy.win_rate(a, b, reward, judge), optimal_policy.win_rate(b, a, reward, judge)
+    for labelers in ("truth", "noisy"):
+        there, back = optimal_policy.win_rate(a, b, reward, labelers), optimal_policy.win_rate(b, a, reward, labelers)
         assert there + back == pytest.approx(1, abs=1e-12)
-        assert optimal_policy.win_rate(a, a, reward, judge) == pytest.approx(0.5, abs=1e-12)
+        assert optimal_policy.win_rate(a, a, reward, labelers) == pytest.approx(0.5, abs=1e-12)
     p, r = np.log([0.5, 0.5]), np.array([0.0, 1.0])
     assert optimal_policy.win_rate(np.log([1e-300, 1.0]), p, r) == pytest.approx(0.75)
     assert optimal_policy.win_rate(np.log([1e-300, 1.0]), p, r, "noisy") == pytest.approx((0.5 + special.expit(1)) / 2)
@@ -122,7 +125,7 @@ def test_win_rates_by_hand_and_turned_round():
 
 @pytest.mark.parametrize(("wins", "n"), [(0, 10), (7, 10), (253, 400), (400, 400)])
 def test_wilson_against_scipy(wins, n):
-    theirs = stats.binomtest(wins, n).proportion_ci(method="wilson")
+    theirs = scipy_stats.binomtest(wins, n).proportion_ci(method="wilson")
     assert stats.wilson(wins, n) == pytest.approx((theirs.low, theirs.high), abs=1e-6)
 
 
@@ -142,7 +145,56 @@ def test_the_floor_of_a_reward_model():
     assert bradley_terry.bradley_terry_floor([0.0, 1000.0]) == pytest.approx(0.0, abs=1e-12)
     u = np.array([0.0, 1.0, -0.5])
     p = special.expit(u[[0, 0, 1]] - u[[1, 2, 2]])
-    assert bradley_terry.bradley_terry_floor(u) == pytest.approx(np.mean([stats.entropy([x, 1 - x]) for x in p]))
+    assert bradley_terry.bradley_terry_floor(u) == pytest.approx(np.mean([scipy_stats.entropy([x, 1 - x]) for x in p]))
+
+
+def test_the_floor_weighs_a_pair_by_both_answers():
+    u, w = np.array([0.0, 1.0, -0.5]), np.array([3.0, 1.0, 2.0])
+    total, weight = 0.0, 0.0
+    for i, j in ((0, 1), (0, 2), (1, 2)):
+        p = special.expit(u[i] - u[j])
+        total, weight = total + w[i] * w[j] * scipy_stats.entropy([p, 1 - p]), weight + w[i] * w[j]
+    assert bradley_terry.bradley_terry_floor(u, w) == pytest.approx(total / weight, abs=1e-12)
+
+
+def test_the_worth_of_pairs_by_another_fit_and_another_variance():
+    """Three repeats only, so that dividing the variance by n or by n - 1 is seen."""
+    found = bradley_terry.worth_of_pairs(3, np.random.default_rng(5), n_prompts=20, n_repeats=3)
+    rng, fitted, promised = np.random.default_rng(5), [], []
+    for _ in range(3):
+        x = rng.normal(size=(20, 3))
+        seems = x + rng.gumbel(size=x.shape)
+        ahead = [
+            (row[a] - row[b]) * (1 if s[a] > s[b] else -1) for row, s in zip(x, seems) for a, b in ((0, 1), (0, 2), (1, 2))
+        ]
+        ahead = np.array(ahead)
+        w = scipy_optimize.brentq(lambda v: (special.expit(-v * ahead) * ahead).sum(), -5, 20, xtol=1e-13)  # noqa: B023
+        p = special.expit(w * ahead)
+        fitted.append(w)
+        promised.append(1 / (p * (1 - p) * ahead**2).sum())
+    assert found == pytest.approx(3 * np.mean(promised) / statistics.variance(fitted), rel=1e-6)
+
+
+def test_best_of_very_many_is_the_best():
+    """Ten tenths add to a hair less than 1; of 10^15 answers the best is there all the same."""
+    kept = optimal_policy.best_of_n(np.log(np.full(10, 0.1)), np.arange(10.0), 10**15)
+    assert kept[-1] == pytest.approx(0, abs=1e-12)
+
+
+@pytest.mark.parametrize("call", [
+    lambda p: optimal_policy.kl(p, np.log([0.9, 0.1])),
+    lambda p: optimal_policy.kl(np.log([0.9, 0.1]), p),
+    lambda p: optimal_policy.tilt(p, [0.0, 1.0], 1.0),
+    lambda p: optimal_policy.objective(np.log([0.9, 0.1]), p, [0.0, 1.0], 1.0),
+    lambda p: optimal_policy.win_rate(p, np.log([0.9, 0.1]), [0.0, 1.0]),
+    lambda p: optimal_policy.best_of_n(p, [0.0, 1.0], 2),
+    lambda p: optimal_policy.frontier(p, [0.0, 1.0], [1.0]),
+])  # fmt: skip
+def test_probabilities_in_place_of_log_probabilities_are_refused(call):
+    call(np.log([0.5, 0.5]))
+    for wrong in ([0.5, 0.5], np.log([0.5, 0.4])):
+        with pytest.raises(ValueError, match="log-probabilities whose exp adds to 1"):
+            call(wrong)
 
 
 def test_a_fitted_reward_model_is_where_scipy_puts_it():
@@ -186,11 +238,19 @@ def test_r3_the_errors_are_right_when_the_pairs_of_a_prompt_are_taken_together(n
 @pytest.mark.parametrize("call", [
     lambda: bradley_terry.fit_bradley_terry(np.zeros((2, 1)), [], []),
     lambda: bradley_terry.worth_of_pairs(1, np.random.default_rng(0)),
-    lambda: optimal_policy.tilt(np.zeros(3), np.zeros(3), 0.0),
-    lambda: optimal_policy.tilt(np.zeros(3), np.zeros(2), 1.0),
-    lambda: optimal_policy.tilt(np.zeros(2), np.array([0.0, np.nan]), 1.0),
-    lambda: optimal_policy.best_of_n(np.zeros(2), np.zeros(2), 0),
-    lambda: optimal_policy.win_rate(np.zeros(2), np.zeros(2), np.zeros(2), "my taste"),
+    lambda: optimal_policy.tilt(HALVES, np.zeros(2), 0.0),
+    lambda: optimal_policy.tilt(HALVES, np.zeros(2), math.inf),
+    lambda: optimal_policy.tilt(HALVES, np.ones(2), 4e-310),
+    lambda: optimal_policy.tilt(HALVES, np.zeros(3), 1.0),
+    lambda: optimal_policy.tilt(HALVES, np.array([0.0, np.nan]), 1.0),
+    lambda: optimal_policy.tilt(HALVES, np.array([0.0, np.inf]), 1.0),
+    lambda: optimal_policy.best_of_n(HALVES, np.zeros(2), 0),
+    lambda: optimal_policy.best_of_n(HALVES, np.zeros(2), 1.5),
+    lambda: optimal_policy.win_rate(HALVES, HALVES, np.zeros(2), "my taste"),
+    lambda: bradley_terry.bradley_terry_floor([0.0, np.nan]),
+    lambda: bradley_terry.bradley_terry_floor([0.0, 1.0], [1.0, 1.0, 1.0]),
+    lambda: bradley_terry.fit_bradley_terry(np.zeros((2, 1)), [-1], [0]),
+    lambda: bradley_terry.fit_bradley_terry(np.zeros((2, 1)), [0], [2]),
     lambda: stats.wilson(11, 10),
     lambda: bradley_terry.bradley_terry_floor([1.0]),
     lambda: Answers(0, 3),
