@@ -5,7 +5,10 @@ import re
 import shlex
 from pathlib import Path
 
+import pytest
+
 import start
+from minigpt.experiments import measured
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -29,8 +32,9 @@ def paths_named(text: str) -> set[str]:
 
 def test_every_path_named_exists():
     named = paths_named(README)
-    assert {"LICENSE", "start.py", "minigpt/tokens.py", "chapters/00_world.ipynb", "chapters/solutions"} <= named
+    assert {"LICENSE", "start.py", "minigpt/tokenizer.py", "chapters/00_world.ipynb", "chapters/solutions"} <= named
     missing = sorted(path for path in named if not (ROOT / path).exists())
+    missing = [path for path in missing if path != "my.txt"]  # the reader's own
     assert not missing, f"README.md names what does not exist: {missing}"
 
 
@@ -39,30 +43,84 @@ def test_paths_are_found_in_text():
     assert paths_named(text) == {"a.py", "b/c.py", "e.md", "g/h.ipynb"}
 
 
-def test_the_map_shows_every_room_once_and_in_its_wing():
-    (table,) = [table for table in tables(README) if table[0] == ["room", "the idea", "file"]]
-    wings, wing = {}, None
-    for room, idea, file in table[1:]:
-        if room.startswith("*"):
-            wing = wings.setdefault(room.strip("*"), [])
-            continue
-        assert file == f"`minigpt/{room}.py`" and len(idea) > 20
-        wing.append(room)
-    shown = [room for rooms in wings.values() for room in rooms]
-    there = [path.stem for path in (ROOT / "minigpt").glob("*.py") if path.name != "__init__.py"]
-    assert sorted(shown) == sorted(there)
+def modules_in(text: str) -> list[str]:
+    """The modules of the package that a text names by their path."""
+    return re.findall(r"`(minigpt/[\w/]+\.py)`", text)
 
-    spec = importlib.util.spec_from_file_location("house", ROOT / "tests" / "test_house.py")
-    house = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(house)
-    assert set(wings["West wing"]) <= set(house.WEST)
-    assert set(wings["East wing"]) <= set(house.EAST)
-    assert set(wings["Roof"]) <= house.ROOF
-    assert set(wings["Classroom"]) == house.CLASSROOM
+
+def the_map() -> str:
+    """From the heading "The map" to the next of its rank."""
+    return README.split("\n## The map\n")[1].split("\n## ")[0]
+
+
+def test_the_map_shows_every_module_once():
+    shown = [path for table in tables(the_map()) for row in table for path in modules_in(row[-1])]
+    there = [path.relative_to(ROOT).as_posix() for path in (ROOT / "minigpt").rglob("*.py")]
+    assert sorted(shown) == sorted(path for path in there if not path.endswith("/__init__.py"))
+
+
+def test_the_map_says_of_every_module_what_is_in_it():
+    for table in tables(the_map()):
+        for row in table[1:]:
+            assert len(row) == len(table[0])
+            if table[0][0] == "module":
+                assert row[-1].endswith(f"/{row[0]}.py`") and len(row[-2 if len(row) == 3 else 2]) > 15, row
+
+
+def test_the_map_names_every_measured_table_beside_its_module():
+    (table,) = [table for table in tables(the_map()) if "table" in table[0]]
+    linked = {row[0]: re.search(r"\(data/measured/(.+)\.csv\)", row[3]) for row in table[1:]}
+    found = {name: link.group(1) for name, link in linked.items() if link}
+    assert found == {name: name for name in measured.tables()}
+
+
+WALKS = {
+    "the loss of a language model": ("minigpt/loss.py", "lm_loss"),
+    "PPO": ("minigpt/ppo.py", "PPOConfig"),
+    "how the reward model is trained": ("minigpt/experiments/instructgpt/step2_reward_model.py", "train"),
+    "GPT-2's configuration": ("minigpt/experiments/sizes.py", "GPT2"),
+    "to train on your own text": ("minigpt/experiments/own_text.py", "train_on_text"),
+    "to change the size of a model": ("minigpt/experiments/sizes.py", "GPT1"),
+    "the code of a figure": ("minigpt/plots/__init__.py", "loss_curve"),
+    "a 95 % interval": ("minigpt/stats.py", "wilson"),
+}
+
+
+@pytest.mark.parametrize("wanted", WALKS)
+def test_who_looks_for_something_is_sent_to_the_right_file_first(wanted):
+    (table,) = [table for table in tables(README) if table[0] == ["you want", "it is in"]]
+    answers = {row[0]: row[1] for row in table[1:]}
+    path, word = WALKS[wanted]
+    assert modules_in(answers[wanted])[0] == path
+    assert word in (ROOT / path).read_text(encoding="utf-8")
+    (name, *_) = [*re.findall(r"\.py`: `(\w+)`", answers[wanted]), None]
+    assert name is None or any(
+        re.search(rf"^(def|class) {name}\b", (ROOT / place).read_text(encoding="utf-8"), flags=re.M)
+        for place in modules_in(answers[wanted])
+    )
+
+
+def test_every_command_of_the_package_is_one():
+    commands = re.findall(r"python -m (minigpt[\w.]*)((?: [\w.-]+)*)`", README)
+    assert {"minigpt.experiments", "minigpt.experiments.own_text"} <= {module for module, _ in commands}
+    for module, words in commands:
+        spec = importlib.util.find_spec(module)
+        assert spec is not None
+        if spec.submodule_search_locations is not None:
+            assert importlib.util.find_spec(module + ".__main__")
+        if module == "minigpt.experiments" and words:
+            assert words.split()[0].replace(".", "/") in measured.tables()
+
+
+@pytest.mark.parametrize("name", ["README.md", "CHANGES.md", "data/README.md"])
+def test_the_words_are_those_of_the_field(name):
+    text = (ROOT / name).read_text(encoding="utf-8")
+    private = r"\b(?:house|wings?|roof|museum|exhibit|rooms?|classroom|seer|rung)\b"
+    assert re.findall(private, text.lower()) == []
 
 
 def test_the_chapter_table_lists_every_chapter():
-    (table,) = [table for table in tables(README) if table[0][1] == "chapter"]
+    (table,) = [table for table in tables(README) if table[0][:2] == ["", "chapter"]]
     linked = [re.search(r"\((chapters/[^)]+)\)", row[1]).group(1) for row in table[1:]]
     assert linked == sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "chapters").glob("*.ipynb"))
     assert all(Path(path).name.startswith(row[0] + "_") for path, row in zip(linked, table[1:]))
