@@ -3,6 +3,9 @@
 import hashlib
 import http.server
 import json
+import os
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -113,49 +116,200 @@ def test_other_models_and_pickles_are_refused(folder, tmp_path):
         hub.load(folder)
 
 
-def test_find_looks_into_the_hubs_cache(folder, tmp_path, monkeypatch):
-    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
-    monkeypatch.setenv("MINIGPT_CACHE", str(tmp_path / "own"))
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda t: t["transformer.wte.weight"].view(-1)[7:8].fill_(float("nan")), "wte.weight: expected finite"),
+        (
+            lambda t: t.update({"transformer.ln_f.bias": torch.ones(24, dtype=torch.int8)}),
+            "ln_f.bias: .* got torch.int8",
+        ),
+    ],
+)
+def test_numbers_without_sense_are_refused(folder, change, message):
+    tensors = load_file(folder / "model.safetensors")
+    change(tensors)
+    save_file(tensors, folder / "model.safetensors")
+    with pytest.raises(ValueError, match=message):
+        hub.load(folder)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"n_layer": 10**8}, "lacks the tensor h.3.ln_1.weight: config.json says 100000000 layers"),
+        ({"n_layer": 2.5}, "n_layer to be a whole number"),
+        ({"n_inner": 10**9}, r"mlp.c_fc.weight: expected \(24, 1000000000\)"),
+        ({"vocab_size": 96}, r"wte.weight: expected \(96, 24\), got \(97, 24\)"),
+        ({"n_layer": 2}, "does not have"),
+        (None, "a dictionary; got list"),
+    ],
+)
+def test_a_configuration_that_does_not_fit_is_refused_before_anything_is_built(folder, change, message):
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps([1] if change is None else config | change))
+    with pytest.raises(ValueError, match=message):
+        hub.load(folder)
+
+
+def test_half_precision_shards_and_the_other_name_of_gelu(theirs, folder, tmp_path):
+    wanted = hub.load(folder)
+    config = json.loads((folder / "config.json").read_text())
+    assert hub.config_from(config | {"activation_function": "gelu_pytorch_tanh"}) == hub.config_from(config)
+    theirs.save_pretrained(tmp_path / "shards", max_shard_size="20KB")
+    assert len(list((tmp_path / "shards").glob("*.safetensors"))) > 2
+    ids = torch.arange(40)[None]
+    assert torch.equal(hub.load(tmp_path / "shards")(ids), wanted(ids))
+    (tmp_path / "shards" / "model.safetensors.index.json").write_text('{"weight_map": {"a": "../../x.safetensors"}}')
+    with pytest.raises(ValueError, match="names of .safetensors files"):
+        hub.load(tmp_path / "shards")
+    tensors = {name: tensor.half() for name, tensor in load_file(folder / "model.safetensors").items()}
+    save_file(tensors, folder / "model.safetensors")
+    assert torch.allclose(hub.load(folder)(ids), wanted(ids), atol=0.05)
+
+
+def test_saving_deletes_nothing_and_leaves_nothing_half_done(tmp_path, monkeypatch):
+    config = model.GPTConfig(n_vocab=61, n_ctx=20, n_layers=1, n_heads=2, d_model=16, norm="pre")
+    ours = model.GPT(config, torch.Generator().manual_seed(2))
+    (tmp_path / "mine.tmp").mkdir()
+    (tmp_path / "mine.tmp" / "notes").write_text("x")
+    hub.save(ours, tmp_path / "mine")
+    assert (tmp_path / "mine.tmp" / "notes").read_text() == "x"
+    assert sorted(path.name for path in (tmp_path / "mine").iterdir()) == ["config.json", "model.safetensors"]
+
+    def full(*args):
+        raise OSError(28, "No space left on device")
+
+    for call in ("fsync", "replace"):
+        monkeypatch.setattr(hub.os, call, full)
+        with pytest.raises(OSError, match="the disk is full"):
+            hub.save(ours, tmp_path / "new" / "other")
+        monkeypatch.undo()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["mine", "mine.tmp"]
+
+
+# --- on this computer -------------------------------------------------------------------------------------------------
+
+PLACES = [
+    {"HF_HUB_CACHE": "{}/a"},
+    {"HUGGINGFACE_HUB_CACHE": "{}/b"},
+    {"HF_HOME": "{}/c"},
+    {"HF_HOME": "~/c"},
+    {"XDG_CACHE_HOME": "{}/d"},
+    {},
+    {"HF_HOME": "{}/c", "HUGGINGFACE_HUB_CACHE": "~/b", "XDG_CACHE_HOME": "{}/d"},
+    {"HF_HUB_CACHE": "$HOME/a", "HUGGINGFACE_HUB_CACHE": "{}/b"},
+]
+
+
+@pytest.fixture
+def alone(tmp_path, monkeypatch):
+    """A home folder of its own, and none of the variables."""
+    for name in ("MINIGPT_CACHE", "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HF_HOME", "XDG_CACHE_HOME", "HF_ENDPOINT"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("no_proxy", "*")
+    return tmp_path
+
+
+@pytest.mark.parametrize("places", PLACES)
+def test_the_same_place_as_huggingface_hub(alone, monkeypatch, places):
+    for name, value in places.items():
+        monkeypatch.setenv(name, value.format(alone))
+    code = "from huggingface_hub import constants; print(constants.HF_HUB_CACHE)"
+    said = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=dict(os.environ)
+    )
+    assert str(hub.hub_cache()) == said.stdout.strip()
+
+
+def write_gpt2(folder, n_layer, n_embd):
+    folder.mkdir(parents=True)
+    sizes = {"vocab_size": 9, "n_positions": 8, "n_embd": n_embd, "n_layer": n_layer, "n_head": 1}
+    (folder / "config.json").write_text(json.dumps(sizes))
+    for name in hub.FILES[1:]:
+        (folder / name).write_text("x")
+
+
+def test_find_takes_only_whole_folders_with_the_configuration_of_the_name(alone):
     assert hub.find() is None
-    snapshot = tmp_path / "hub" / "models--openai-community--gpt2" / "snapshots" / "abc"
-    snapshot.parent.mkdir(parents=True)
-    folder.rename(snapshot)
-    assert hub.find() is None  # not whole: no vocabulary
-    for name in ("vocab.json", "merges.txt"):
-        (snapshot / name).write_text("")
-    assert hub.find() == snapshot
+    snapshots = alone / ".cache" / "huggingface" / "hub" / "models--openai-community--gpt2-medium" / "snapshots"
+    write_gpt2(snapshots / "abc", 12, 768)  # the files of gpt2 under the name gpt2-medium
+    assert hub.find("gpt2-medium") is None
+    write_gpt2(snapshots / "def", 24, 1024)
+    assert hub.find("gpt2-medium") == snapshots / "def"
+    (snapshots / "def" / "vocab.json").unlink()
+    assert hub.find("gpt2-medium") is None
+    (snapshots / "def" / "tokenizer.json").write_text("x")
+    assert hub.find("gpt2-medium") == snapshots / "def"
+    own = alone / ".cache" / "minigpt" / "published" / "gpt2-medium"
+    write_gpt2(own, 24, 1024)
+    assert hub.find("gpt2-medium") == own
+
+
+@pytest.mark.parametrize("name", ["../../x", "/abs", "", ".", "..", "a/b", "a\\b", "a" * 200, None, "gpt2\n"])
+def test_names_that_leave_the_folder_are_refused(alone, name):
+    for use in (hub.find, hub.fetch, lambda name: hub.fetch(name, url="http://127.0.0.1:9/x")):
+        with pytest.raises(ValueError, match="expected the name of a model"):
+            use(name)
+    assert list(alone.iterdir()) == []
+
+
+def test_a_name_without_an_address_is_refused(alone):
+    with pytest.raises(
+        ValueError, match="expected a name among .*'gpt2-medium'.* or the url of the folder of 'my-gpt'"
+    ):
+        hub.fetch("my-gpt")
+
+
+@pytest.mark.parametrize("kind", ["sha256", "git"])
+def test_a_flipped_bit_in_the_hubs_cache_is_noticed(folder, kind):
+    """Files there are links to blobs that are named by their checksums."""
+    data = (folder / "model.safetensors").read_bytes()
+    start = hashlib.sha256() if kind == "sha256" else hashlib.sha1(b"blob %d\0" % len(data))
+    start.update(data)
+    blob = folder.parent / start.hexdigest()
+    (folder / "model.safetensors").rename(blob)
+    (folder / "model.safetensors").symlink_to(blob)
+    hub.load(folder)
+    blob.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+    with pytest.raises(ValueError, match="model.safetensors has changed since it was fetched"):
+        hub.load(folder)
 
 
 # --- a server that behaves badly --------------------------------------------------------------------------------------
 
 CONTENT = {name: f"{name} ".encode() * 3000 for name in hub.FILES}
+MEDIUM = json.dumps({"vocab_size": 9, "n_positions": 8, "n_embd": 1024, "n_layer": 24, "n_head": 1}).encode()
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
+    content: dict = {}
     broken = 0  # so many answers stop half way
     lie = False
     asked: list = []
 
-    def do_HEAD(self):
-        name = self.path.rsplit("/", 1)[1]
-        if name == "model.safetensors":  # as the hub does: the hash is in the first answer, the file elsewhere
-            self.send_response(302)
-            self.send_header("Location", "/elsewhere/model.safetensors")
-            self.send_header("X-Linked-ETag", f'"{hashlib.sha256(CONTENT[name]).hexdigest()}"')
-            self.send_header("X-Linked-Size", str(len(CONTENT[name])))
-        else:
-            blob = b"blob %d\0" % len(CONTENT[name]) + CONTENT[name]
-            self.send_response(200)
-            self.send_header("ETag", f'"{hashlib.sha1(blob).hexdigest()}"')
-            self.send_header("Content-Length", str(len(CONTENT[name])))
-        self.end_headers()
-
     def do_GET(self):
         name = self.path.rsplit("/", 1)[1]
-        content = bytes(reversed(CONTENT[name])) if Handler.lie else CONTENT[name]
+        right = Handler.content[name]
+        content = bytes(reversed(right)) if Handler.lie else right
         start = int(self.headers.get("Range", "bytes=0-")[6:-1])
-        Handler.asked.append((name, start))
+        elsewhere = self.path.startswith("/elsewhere")
+        Handler.asked.append((self.path if elsewhere else name, start))
+        if name == "model.safetensors" and not elsewhere:  # as the hub does: the hash here, the file elsewhere
+            self.send_response(302)
+            self.send_header("Location", "/elsewhere/model.safetensors")
+            self.send_header("X-Linked-ETag", f'"{hashlib.sha256(right).hexdigest()}"')
+            self.send_header("X-Linked-Size", str(len(right)))
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
         self.send_response(206 if start else 200)
+        if start:
+            self.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")
+        if not elsewhere:
+            blob = b"blob %d\0" % len(right) + right
+            self.send_header("ETag", f'"{hashlib.sha1(blob).hexdigest()}"')
         self.send_header("Content-Length", str(len(content) - start))
         self.end_headers()
         if Handler.broken > 0:
@@ -169,24 +323,60 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def server():
-    Handler.broken, Handler.lie, Handler.asked = 0, False, []
+def server(alone):
+    Handler.broken, Handler.lie, Handler.asked, Handler.content = 0, False, [], dict(CONTENT)
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:
-        threading.Thread(target=running.serve_forever, daemon=True).start()
+        threading.Thread(target=running.serve_forever, args=(0.01,), daemon=True).start()
         yield f"http://127.0.0.1:{running.server_address[1]}/resolve"
         running.shutdown()
 
 
-def test_fetch_brings_every_file_once(server, tmp_path):
-    folder = hub.fetch(url=server, folder=tmp_path / "gpt2")
+def test_fetch_brings_every_file_once(server, alone):
+    folder = hub.fetch("tiny", url=server)
+    assert folder == alone / ".cache" / "minigpt" / "published" / "tiny"
     assert {name: (folder / name).read_bytes() for name in hub.FILES} == CONTENT
-    hub.fetch(url=server, folder=folder)
-    assert [name for name, _ in Handler.asked] == list(hub.FILES)
+    assert hub.fetch("tiny", url=server + "/", folder=folder) == folder
+    names = [name for name, _ in Handler.asked]
+    assert names == [*hub.FILES[:3], "model.safetensors", "/elsewhere/model.safetensors"]
+
+
+def test_what_lies_on_the_disk_is_checked_again(server, tmp_path):
+    folder = hub.fetch("tiny", url=server, folder=tmp_path / "tiny")
+    data = CONTENT["vocab.json"]
+    (folder / "vocab.json").write_bytes(b"V" + data[1:])
+    for use in (lambda: hub.fetch("tiny", url=server, folder=folder), lambda: hub.load_tokenizer(folder)):
+        with pytest.raises(ValueError, match="vocab.json has changed since it was fetched"):
+            use()
+
+
+def test_the_named_model_or_a_refusal(server, alone, monkeypatch):
+    """fetch("gpt2-medium") asks for gpt2-medium, at the mirror of HF_ENDPOINT, and looks at what came."""
+    asked = []
+
+    def spy(url, path, **options):
+        asked.append(url)
+        return real(url.replace("https://mirror.example", server.removesuffix("/resolve")), path, **options)
+
+    real = hub.download
+    monkeypatch.setattr(hub, "download", spy)
+    monkeypatch.setenv("HF_ENDPOINT", "https://mirror.example/")
+    Handler.content["config.json"] = MEDIUM
+    folder = hub.fetch("gpt2-medium")
+    assert asked == [f"https://mirror.example/openai-community/gpt2-medium/resolve/main/{file}" for file in hub.FILES]
+    assert folder.name == "gpt2-medium" and hub.find("gpt2-medium") == folder and hub.find("gpt2") is None
+    with pytest.raises(ValueError, match="expected gpt2 with 12 layers of width 768; .* says 24 layers of width 1024"):
+        hub.fetch("gpt2")
+    assert hub.find("gpt2") is None and len(asked) == 5  # the weights were not asked for
+    monkeypatch.delenv("HF_ENDPOINT")
+    monkeypatch.setattr(hub, "download", lambda url, path, **options: asked.append(url) or 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        hub.fetch("gpt2-xl")
+    assert asked[-1] == "https://huggingface.co/openai-community/gpt2-xl/resolve/main/config.json"
 
 
 def test_a_broken_download_goes_on_where_it_stopped(server, tmp_path):
     Handler.broken = 2
-    folder = hub.fetch(url=server, folder=tmp_path)
+    folder = hub.fetch("tiny", url=server, folder=tmp_path / "a")
     assert (folder / "config.json").read_bytes() == CONTENT["config.json"]
     assert Handler.asked[:3] == [("config.json", 0), ("config.json", 5000), ("config.json", 10000)]
 
@@ -194,19 +384,19 @@ def test_a_broken_download_goes_on_where_it_stopped(server, tmp_path):
 def test_what_has_arrived_is_kept_when_the_network_goes(server, tmp_path):
     Handler.broken = 1
     with pytest.raises(ConnectionError, match="5,000 bytes have arrived"):
-        hub.fetch(url=server, folder=tmp_path, tries=1)
+        hub.fetch("tiny", url=server, folder=tmp_path, tries=1)
     with pytest.raises(ConnectionError, match="could not fetch"):
-        hub.fetch(url="http://127.0.0.1:9/nobody", folder=tmp_path, tries=1, timeout=1)
+        hub.fetch("tiny", url="http://127.0.0.1:9/closed", folder=tmp_path, tries=1, timeout=1)
     assert (tmp_path / "config.json.part").stat().st_size == 5000
-    hub.fetch(url=server, folder=tmp_path)
+    hub.fetch("tiny", url=server, folder=tmp_path)
     assert ("config.json", 5000) in Handler.asked
 
 
 def test_a_wrong_file_is_never_used(server, tmp_path):
     Handler.lie = True
     with pytest.raises(ValueError, match="is not the file that was expected"):
-        hub.fetch(url=server, folder=tmp_path)
+        hub.fetch("tiny", url=server, folder=tmp_path)
     assert not (tmp_path / "config.json").exists() and not (tmp_path / "config.json.part").exists()
     Handler.lie = False
-    with pytest.raises(ValueError, match="expected 00"):
-        hub.fetch(url=server, folder=tmp_path, sha256={"config.json": "00" * 32})
+    with pytest.raises(ValueError, match="expected sha256 00"):
+        hub.fetch("tiny", url=server, folder=tmp_path, sha256={"config.json": "00" * 32})

@@ -45,12 +45,70 @@ def test_the_same_ids_as_transformers(folder):
 
 
 def test_files_that_do_not_fit_are_refused(folder):
-    with pytest.raises(ValueError, match="expected a readable file"):
+    with pytest.raises(ValueError, match="expected a readable file of a vocabulary"):
         hub.load_tokenizer(folder / "nowhere")
     merges = (folder / "merges.txt").read_text(encoding="utf-8")
     (folder / "merges.txt").write_text("\n".join(merges.split("\n")[:-3]) + "\n", encoding="utf-8")
-    with pytest.raises(ValueError, match="do not fit together"):
+    with pytest.raises(ValueError, match="do not fit"):
         hub.load_tokenizer(folder)
     (folder / "vocab.json").write_text("[1, 2]", encoding="utf-8")
     with pytest.raises(ValueError, match="is not a GPT-2 vocabulary"):
+        hub.load_tokenizer(folder)
+
+
+def test_tokenizer_json_alone_will_do(folder):
+    """What the transformers library writes today."""
+    transformers = pytest.importorskip("transformers")
+    transformers.GPT2Tokenizer(str(folder / "vocab.json"), str(folder / "merges.txt")).save_pretrained(folder / "saved")
+    saved = folder / "saved"
+    for name in ("vocab.json", "merges.txt"):
+        (saved / name).unlink(missing_ok=True)
+    assert (saved / "tokenizer.json").exists()
+    assert hub.load_tokenizer(saved) == hub.load_tokenizer(folder)
+
+
+def changed(folder, **files):
+    for name, change in files.items():
+        path = folder / {"vocab": "vocab.json", "merges": "merges.txt"}[name]
+        path.write_text(change(path.read_text(encoding="utf-8")), encoding="utf-8")
+
+
+def swap(text):
+    head, *lines = text.split("\n")
+    lines[0], lines[1] = lines[1], lines[0]
+    return "\n".join([head, *lines])
+
+
+def edit(change):
+    def edited(text):
+        ids = json.loads(text)
+        change(ids)
+        return json.dumps(ids)
+
+    return edited
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        ({"merges": swap}, "the order of the merges is not that of the ids"),
+        ({"merges": lambda text: text + text.split("\n")[1] + "\n"}, "or twice"),
+        ({"merges": lambda text: text.replace("#version: 0.2\n", "")}, None),
+        ({"merges": lambda text: text + "a b c\n"}, "merges of two tokens"),
+        ({"vocab": edit(lambda ids: ids.update(a=97.9))}, "whole numbers"),
+        ({"vocab": edit(lambda ids: ids.update(a=True))}, "whole numbers"),
+        ({"vocab": edit(lambda ids: ids.update(a=ids["b"]))}, "not that of the ids"),
+        ({"vocab": edit(lambda ids: ids.update({"<|endoftext|>": 3}))}, "to be the last token"),
+        ({"vocab": edit(lambda ids: ids.pop("a"))}, "do not fit"),
+        ({"vocab": lambda text: ""}, "is not a GPT-2 vocabulary"),
+        ({"vocab": lambda text: "{}"}, "is not a GPT-2 vocabulary"),
+    ],
+)
+def test_vocabularies_with_another_sense_are_refused(folder, files, message):
+    wanted = hub.load_tokenizer(folder)
+    changed(folder, **files)
+    if message is None:
+        assert hub.load_tokenizer(folder) == wanted
+        return
+    with pytest.raises(ValueError, match=message):
         hub.load_tokenizer(folder)
