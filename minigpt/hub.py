@@ -242,7 +242,7 @@ def load_tokenizer(folder: str | Path) -> Tokenizer:
 
 
 def _vocabulary(folder: Path) -> tuple[dict[str, int], list[tuple[str, str]], Path]:
-    """(token -> id, merges in their order, the file of the ids) from two files, or from tokenizer.json if it is alone."""
+    """(token -> id, merges in their order, the file of the ids), from two files or from tokenizer.json alone."""
     alone = not (folder / "vocab.json").exists() and (folder / "tokenizer.json").exists()
     source = folder / ("tokenizer.json" if alone else "vocab.json")
     try:

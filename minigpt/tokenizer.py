@@ -1,10 +1,8 @@
-"""Tokens: text becomes numbers by byte-pair encoding (BPE), and numbers become the same text again.
+"""Byte-level BPE tokenizer: train, encode, decode. Text becomes numbers, and numbers become the same text again.
 
 A text is first cut into pre-tokens: words, numbers and signs, each with the space before it. A pre-token starts as its
 UTF-8 bytes. Training joins the pair of neighbours that occurs most often into one new token, then the next, and so on;
-the order of the joins is the whole tokenizer. Encoding a text replays them.
-
-Floor 0 of the west wing: strings and bytes in, whole numbers out. Fast encoding is done by tiktoken.
+the order of the joins is the whole tokenizer. Encoding a text replays them; tiktoken does it fast.
 """
 
 import base64
@@ -12,14 +10,14 @@ import binascii
 import hashlib
 import heapq
 import operator
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import regex
 import tiktoken
 
@@ -27,6 +25,7 @@ from minigpt.io import files
 
 ENDOFTEXT, START, DELIM, EXTRACT = "<|endoftext|>", "<|start|>", "<|delim|>", "<|extract|>"
 SPECIALS = (ENDOFTEXT, START, DELIM, EXTRACT)
+IGNORED = -100  # no id: the target where nothing is to be predicted
 
 
 # GPT-2's pre-tokens. The first alternative that matches wins; "++" means: take all there is and never give back.
@@ -54,10 +53,14 @@ class MergeStep(NamedTuple):
     count: int
 
 
-def train_bpe(texts: Iterable[str], n_vocab: int) -> "Tokenizer":
-    """Learn a vocabulary of n_vocab tokens: 256 bytes, then the most useful pairs, then the 4 special tokens.
+def train_bpe(
+    texts: Iterable[str], n_vocab: int, progress: Callable[[Iterator[MergeStep], int], Iterable[MergeStep]] | None = None
+) -> "Tokenizer":
+    """Train a byte-level BPE tokenizer of n_vocab tokens: 256 bytes, the most frequent pairs, the 4 special tokens.
 
     A small world runs out of pairs before a large vocabulary is full: then `tokenizer.n_vocab` is smaller than asked.
+    The time grows with the text, not with its longest word. progress(steps, n_steps) may pass the steps on and show
+    a bar meanwhile, as notebook.progress.progress does.
 
     Errors: ValueError for n_vocab below 260, for no text, for one string in place of several.
     Source: Sennrich, Haddow and Birch 2016, "Neural Machine Translation of Rare Words with Subword Units", section 3.2,
@@ -65,7 +68,7 @@ def train_bpe(texts: Iterable[str], n_vocab: int) -> "Tokenizer":
     Differs: the paper leaves ties open. Here, as in tiktoken's educational trainer, the pair met first in the text
     wins a tie, so the two learn the same tokens from any text. GPT-2's own training program was not published.
 
-    >>> tokenizer = train(["the cat sat on the mat"], n_vocab=263)
+    >>> tokenizer = train_bpe(["the cat sat on the mat"], n_vocab=263)
     >>> [tokenizer.decode_bytes(id) for id in tokenizer.encode("that cat")]
     [b'th', b'at', b' ', b'c', b'at']
     """
@@ -75,13 +78,14 @@ def train_bpe(texts: Iterable[str], n_vocab: int) -> "Tokenizer":
             f"expected n_vocab of at least {smallest} (256 bytes and {len(SPECIALS)} specials), got {n_vocab}"
         )
     ranks = {bytes([byte]): byte for byte in range(256)}
-    for step in merge_steps(texts, n_vocab - smallest):
+    steps = merge_steps(texts, n_vocab - smallest)
+    for step in steps if progress is None else progress(steps, n_vocab - smallest):
         ranks[step.merged] = len(ranks)
     return Tokenizer(ranks)
 
 
 def merge_steps(texts: Iterable[str], n_merges: int) -> Iterator[MergeStep]:
-    """Join the most frequent pair of neighbours, n_merges times, and show each step; stop early when no pair is left.
+    """Steps of BPE training: join the most frequent pair of neighbours, n_merges times; fewer if no pair is left.
 
     Among equally frequent pairs the one that stands first in the text is taken.
 
@@ -98,15 +102,14 @@ def merge_steps(texts: Iterable[str], n_merges: int) -> Iterator[MergeStep]:
 
 def _merge_steps(words: "_Words", n_merges: int) -> Iterator[MergeStep]:
     for _ in range(n_merges):
-        pair = words.most_frequent_pair()
-        if pair is None:
+        found = words.most_frequent_pair()
+        if found is None:
             return
-        yield MergeStep(pair, pair[0] + pair[1], words.count[pair])
-        words.merge(pair)
+        yield words.merge(*found)
 
 
 def pretokens(text: str) -> list[str]:
-    """Cut a text into words, numbers and signs, each with the space before it; put together they are the text again.
+    """Pre-tokens: cut a text into words, numbers and signs, each with the space before it; put together they are the text again.
 
     Source: GPT-2's published encoder. Differs: nothing, except for characters younger than a library's Unicode tables.
 
@@ -150,68 +153,81 @@ def merge(word: list[bytes], pair: Pair) -> list[bytes]:
 
 
 class _Words:
-    """All different pre-tokens, each cut into its tokens of the moment, and an index of their pairs of neighbours.
+    """All different pre-tokens in one array, a place for each byte, linked to its neighbours; an index of their pairs.
 
-    Two facts make training quick. A merge changes only the words that contain its pair. And a pair is born when the
+    Two facts make training quick. A merge changes only the places where its pair stands. And a pair is born when the
     younger of its two tokens is made; afterwards it can only become rarer. So an entry of the queue that is out of
     date promises too much, never too little, and it is enough to correct it when it comes to the front.
+
+    Shapes: all arrays (n_places,), the bytes of the pre-tokens with a gap before, between and behind them.
     """
 
-    def __init__(self, counts: dict[bytes, int]):
-        self.words = [[bytes([byte]) for byte in pretoken] for pretoken in counts]
-        self.repeats = list(counts.values())  # how often each word stands in the text
-        self.count = Counter()  # pair -> how often it stands in the text now
-        self.places = defaultdict(set)  # pair -> numbers of the words that contain it now
-        for number in range(len(self.words)):
-            self._enter(number)
-        self.queue = [self._entry(pair) for pair in self.count]
-        heapq.heapify(self.queue)
+    GAP = -1  # no token: between words, and where a token has been joined to the one before it
 
-    def most_frequent_pair(self) -> Pair | None:
+    def __init__(self, counts: dict[bytes, int]):
+        lengths = np.array([len(word) for word in counts])
+        gaps = np.cumsum([0, *(lengths + 1)])
+        self.ids = np.full(gaps[-1] + 1, self.GAP)
+        inside = np.ones(len(self.ids), dtype=bool)
+        inside[gaps] = False
+        self.ids[inside] = np.frombuffer(b"".join(counts), dtype=np.uint8)
+        self.repeats = np.zeros(len(self.ids), dtype=np.int64)  # how often the word at a place stands in the text
+        self.repeats[inside] = np.repeat(np.fromiter(counts.values(), np.int64), lengths)
+        self.next, self.previous = np.arange(1, len(self.ids) + 1), np.arange(-1, len(self.ids) - 1)
+        self.tokens = [bytes([byte]) for byte in range(256)]
+        self.places: dict[tuple[int, int], np.ndarray] = {}  # pair -> where it stood when last counted, in order
+        self.queue: list[tuple[int, int, tuple[int, int]]] = []  # minus the count, the first place, the pair
+        self._add(np.flatnonzero(inside))
+
+    def most_frequent_pair(self) -> tuple[tuple[int, int], int] | None:
+        """The pair and its count; among equally frequent ones the one that stands first."""
         while self.queue:
-            promised, _, _, pair = self.queue[0]
-            if -promised == self.count[pair]:
-                return pair
-            if self.count[pair]:
-                heapq.heapreplace(self.queue, self._entry(pair))
-            else:
+            pair = self.queue[0][2]
+            places = self.places[pair]
+            places = places[(self.ids[places] == pair[0]) & (self.ids[self.next[places]] == pair[1])]
+            if not len(places):
                 heapq.heappop(self.queue)
+                del self.places[pair]
+                continue
+            self.places[pair] = places
+            entry = -int(self.repeats[places].sum()), int(places[0]), pair
+            if entry == self.queue[0]:
+                return pair, -entry[0]
+            heapq.heapreplace(self.queue, entry)
         return None
 
-    def merge(self, pair: Pair) -> None:
-        merged, born = pair[0] + pair[1], set()
-        for number in list(self.places[pair]):
-            self._withdraw(number)
-            self.words[number] = merge(self.words[number], pair)
-            self._enter(number)
-            born.update(new for new in pairwise(self.words[number]) if merged in new)
-        for new in born:
-            heapq.heappush(self.queue, self._entry(new))
+    def merge(self, pair: tuple[int, int], count: int) -> MergeStep:
+        """Join the pair wherever it stands, from left to right."""
+        left, (a, b) = self.places[pair], pair
+        if a == b:  # in a run of equal tokens every other place
+            starts = np.append(True, left[1:] != self.next[left[:-1]])
+            number = np.arange(len(left))
+            left = left[(number - np.maximum.accumulate(np.where(starts, number, 0))) % 2 == 0]
+        right = self.next[left]
+        self.ids[left], self.ids[right] = len(self.tokens), self.GAP
+        self.next[left] = self.next[right]
+        self.previous[self.next[left]] = left
+        self.tokens.append(self.tokens[a] + self.tokens[b])
+        self._add(np.unique(np.append(self.previous[left], left)))
+        return MergeStep((self.tokens[a], self.tokens[b]), self.tokens[-1], count)
 
-    def _enter(self, number: int) -> None:
-        for pair in pairwise(self.words[number]):
-            self.count[pair] += self.repeats[number]
-            self.places[pair].add(number)
-
-    def _withdraw(self, number: int) -> None:
-        for pair in pairwise(self.words[number]):
-            self.count[pair] -= self.repeats[number]
-            self.places[pair].discard(number)
-
-    def _entry(self, pair: Pair) -> tuple[int, int, int, Pair]:
-        """What the queue sorts by: the larger count first; then the earlier word; then the earlier byte in it."""
-        first = min(self.places[pair])
-        start = 0
-        for neighbours in pairwise(self.words[first]):
-            if neighbours == pair:
-                break
-            start += len(neighbours[0])
-        return -self.count[pair], first, start, pair
+    def _add(self, places: np.ndarray) -> None:
+        """Index the new pairs that begin at these places, which are in order."""
+        first, second = self.ids[places], self.ids[self.next[places]]
+        real = (first != self.GAP) & (second != self.GAP)
+        places, pairs = places[real], (first * len(self.tokens) + second)[real]
+        if not len(places):
+            return
+        order = np.argsort(pairs, kind="stable")
+        for group in np.split(places[order], np.flatnonzero(np.diff(pairs[order])) + 1):
+            pair = int(self.ids[group[0]]), int(self.ids[self.next[group[0]]])
+            self.places[pair] = group
+            heapq.heappush(self.queue, (-int(self.repeats[group].sum()), int(group[0]), pair))
 
 
 @dataclass(frozen=True)
 class Tokenizer:
-    """A vocabulary: the tokens in the order in which they were learned, and after them the four special tokens.
+    """Byte-level BPE tokenizer: the tokens in the order in which they were learned, then the four special tokens.
 
     No text can produce a special token: a reader who types "<|endoftext|>" gets the ids of those thirteen letters and
     signs. Specials are put between texts as ids, never inside them as strings.
@@ -279,14 +295,14 @@ class Tokenizer:
         )
 
     def encode(self, text: str) -> list[int]:
-        """Turn a text into ids; decode(encode(text)) == text for every text.
+        """Encode: text to ids; decode(encode(text)) == text for every text.
 
         Errors: ValueError for half characters (lone surrogates), which UTF-8 cannot write.
         """
         return self.encoding.encode_ordinary(_checked(text))
 
     def decode(self, ids: Iterable[int], errors: str = "replace") -> str:
-        """Turn ids into text; special tokens appear by their names.
+        """Decode: ids to text; special tokens appear by their names.
 
         A model may write half of a character: that becomes "\N{REPLACEMENT CHARACTER}", or with errors="strict"
         a UnicodeDecodeError. Errors: ValueError for an id that is not in the vocabulary.
@@ -296,7 +312,7 @@ class Tokenizer:
     def decode_bytes(self, id: int) -> bytes:
         """The bytes of one token.
 
-        >>> train(["ab ab"], 261).decode_bytes(256)
+        >>> train_bpe(["ab ab"], 261).decode_bytes(256)
         b'ab'
         """
         return self.encoding.decode_single_token_bytes(*self._known([id]))
@@ -310,7 +326,7 @@ class Tokenizer:
 
 
 def save(tokenizer: Tokenizer, path: str | Path) -> None:
-    """Write the vocabulary as text, one token a line: its bytes in base64, a space, its rank.
+    """Save a vocabulary as text, one token a line: its bytes in base64, a space, its rank.
 
     Errors: OSError, with the older file left as it was, when the disk is full or the folder may not be written to.
     """
@@ -318,7 +334,7 @@ def save(tokenizer: Tokenizer, path: str | Path) -> None:
 
 
 def load(path: str | Path, name: str = "minigpt", fingerprint: str | None = None) -> Tokenizer:
-    """Read a vocabulary that `save` wrote (or any file of that form: those of tiktoken are).
+    """Load a vocabulary that `save` wrote (or any file of that form: those of tiktoken are).
 
     Errors: ValueError naming the file, and the line where there is one, for anything that is not a vocabulary, or not
     the one with this fingerprint (without it, a file that lost whole lines at its end is a smaller vocabulary).

@@ -4,6 +4,7 @@ import errno
 import hashlib
 import os
 import random
+import time
 from collections import Counter
 from itertools import pairwise
 from pathlib import Path
@@ -54,7 +55,7 @@ TRICKY = [
     "a\n\nb", "a \n b", "a  \n\n  b  ", "\u00a0a", "a\u00a0\u00a0b", "\u2028", "\u3000x", "\x00", "\x1c", "\x1f a",
     "\ufeffa", "\x85", "it's I'd we'll we've you're don't I'm", "IT'S", "'s", "''s", " 's", "'tis", "'", "' s",
     "'ll'll",
-    "rock'n'roll", "12 345", "a1b2", "²", "Ⅷ", "½ ٣", "1,000.50", "!!!", " !!!", "a!?b", "...\n",
+    "rock'n'roll", "12 345", "a1b2", "1234 0123456789 2026", "²", "Ⅷ", "½ ٣", "1,000.50", "!!!", " !!!", "a!?b", "...\n",
     "--x", "<|endoftext|>", "<|x",
     "déjà vu", "de\u0301ja\u0300", "naïve œuvre", "ÀÉÎÕÜ", "ß", "ﬁ", "日本語 テキスト", "한국어", "שלום", "مرحبا", "हिन्दी",
     "🙂", " 🙂🙂", "👩\u200d👩\u200d👧", "🇫🇷", "👍🏽", "\U0001f9ec x", "\u0301", "a\u0301\u0302", "\u200b", "\ud7ff", "\uffff",
@@ -151,6 +152,57 @@ def test_training_by_hand():
     assert [step.count for step in steps] == [3, 3, 2, 1, 1, 1]
 
 
+def brute_force(texts, n_merges):
+    """Training by the book: count all pairs anew, take the most frequent, the first in the text among equals."""
+    words = [([bytes([byte]) for byte in word], n) for word, n in count_pretokens(texts).items()]
+    for _ in range(n_merges):
+        counts = Counter()  # remembers who came first
+        for word, n in words:
+            for pair in pairwise(word):
+                counts[pair] += n
+        if not counts:
+            return
+        pair = max(counts, key=counts.get)
+        yield pair, counts[pair]
+        words = [(merge(word, pair), n) for word, n in words]
+
+
+def test_training_equals_brute_force_on_text_of_few_letters():
+    """Runs of equal letters, long words without blanks, and ties everywhere."""
+    rng = random.Random(6)
+    for trial in range(60):
+        letters = ["ab", "a", "abc ", "日本語。", "ACGT", "aé 1!"][trial % 6]
+        texts = ["".join(rng.choice(letters) for _ in range(rng.randrange(1, 120))) for _ in range(rng.randrange(1, 4))]
+        steps = [(step.pair, step.count) for step in merge_steps(texts, 40)]
+        assert steps == list(brute_force(texts, 40)), texts
+
+
+def test_the_time_grows_with_the_text_and_not_with_the_longest_word():
+    """One word of DNA and the same letters in words of ten: a merge must not go through the whole word each time."""
+    rng = random.Random(7)
+    letters = [rng.choice("ACGT") for _ in range(100_000)]
+    long, short = "".join(letters), "".join(x + " " * (i % 10 == 9) for i, x in enumerate(letters))
+    took = []
+    for text in (short, long, long + long[::-1]):
+        start = time.process_time()
+        train_bpe([text], 700)
+        took.append(time.process_time() - start)
+    assert took[1] < 5 * took[0] + 1 and took[2] < 4 * took[1] + 1 and took[1] < 10  # 45 s when words were walked
+
+
+def test_progress_sees_every_step():
+    seen = []
+
+    def watch(steps, n_steps):
+        for step in steps:
+            seen.append((step.merged, n_steps))
+            yield step
+
+    tokenizer = train_bpe([ALICE], 300, progress=watch)
+    assert tokenizer == train_bpe([ALICE], 300)
+    assert seen == [(tokenizer.decode_bytes(256 + i), 40) for i in range(40)]
+
+
 def test_pairs_that_run_out_give_a_smaller_vocabulary():
     small = train_bpe(["cat hat hat hut"], 1000)
     assert small.n_vocab == 256 + 6 + 4
@@ -224,8 +276,9 @@ def test_the_bytes_of_a_token(tokenizer):
         assert tokenizer.decode_bytes(rank) == token
 
 
-@pytest.mark.parametrize("id", [-1, 10**6, 2**70])
+@pytest.mark.parametrize("id", ["the first", -1, 10**6, 2**70])
 def test_unknown_ids(tokenizer, id):
+    id = tokenizer.n_vocab if id == "the first" else id
     with pytest.raises(ValueError, match=f"got {id} at place 1"):
         tokenizer.decode([0, id])
     with pytest.raises(ValueError, match=f"from 0 to {tokenizer.n_vocab - 1}, got {id}"):
@@ -284,6 +337,16 @@ def test_ranks_need_not_start_with_the_bytes_in_order():
     """GPT-2's own ranks begin with "!"."""
     turned = {bytes([byte]): (byte - 33) % 256 for byte in range(256)}
     assert Tokenizer(turned).encode('!"#') == [0, 1, 2]
+
+
+def test_paths_of_readers(tokenizer, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    save(tokenizer, "~/v.txt")
+    assert load(tmp_path / "v.txt") == load("~/v.txt") == tokenizer
+    for path in ("", None):
+        with pytest.raises(ValueError, match="expected a path|expected the path"):
+            load(path)
 
 
 # --- files ----------------------------------------------------------------------------------------------------------
