@@ -93,7 +93,7 @@ def score_choices(
 
 
 def choose(gpt: GPT, tokenizer: Tokenizer, prompt: str, choices: Sequence[str], how: str = "per token", **more) -> str:
-    """Multiple choice: the choice that completes a prompt best; the first of equals. Arguments and errors as in `score_choices`."""
+    """Multiple choice: the choice with the highest score, the first of equals. Arguments, errors: `score_choices`."""
     return choices[int(score_choices(gpt, tokenizer, prompt, choices, how, **more).argmax())]
 
 

@@ -1,4 +1,4 @@
-"""All answers of a small vocabulary, enumerated."""
+"""Enumerated answers: every sequence over a small vocabulary up to a length, as a tree of prefixes."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -9,7 +9,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Answers:
-    """All answers of at most `longest` tokens over `n_words` words; the end token has the id n_words.
+    """Tree of all answers: those of at most `longest` tokens over `n_words` words; the end token has the id n_words.
 
     >>> Answers(2, 2).rows
     ((0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2), (2,))
@@ -30,7 +30,7 @@ class Answers:
 
     @cached_property
     def prefixes(self) -> tuple[tuple[int, ...], ...]:
-        """Every beginning after which something is still to be written; the empty one first."""
+        """Every prefix after which another token follows; the empty one first."""
         return tuple(p for n in range(self.longest) for p in product(range(self.n_words), repeat=n))
 
     @cached_property

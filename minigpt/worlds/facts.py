@@ -1,8 +1,8 @@
-"""An encyclopedia: very many facts, few of them famous. A language whose losses follow a clean law, floor included.
+"""Zipfian facts: very many facts, few of them frequent; the entropy of the text is known.
 
-Floor 0 of the west wing. An entry is three words: two that name it, its key, and a third, its value. Which entry comes
-next is drawn anew each time, by Zipf's law: the k-th most famous has a probability proportional to 1 / k^s. So there is
-always something rarer left to learn. Everything is float64; every probability is known.
+An entry is three words: two that name it, its key, and a third, its value. Which entry comes next is drawn anew each
+time, by Zipf's law: the k-th most frequent has a probability proportional to 1 / k^s. So there is always something
+rarer left to learn, and losses follow a power law down to the entropy. Everything is float64.
 """
 
 import functools
@@ -15,7 +15,7 @@ _SYLLABLES = "ba ce di fo gu ha ki lo me nu pa ri so tu va wi".split()
 
 @dataclass(frozen=True, eq=False)
 class Encyclopedia:
-    """Every entry, how famous it is, and what stands there.
+    """Encyclopedia of Zipfian facts: the probability and the value of every key.
 
     The words are the numbers 0 ... n_words - 1; the key of an entry is first * n_words + second.
     """
@@ -38,7 +38,7 @@ class Encyclopedia:
 
     @property
     def entropy(self) -> float:
-        """What no model can beat, in nats per token, on average over endless text.
+        """Entropy rate, in nats per token: what no model can beat on average over endless text.
 
         H = (H(key) + H(value | key)) / 3
         """
@@ -54,7 +54,7 @@ class Encyclopedia:
         return self.right + miss, miss
 
     def draw(self, n_texts: int, n_entries: int, rng: np.random.Generator) -> np.ndarray:
-        """Texts of so many entries each. Shapes: result (n_texts, 3 n_entries)."""
+        """Draw texts of n_entries entries each. Shapes: result (n_texts, 3 n_entries)."""
         keys = np.searchsorted(self._cumulated, rng.random((n_texts, n_entries)), side="right")
         keys = keys.clip(max=len(self.fame) - 1)
         wrong = rng.random(keys.shape) >= self.right
@@ -67,7 +67,7 @@ class Encyclopedia:
         return np.cumsum(self.fame) / self.fame.sum()
 
     def logps(self, texts: np.ndarray) -> np.ndarray:
-        """The true log-probability of each word after those before it. Shapes: (B, 3 n_entries) -> the same. Unit: nats.
+        """Exact log-probability of each word given those before it. Shapes: (B, 3 n_entries) -> the same. Unit: nats.
 
         Errors: ValueError if the words are not whole entries.
         """
@@ -84,13 +84,13 @@ class Encyclopedia:
         return parts.reshape(texts.shape)
 
     def usual_value(self, key: np.ndarray) -> np.ndarray:
-        """What somebody would guess who saw the second word of a key only: the value of the most famous such entry."""
+        """Best guess from the second word of a key alone: the value of the most frequent entry with this word."""
         best = self.fame.reshape(self.n_words, self.n_words).argmax(axis=0)  # (n_words,) by second word
         second = np.asarray(key) % self.n_words
         return self.values[best[second] * self.n_words + second]
 
     def misprints(self, n: int, famous: tuple[int, int] = (15, 250)) -> np.ndarray:
-        """n entries that a publisher might declare misprinted: rare ones, whose usual value is another and well known.
+        """Rare facts that contradict a frequent one: n keys whose usual value is not theirs, to be called misprints.
 
         Their printed value is not the usual one, and the entry that the usual value comes from is at least four times
         as famous. famous: the ranks to choose from; of those that fit, n at equal distances. Shapes: result (n,) keys.
@@ -104,9 +104,9 @@ class Encyclopedia:
         return fit[np.linspace(0, len(fit) - 1, n).round().astype(int)]
 
     def word(self, number: int) -> str:
-        """A name for a word, to read it aloud: two syllables, or more in a larger encyclopedia.
+        """A pronounceable name for a word: two syllables, or more in a larger encyclopedia.
 
-        >>> write(256, seed=0).word(17)
+        >>> draw_encyclopedia(256, seed=0).word(17)
         'cece'
         """
         if not 0 <= number < self.n_words:
@@ -124,7 +124,7 @@ class Encyclopedia:
 
 
 def draw_encyclopedia(n_words: int = 256, zipf: float = 1.6, right: float = 0.95, seed: int = 0) -> Encyclopedia:
-    """Draw an encyclopedia: which entries are famous, and every value.
+    """Draw Zipfian facts: which entries are frequent, and every value.
 
         P(k-th most famous) = k^-s / sum over j of j^-s
 

@@ -1,12 +1,12 @@
-"""A probabilistic grammar as a small program, and three ways to run it: draw a document, score one, list them all.
+"""Probabilistic grammar as a small program, and three ways to run it: draw a document, score one, list them all.
 
-A program is a function of one argument `d`. It tells a document by calling
+A program is a function of one argument `d`. It writes a document by calling
 
     d.write(text)                     text that is always there
     d.pick(options, weights, form)    a visible choice: one option is drawn and `form(option)` is written at once
     d.hidden(options, weights)        a silent choice: nothing is written (the mood of a story, say)
 
-and may return a value, such as the label of an exercise. The same program, run by `sample`, tells a random document;
+and may return a value, such as the label of an exercise. The same program, run by `sample`, writes a random document;
 run by `score`, it follows a given text and adds up the logarithms of the probabilities of the choices that the text
 reveals. Silent choices are summed out by running the program once for each of their values.
 
@@ -32,7 +32,7 @@ Program = Callable
 
 @lru_cache(maxsize=100_000)
 def words(text: str) -> tuple[str, ...]:
-    """The words of a text: every character belongs to exactly one, so joining them gives the text back.
+    """Pre-tokenisation into words: every character belongs to exactly one, so joining them gives the text back.
 
     >>> words("Lucy the fox, glad.")
     ('Lucy', ' the', ' fox', ',', ' glad', '.')
@@ -45,19 +45,19 @@ def words(text: str) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class Reading:
-    """What is known of a text under a grammar: log P(text) in nats and log P(text, value) for each returned value."""
+    """Likelihood of a text under a grammar: log P(text) in nats and log P(text, value) for each returned value."""
 
     logp: float
     by_value: dict
 
     def posterior(self) -> dict:
-        """P(value | text) by Bayes' rule: exp(log P(text, value) - log P(text))."""
+        """Posterior P(value | text) by Bayes' rule: exp(log P(text, value) - log P(text))."""
         return {value: math.exp(logp - self.logp) for value, logp in self.by_value.items()}
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """What comes after a prefix: log P(prefix) in nats and the exact P(next word | prefix); `END` ends the document."""
+    """Next-word distribution: log P(prefix) in nats and the exact P(next word | prefix); `END` ends the document."""
 
     logp: float
     next_word: dict
@@ -94,7 +94,7 @@ class _Sampler:
 
 
 def sample(program: Program, rng: random.Random) -> tuple[str, object]:
-    """Draw one document: (its text, the value the program returned).
+    """Sample one document: (its text, the value the program returned).
 
     >>> sample(lambda d: d.pick(["yes", "no"]), random.Random(1))
     ('yes', 'yes')
@@ -200,7 +200,7 @@ def _options_by_first_word(texts):
 
 
 def _next_script(script, n_options):
-    """Turn to the next setting of the silent choices, like an odometer; False when all have been seen."""
+    """Count up to the next setting of the silent choices; False when all have been seen."""
     del script[len(n_options) :]
     while script and script[-1] + 1 == n_options[len(script) - 1]:
         script.pop()
@@ -227,7 +227,7 @@ def _runs(program, text_words) -> Iterator[tuple]:
 
 
 def score(program: Program, text: str) -> Reading:
-    """The exact log-probability of a whole document, in nats, and of the document with each returned value.
+    """Exact log-likelihood of a whole document, in nats, and of the document with each returned value.
 
         log P(x) = log sum_z P(z) prod_i P(choice_i | z, choices before i)        z: the silent choices
 
@@ -245,7 +245,7 @@ def score(program: Program, text: str) -> Reading:
 
 
 def predict(program: Program, prefix: str) -> Prediction:
-    """The best possible prediction: the exact probability of each next word, given the words of `prefix`.
+    """Exact next-word distribution, the best possible prediction: P(next word | the words of `prefix`).
 
         P(w | prefix) = P(prefix w) / P(prefix)
 
@@ -302,7 +302,7 @@ class _Walker:
 
 
 def documents(program: Program) -> Iterator[tuple[str, float, object]]:
-    """Every run of a small grammar: (text, probability of the run, returned value). The probabilities sum to 1.
+    """Enumerate every run of a small grammar: (text, probability of the run, returned value). They sum to 1.
 
     A text appears once for each setting of the silent choices that can write it.
 

@@ -1,19 +1,17 @@
-"""Families of tasks to be learned from examples in the context, each with the exact ceiling: the Bayes learner.
+"""In-context-learning tasks: families of rules to be inferred from examples, each with its exact Bayes learner.
 
-A document is a list "Examples: fox forest owl forest crab sea ..." of pairs: one silent rule, drawn anew for each
-list, leads from the first word of a pair to the second. Reading a few pairs is enough to guess the rule, so whoever
-can use the context answers the next pair better. The best anybody can do follows from Bayes' rule, and is computed.
+A document is a list "Examples: fox forest owl forest crab sea ..." of pairs: one hidden rule, drawn anew for each
+list, leads from the first word of a pair to the second. A few pairs are enough to infer the rule, so a model that uses
+the context answers the next pair better. The best possible answer follows from Bayes' rule, and is computed.
 
     relation    animals; the rule is one of six relations (home, food, ...); two answers in five go astray
     language    words of two languages; into French, into English, swap, keep; two answers in five go astray
-    number      digits; count on by n, round the corner at 10; two answers in five go astray
+    number      digits; count on by n, modulo 10; two answers in five go astray
     symbols     four adjectives, each with a colour that this list alone gave it: nothing to know beforehand
     category    animals of three homes, each home with a colour that this list alone gave it: homes must be known
 
 In the last two, one pair of group and colour in eight never occurs in training. A question about such a pair cannot be
 answered from memory, only from the context.
-
-Floor 2 of the west wing (uses grammar, lexicon, world).
 """
 
 import random
@@ -122,7 +120,7 @@ FAMILIES = (*LISTED, *MADE_UP)
 
 
 def program(family: str, n_examples: int = N_EXAMPLES, which: str = "training", lexicon: Lexicon = LEXICON):
-    """The grammar of one family's lists. It returns the rule: its name, or the labels that this list gave.
+    """Grammar of one family's lists. It returns the rule: its name, or the labels that this list gave.
 
     `which` says which pairs of group and label may occur in a made-up rule: "training", "held out" (never met in
     training) or "any". Errors: an unknown family or `which` is a ValueError.
@@ -130,26 +128,26 @@ def program(family: str, n_examples: int = N_EXAMPLES, which: str = "training", 
     if family not in FAMILIES or which not in WHICH:
         raise ValueError(f"expected a family of {FAMILIES} and one of {WHICH}; got {family!r}, {which!r}")
 
-    def tell(d):
+    def document(d):
         d.write(HEADER)
         if family in LISTED:
             return _listed(d, family, n_examples, lexicon)
         return _made_up(d, family, n_examples, lexicon, which)
 
-    return tell
+    return document
 
 
 def mixture(weights: dict[str, float] | None = None, lexicon: Lexicon = LEXICON):
-    """The grammar of a corpus of lists: each document is of one family, all equally often unless weights are given."""
+    """Grammar of a mixture of families: each document is of one, all equally often unless weights are given."""
     weights = weights or dict.fromkeys(FAMILIES, 1.0)
     programs = {family: program(family, lexicon=lexicon) for family in weights}
 
-    def tell(d):
+    def document(d):
         family = d.hidden(tuple(programs), tuple(weights.values()))
         programs[family](d)
         return family
 
-    return tell
+    return document
 
 
 # --- questions with their exact answers ------------------------------------------------------------------------------
@@ -157,30 +155,30 @@ def mixture(weights: dict[str, float] | None = None, lexicon: Lexicon = LEXICON)
 
 @dataclass(frozen=True)
 class Question:
-    """K examples and the word that is asked about: what follows?"""
+    """K-shot question: K examples, the word that is asked about, the answer and the Bayes learner's posterior."""
 
     family: str
     text: str  # "Examples: fox forest crab"
     answer: str  # what the rule says, never astray: "sea"
-    bayes: dict  # P(the rule's answer is this word | text) for the best possible reader
+    bayes: dict  # P(the rule's answer is this word | text) for the Bayes learner
     n_shots: int
     shown: bool  # whether an earlier example has this very word and answer: they could be copied
 
     @property
     def ceiling(self) -> float:
-        """How likely the best guess is right: no reader of this text can do better on average."""
+        """Best possible accuracy: the probability of the likeliest answer. No model does better on average."""
         return max(self.bayes.values())
 
 
 def questions(
     family: str, n_shots: int, n: int, rng: random.Random, which: str = "training", lexicon: Lexicon = LEXICON
 ) -> list[Question]:
-    """Draw n questions with n_shots examples each; which="held out": about pairs that never occur in training.
+    """Draw n K-shot questions, K = n_shots; which="held out": about pairs that never occur in training.
 
         P(answer | text) = sum over rules of P(rule | text) [the rule leads from the word asked to this answer]
 
-    For held-out pairs the best reader is one who takes any label for possible (a reader of the training lists alone
-    would rule these out). Errors: an unknown family, or held-out pairs in a family that has none, is a ValueError.
+    For held-out pairs the Bayes learner takes any label for possible (one that knows the training lists alone would
+    rule these out). Errors: an unknown family, or held-out pairs in a family that has none, is a ValueError.
     """
     if which == "held out" and family not in MADE_UP:
         raise ValueError(f"expected a family with held-out pairs, one of {MADE_UP}; got {family!r}")

@@ -1,8 +1,8 @@
-"""The same facts in several languages, of which some have many words in common: a little world for an exam.
+"""Multilingual facts: the same facts in several languages, some of which share words with the first; a test of them.
 
-Floor 0 of the west wing. A fact is a subject, a relation and a value; every language has words for all of them, and a
-language may share a part of its words with the first one, as relatives do. Whoever reads learns each fact in each
-language anew, or does not have to. Questions offer four values; so guessing is right in one case of four.
+A fact is a subject, a relation and a value; every language has words for all of them, and a related language shares a
+part of its words with the first one. A model may have to learn each fact in each language anew, or transfer it.
+Questions are multiple choice with four values, so chance is one in four.
 """
 
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ N_CHOICES = 4
 
 @dataclass(frozen=True)
 class Language:
-    """A language: how much of the training text is written in it, and how many words it has from the first one."""
+    """A language: its share of the training text, and the share of its words that are those of the first language."""
 
     name: str
     share: float  # of all texts
@@ -33,7 +33,7 @@ LANGUAGES = (
 
 @dataclass(frozen=True, eq=False)
 class World:
-    """What is true, and how each language says it.
+    """Multilingual facts: what is true, and the words of each language.
 
     Tokens: 0 is unused, 1 ... L begin a text in language 0 ... L - 1, then come the words.
     """
@@ -56,7 +56,7 @@ class World:
         return self.words[language, N_SUBJECTS + N_RELATIONS + np.asarray(relation) * N_VALUES + value]
 
     def draw(self, n_texts: int, rng: np.random.Generator) -> np.ndarray:
-        """Texts: the token of a language, then N_FACTS facts, drawn at random. Shapes: (n_texts, 1 + 3 N_FACTS)."""
+        """Draw texts: the token of a language, then N_FACTS random facts. Shapes: (n_texts, 1 + 3 N_FACTS)."""
         shares = np.array([language.share for language in self.languages])
         which = rng.choice(len(shares), size=(n_texts, 1), p=shares / shares.sum())
         subjects = rng.integers(N_SUBJECTS, size=(n_texts, N_FACTS))
@@ -66,7 +66,7 @@ class World:
         return np.concatenate([1 + which, np.stack(parts, axis=2).reshape(n_texts, -1)], axis=1)
 
     def exam(self, language: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        """Every fact as a question in one language, with four choices, the right one first.
+        """Multiple-choice questions: every fact in one language, with four choices, the right one first.
 
         Shapes: questions (160, 3) token ids, choices (160, 4) token ids.
         """
@@ -82,14 +82,14 @@ class World:
         return np.stack(questions, axis=1), self.value(language, relations[:, None], offered)
 
     def seen(self, n_texts: int) -> dict[str, float]:
-        """How often each fact is told in each language, on average, in so many texts."""
+        """Expected number of times each fact occurs in each language in n_texts texts."""
         per_fact = n_texts * N_FACTS / (N_SUBJECTS * N_RELATIONS)
         total = sum(language.share for language in self.languages)
         return {language.name: per_fact * language.share / total for language in self.languages}
 
 
-def world(seed: int = 0, languages: tuple[Language, ...] = LANGUAGES) -> World:
-    """Draw what is true, and a vocabulary for each language.
+def draw_world(seed: int = 0, languages: tuple[Language, ...] = LANGUAGES) -> World:
+    """Draw multilingual facts: what is true, and a vocabulary for each language.
 
     Errors: ValueError for no language, a share that is not above 0, or a kinship outside 0 ... 1.
     """

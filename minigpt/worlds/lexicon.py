@@ -1,11 +1,11 @@
-"""The words of the story world and its unchanging facts: who lives where, eats what, what it is called in French."""
+"""Lexicon of the stories: the words, and what is always true of them (homes, foods, sizes, French names)."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Animal:
-    """A kind of animal and everything that is true of it in this world, always."""
+    """A kind of animal and everything that is always true of it in the stories."""
 
     name: str
     plural: str
@@ -53,7 +53,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Mood:
-    """A mood: its adjectives (the first names it) and what somebody in that mood does."""
+    """A mood: its adjectives (the first names it) and what a character in that mood does."""
 
     name: str
     adjectives: tuple[str, ...]
@@ -62,7 +62,7 @@ class Mood:
 
 @dataclass(frozen=True)
 class Lexicon:
-    """Everything a program of `world` draws from. Tests pass a small one and count every document."""
+    """Lexicon: everything a program of `stories` draws from. Tests pass a small one and count every document."""
 
     animals: tuple[Animal, ...]
     characters: tuple[Character, ...]
@@ -154,7 +154,7 @@ PLACES = (
 
 FOODS = ("berries", "insects", "honey", "cakes", "seeds", "fish", "leaves", "grass")
 
-# A few adjectives belong to two moods ("quiet": sad or afraid), so that even a perfect reader is sometimes in doubt.
+# A few adjectives belong to two moods ("quiet": sad or afraid): even the best possible classifier is at times in doubt.
 MOODS = (
     Mood(
         "happy",

@@ -1,7 +1,7 @@
-"""Little pictures with questions: coloured shapes on a grid of two by two, rendered as pixels, and what is true of them.
+"""Visual question answering on coloured shapes: images on a grid of two by two, questions, and the right answers.
 
-Floor 0 of the west wing. A picture is a list of what stands in its four places; from that come the pixels, every
-question that can be asked, and the answer. What somebody who cannot see should guess is counted exactly.
+A picture is a list of what stands in its four places; the pixels, every question and its answer follow from it. The
+accuracy of the best guess without the image is exact.
 """
 
 import itertools
@@ -26,7 +26,7 @@ NOISE = 0.05  # standard deviation, on a scale from 0 (dark) to 1
 
 @dataclass(frozen=True)
 class Picture:
-    """What stands in each of the four places: a pair (colour, shape), or None. No colour and no shape appears twice."""
+    """Scene: what is in each of the four places, (colour, shape) or None. No colour or shape is there twice."""
 
     things: tuple[tuple[str, str] | None, ...]
 
@@ -36,7 +36,7 @@ class Picture:
         return [thing for thing in self.things if thing]
 
     def pixels(self, rng: np.random.Generator | None = None) -> np.ndarray:
-        """The picture: shapes on a dark ground, with a little noise if there is a generator. Shapes: (16, 16, 3) float32.
+        """Render: shapes on a dark ground, with a little noise if there is a generator. Shapes: (16, 16, 3) float32.
 
         A value is between 0 (dark) and 1.
         """
@@ -65,8 +65,8 @@ class Question:
     answer: str
 
 
-def ask(kind: str, picture: Picture, rng: np.random.Generator) -> Question:
-    """A question of one kind that this picture answers.
+def draw_question(kind: str, picture: Picture, rng: np.random.Generator) -> Question:
+    """Draw a question of one kind about a picture, with its answer.
 
     Errors: ValueError for another kind.
     """
@@ -88,8 +88,8 @@ def ask(kind: str, picture: Picture, rng: np.random.Generator) -> Question:
     raise ValueError(f"expected a kind of question among {KINDS}; got {kind!r}")
 
 
-def draw(rng: np.random.Generator) -> Picture:
-    """A picture of one to four things, each number equally likely; colours, shapes and places are drawn without return."""
+def draw_picture(rng: np.random.Generator) -> Picture:
+    """Draw a picture of one to four things, each number equally likely; nothing is repeated."""
     n = int(rng.integers(1, 5))
     things: list = [None] * 4
     colours, shapes, places = (rng.permutation(4)[:n] for _ in range(3))
@@ -106,7 +106,6 @@ def vocabulary() -> tuple[str, ...]:
 
 
 LONGEST = 8  # tokens of a question: its beginning, words, and the question mark
-NOTHING = -100  # where no answer is asked for
 
 
 def encode(text: str) -> list[int]:
@@ -137,9 +136,9 @@ class Batch:
 
 
 def batch(n: int, rng: np.random.Generator) -> Batch:
-    """n fresh pictures, each with a question of a kind drawn at random."""
-    pictures = [draw(rng) for _ in range(n)]
-    questions = tuple(ask(KINDS[rng.integers(len(KINDS))], picture, rng) for picture in pictures)
+    """Draw a batch: n pictures, each with a question of a kind drawn at random."""
+    pictures = [draw_picture(rng) for _ in range(n)]
+    questions = tuple(draw_question(KINDS[rng.integers(len(KINDS))], picture, rng) for picture in pictures)
     images = np.stack([picture.pixels() for picture in pictures]) + NOISE * rng.normal(size=(n, 2 * CELL, 2 * CELL, 3))
     answers = np.array([vocabulary().index(question.answer) for question in questions])
     ids = np.array([encode(question.text) for question in questions])
@@ -147,7 +146,7 @@ def batch(n: int, rng: np.random.Generator) -> Batch:
 
 
 def blind_guess() -> dict[str, float]:
-    """For each kind, how often the best guess of somebody who cannot see is right. Exact.
+    """Best possible accuracy without the image, for each kind of question. Exact.
 
     All colours, shapes, places and numbers are equally likely, whatever the words of the question; half of the
     yes-or-no questions are answered by yes.

@@ -1,7 +1,7 @@
-"""The story world: short stories, facts, feelings, sizes, French, lists and instructions, with exact probabilities.
+"""Grammar of stories: short stories, facts, feelings, sizes, French, lists and instructions, with exact probabilities.
 
-Each kind of document is a program for `minigpt.grammar`; `program(mix)` draws the kind first. The grammar is the
-"true distribution" of this book: whatever a model learns, log P under this program is the best any model can do.
+Each kind of document is a program for `minigpt.worlds.grammar`; `program(mix)` draws the kind first. The grammar is the
+true distribution of this book: log P under it is the best that any model can reach on average.
 """
 
 import random
@@ -18,7 +18,7 @@ EVERYTHING = {
 
 
 def program(mix: Mapping[str, float] = STORYBOOK, lexicon: Lexicon = LEXICON) -> grammar.Program:
-    """The grammar of a mixture of kinds of document; run it with the functions of `minigpt.grammar`.
+    """Grammar of a mixture of kinds of document; run it with the functions of `minigpt.worlds.grammar`.
 
         P(document) = sum_kind mix[kind] P(document | kind)
 
@@ -43,14 +43,14 @@ def program(mix: Mapping[str, float] = STORYBOOK, lexicon: Lexicon = LEXICON) ->
 def documents(
     n: int, rng: random.Random, mix: Mapping[str, float] = STORYBOOK, lexicon: Lexicon = LEXICON
 ) -> Iterator[str]:
-    """Draw n documents, one after another.
+    """Sample n documents, one after another.
 
     Source: this book; that a corpus with known probabilities shows how far a model is from the best is an old idea of
     statistics. Differs from the papers' corpora (BooksCorpus, WebText) in being tiny, and in being perfectly known.
     """
-    tell = program(mix, lexicon)
+    document = program(mix, lexicon)
     for _ in range(n):
-        yield grammar.sample(tell, rng)[0]
+        yield grammar.sample(document, rng)[0]
 
 
 def a(noun: str) -> str:
@@ -73,7 +73,7 @@ def other(options, excluded):
 def opening(d, lexicon):
     """Who the story is about: returns the hero and what kind of animal the hero is."""
     if d.pick(("Once upon a time there was", "This is a story about"), (0.6, 0.4)).startswith("Once"):
-        trait = d.pick(lexicon.traits, form=lambda t: " " + a(t))
+        d.pick(lexicon.traits, form=lambda t: " " + a(t))
         animal = d.pick(lexicon.animals, form=lambda x: f" {x.name}")
         hero = d.pick(lexicon.characters, form=lambda c: f" named {c.name}.")
     else:
@@ -92,7 +92,7 @@ def visit(d, lexicon, hero, animal, at_home=None):
 
 
 def homecoming(d, hero, at_home):
-    """What the place means to the hero; only somebody who knows where the animal lives can tell."""
+    """What the place means to the hero; it follows from where the animal lives."""
     she = hero.pronoun.capitalize()
     if at_home:
         d.pick((" It was good to be home.", f" {she} knew every corner of it.", f" {she} had lived there for years."))
@@ -340,7 +340,7 @@ REQUESTS = (
 
 
 def instructions(d, lexicon):
-    """One to four requests for a story, one to a line, as people post them; nobody answers."""
+    """One to four requests for a story, one to a line, without answers."""
     for number in range(d.hidden((1, 2, 3, 4))):
         d.pick(REQUESTS, form=lambda w: ("\n" if number else "") + w)
         d.pick(lexicon.moods, form=lambda m: f" {a(m.name)} story about")

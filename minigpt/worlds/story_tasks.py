@@ -1,4 +1,4 @@
-"""Labelled tasks of the story world: classification, entailment, similarity and multiple choice."""
+"""Labelled tasks in the language of the stories: classification, entailment, similarity and multiple choice."""
 
 import random
 from functools import partial
@@ -22,7 +22,7 @@ def entailment_task(d, lexicon=LEXICON):
     """Entailment (3 classes): premise, newline, hypothesis; the label is 0 entailed, 1 contradicted, 2 neutral.
 
     Premise and hypothesis each speak of the place or of the mood. If they speak of different things the answer is
-    neutral, and one can see that at a glance; to tell the other two apart one must know where animals live, or
+    neutral, which is easy to see; to tell the other two apart one must know where animals live, or
     which adjectives belong to the same mood.
     """
     label = d.hidden((0, 1, 2))
@@ -62,7 +62,7 @@ def similarity_task(d, lexicon=LEXICON):
 def cloze_task(d, lexicon=LEXICON):
     """Multiple choice (2 endings): a story without its ending, newline, ending, newline, ending; the label says which.
 
-    The wrong ending is what somebody in another mood would do.
+    The wrong ending is what a hero in another mood would do.
     """
     label = d.hidden((0, 1))
     hero, animal = stories.opening(d, lexicon)
@@ -86,7 +86,7 @@ TASKS = {
 
 
 def labelled(task: str, n: int, rng: random.Random, lexicon: Lexicon = LEXICON) -> list[tuple[tuple[str, ...], int]]:
-    """Draw n labelled examples of a task: the parts of the text and the label.
+    """Labelled examples: draw n of a task, the parts of the text and the label.
 
     Errors: an unknown task is a ValueError.
     """

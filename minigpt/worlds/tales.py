@@ -1,11 +1,8 @@
-"""The language of chapter 04: tales, requests for tales, and what an answer is really worth.
+"""Instruction data: requests for tales, demonstrations, the true utility of an answer, and noisy labelers.
 
-A person asks "Write a sad story about a fox and a bell:" and wants a well-formed tale of that mood, with that animal
-and that thing, and a detail or two. How well an answer does all that is its utility, a number which this world knows
-exactly and which nobody in the chapter may look at while learning: labelers see it through noise, reward models see
-the labelers, policies see the reward models.
-
-Floor 1 of the west wing (uses grammar, lexicon).
+A request "Write a sad story about a fox and a bell:" asks for a well-formed tale of that mood, with that animal and
+that thing, and a detail or two. How well an answer does this is its utility, which is known exactly here and not
+used in training: labelers rank by it with noise, reward models learn from labelers, policies from reward models.
 """
 
 import math
@@ -64,7 +61,7 @@ OBEYED = 0.8  # how often a demonstrator writes about the animal, and about the 
 
 @dataclass(frozen=True)
 class Request:
-    """What somebody wants."""
+    """Instruction: the mood, the animal and the thing that a tale should have."""
 
     form: int  # 0 or 1: two ways to ask
     mood: str
@@ -81,7 +78,7 @@ class Request:
 
 @lru_cache
 def requests(which: str) -> tuple[Request, ...]:
-    """The 512 requests for training, or the 256 others for tests, in a fixed order. Errors: another name, ValueError."""
+    """Instructions, in a fixed order: 512 requests for training, 256 for tests. Errors: another name, ValueError."""
     if which not in ("training", "test"):
         raise ValueError(f"expected 'training' or 'test' requests; got {which!r}")
     everything = [
@@ -95,11 +92,11 @@ def requests(which: str) -> tuple[Request, ...]:
     return tuple(order[:512] if which == "training" else order[512:])
 
 
-# --- programs of the grammar ---------------------------------------------------------------------------------------------
+# --- programs of the grammar -----------------------------------------------------------------------------------------
 
 
 def tale(d, mood, animal=None, thing=None, obeyed=1.0, begins="Once a"):
-    """A tale of a mood, with an animal and a thing (any, if none is named); it may have optional sentences.
+    """Grammar of a tale of a mood, with an animal and a thing (any, if none is named); it may have optional sentences.
 
     obeyed: how often the animal is the one that was named, and the thing too.
     """
@@ -133,7 +130,7 @@ SENTENCE = {"weather": " It was a", "feeling": " It felt", "visitor": " Then a",
 
 
 def _of_mood(d, mood, table):
-    """A word that tells the mood, or strays to another mood."""
+    """A word that shows the mood, or sometimes another mood."""
     words = [(word, m) for m in MOODS for word in table[m]]
     astray = (1 - RIGHT_MOOD) / (len(MOODS) - 1)
     weights = [(RIGHT_MOOD if m == mood else astray) / len(table[m]) for _, m in words]
@@ -160,7 +157,7 @@ def _titled(d):
 
 
 def _requests(d):
-    """One to four requests, one to a line, as people post them; nobody answers."""
+    """One to four requests, one to a line, without answers."""
     for number in range(d.hidden((1, 2, 3, 4))):
         form = d.pick((0, 1), form=lambda f: ("\n" if number else "") + ("Write a", "Tell a")[f])
         d.pick(MOODS, form=lambda m: f" {m}")
@@ -187,7 +184,7 @@ KINDS = {_plain: 0.35, _titled: 0.35, _requests: 0.15, _facts: 0.1, _sums: 0.05}
 
 
 def text(d):
-    """A document of the kind of text that the base model learns from: tales, titled tales, requests, facts, sums.
+    """Grammar of the pre-training text: tales, titled tales, requests, facts, sums.
 
     Titled tales show the base model that a tale can be about what stood before it: demonstrations then need not teach
     that.
@@ -196,7 +193,7 @@ def text(d):
 
 
 def demonstration(request: Request):
-    """The program of a labeler who writes an answer: the mood as in any tale, animal and thing mostly as asked."""
+    """Grammar of a demonstration by a labeler: the mood as in any tale, animal and thing mostly as asked."""
 
     def program(d):
         tale(d, request.mood, request.animal, request.thing, OBEYED, begins=" Once a")
@@ -204,12 +201,12 @@ def demonstration(request: Request):
     return program
 
 
-# --- what an answer is worth ----------------------------------------------------------------------------------------------
+# --- what an answer is worth -----------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Utility:
-    """What there is to like in an answer, and the sum. Unit: the units of the labelers' noise."""
+    """True utility of an answer: its parts and their sum. Unit: the units of the labelers' noise."""
 
     animal: bool  # the animal that was asked for is the hero
     thing: bool  # the thing that was asked for is in it
@@ -220,11 +217,13 @@ class Utility:
 
     @property
     def total(self) -> float:
-        """1.5 animal + 1.5 thing + 2 mood + extras (half a point each, the first two; then they bore) - repeats / 2
-        - 2 if it is not well formed. At most 6."""
-        bored = 0.5 * min(self.extras, 2) - 0.5 * max(self.extras - 2, 0)
+        """1.5 animal + 1.5 thing + 2 mood + details - repeats / 2 - 2 if it is not well formed. At most 6.
+
+        details: half a point for each of the first two optional sentences, minus half a point for each further one.
+        """
+        details = 0.5 * min(self.extras, 2) - 0.5 * max(self.extras - 2, 0)
         kept = 1.5 * self.animal + 1.5 * self.thing + 2 * self.mood
-        return kept + bored - 0.5 * self.repeats - 2 * (not self.well_formed)
+        return kept + details - 0.5 * self.repeats - 2 * (not self.well_formed)
 
 
 def _any(words: Iterable[str]) -> str:
@@ -249,7 +248,7 @@ def _patterns():
 
 
 def utility(request: Request, answer: str) -> Utility:
-    """What an answer to a request is worth. Any text will do; most of it is worth little.
+    """True utility of an answer to a request. Any text is allowed; most texts have little.
 
     >>> answer = " Once a lonely fox went to the river. It lost a red bell. It was a rainy day. At last it wept."
     >>> utility(Request(0, "sad", "fox", "bell"), answer).total
@@ -272,11 +271,11 @@ def utility(request: Request, answer: str) -> Utility:
     )
 
 
-# --- labelers -------------------------------------------------------------------------------------------------------------
+# --- labelers --------------------------------------------------------------------------------------------------------
 
 
 def ranking(utilities: Sequence[float], noise: float, rng: random.Random, tie: float = 0.0) -> tuple[int, ...]:
-    """How one labeler ranks answers: 1 is best, equal numbers are ties.
+    """Noisy ranking (Plackett-Luce) by one labeler: 1 is best, equal numbers are ties.
 
         u_i + noise g_i,   g_i Gumbel;   P(i before j) = sigma((u_i - u_j) / noise)
 
@@ -295,7 +294,10 @@ def ranking(utilities: Sequence[float], noise: float, rng: random.Random, tie: f
 
 
 def labeler_agreement(utilities: Sequence[float], noise: float) -> float:
-    """How often two labelers order a pair alike: mean over pairs of p^2 + (1 - p)^2, p = sigma((u_i - u_j) / noise)."""
+    """Labeler agreement: how often two labelers order a pair alike, on average over the pairs.
+
+    p^2 + (1 - p)^2,   p = sigma((u_i - u_j) / noise)
+    """
     u = np.asarray(utilities, dtype=np.float64)
     i, j = np.triu_indices(len(u), 1)
     p = (1 + np.tanh((u[i] - u[j]) / (2 * noise))) / 2

@@ -114,7 +114,8 @@ def test_the_best_guess_is_right_as_often_as_the_ceiling_says(family):
 
 @pytest.mark.parametrize("family", in_context_lists.FAMILIES)
 def test_more_examples_help_the_best_reader(family):
-    ceilings = [sum(q.ceiling for q in in_context_lists.questions(family, k, 80, random.Random(8))) / 80 for k in (0, 4, 16)]
+    asked = [in_context_lists.questions(family, k, 80, random.Random(8)) for k in (0, 4, 16)]
+    ceilings = [sum(question.ceiling for question in each) / 80 for each in asked]
     assert ceilings[0] + 0.1 < ceilings[1] < ceilings[2] <= 1 + 1e-12
     assert ceilings[2] > 0.95
 
@@ -130,6 +131,7 @@ def test_questions_say_what_was_wrong():
 
 def test_a_mixture_has_the_families_of_its_weights():
     rng = random.Random(9)
-    told = Counter(grammar.sample(in_context_lists.mixture({"symbols": 3.0, "number": 1.0}), rng)[1] for _ in range(400))
+    program = in_context_lists.mixture({"symbols": 3.0, "number": 1.0})
+    told = Counter(grammar.sample(program, rng)[1] for _ in range(400))
     assert set(told) == {"symbols", "number"}
     assert abs(told["symbols"] - 300) < 5 * math.sqrt(400 * 0.75 * 0.25)

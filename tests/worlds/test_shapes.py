@@ -14,10 +14,10 @@ from minigpt.worlds.shapes import (
     SHAPES,
     Picture,
     _mask,
-    ask,
     batch,
     blind_guess,
-    draw,
+    draw_picture,
+    draw_question,
     encode,
     vocabulary,
 )
@@ -51,7 +51,7 @@ def test_the_four_shapes_look_different():
 
 def test_drawn_pictures_repeat_nothing_and_all_numbers_are_equally_likely():
     rng = np.random.default_rng(0)
-    drawn = [draw(rng) for _ in range(4000)]
+    drawn = [draw_picture(rng) for _ in range(4000)]
     for picture in drawn:
         colours, shapes = zip(*picture.there)
         assert len(set(colours)) == len(set(shapes)) == len(picture.there)
@@ -63,12 +63,12 @@ def test_drawn_pictures_repeat_nothing_and_all_numbers_are_equally_likely():
 def test_answers_are_true():
     rng = np.random.default_rng(0)
     for _ in range(300):
-        picture = draw(rng)
+        picture = draw_picture(rng)
         by_shape = {
             shape: (colour, place) for place, thing in enumerate(picture.things) if thing for colour, shape in [thing]
         }
         for kind in KINDS:
-            question = ask(kind, picture, rng)
+            question = draw_question(kind, picture, rng)
             last = question.text.split()[-1]
             if kind == "colour":
                 assert question.answer == by_shape[last][0]
@@ -88,7 +88,7 @@ def test_a_blind_guess_is_worth_what_is_claimed():
     rng = np.random.default_rng(0)
 
     def asked():
-        return [ask(kind, draw(rng), rng) for kind in KINDS for _ in range(4000)]
+        return [draw_question(kind, draw_picture(rng), rng) for kind in KINDS for _ in range(4000)]
 
     seen = {}
     for question in asked():
@@ -118,7 +118,7 @@ def test_questions_may_be_typed_with_a_question_mark():
 @pytest.mark.parametrize("call, match", [
     (lambda: encode("what colour is the elephant"), "elephant"),
     (lambda: encode("is there a red red red circle"), "at most 6 words"),
-    (lambda: ask("smell", ONE, np.random.default_rng(0)), "a kind of question"),
+    (lambda: draw_question("smell", ONE, np.random.default_rng(0)), "a kind of question"),
 ])  # fmt: skip
 def test_bad_questions(call, match):
     with pytest.raises(ValueError, match=match):

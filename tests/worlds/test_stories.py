@@ -1,7 +1,7 @@
-"""world: every document is possible, every small grammar sums to 1, and what the texts say is true.
+"""Grammar of stories: every document is possible, every small grammar sums to 1, and what the texts say is true.
 
-The readers in this file know the world only from the words on the page and from the tables of `lexicon`: they share
-no code with the programs that write.
+The parsers in this file know the stories only from their words and from the tables of `lexicon`: they share no code
+with the grammar.
 """
 
 import hashlib
@@ -223,8 +223,8 @@ def test_only_random_is_asked():
 
 @pytest.mark.parametrize("name", ["STORYBOOK", "EVERYTHING"])
 def test_the_same_documents_on_every_machine(name):
-    """If this fails, the world has changed: whatever was measured in it must be measured again (see data/README.md)."""
-    [expected] = re.findall(rf"`world.{name}` \| `([0-9a-f]{{64}})`", DATA.read_text(encoding="utf-8"))
+    """If this fails, the grammar has changed: every table made with it must be measured again (see data/README.md)."""
+    [expected] = re.findall(rf"`stories.{name}` \| `([0-9a-f]{{64}})`", DATA.read_text(encoding="utf-8"))
     texts = stories.documents(2000, random.Random(2018), getattr(stories, name))
     assert hashlib.sha256("\n\n".join(texts).encode("utf-8")).hexdigest() == expected
 

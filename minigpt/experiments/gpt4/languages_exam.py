@@ -47,7 +47,7 @@ class Texts:
 
 def train_model(seed: int = 0) -> tuple[GPT, World]:
     """A model trained on texts in all seven languages, and its world; trained now, or loaded from the cache."""
-    world = languages.world(seed)
+    world = languages.draw_world(seed)
     model = GPT(model_config(world), torch.Generator().manual_seed(seed))
 
     def begin(state):
@@ -86,7 +86,7 @@ def canary() -> dict[str, float]:
 
     The accuracies are those of a fixed table of guesses: a model that has hardly learned has too many ties.
     """
-    world = languages.world(SEEDS[1])
+    world = languages.draw_world(SEEDS[1])
     model = GPT(model_config(world), torch.Generator().manual_seed(SEEDS[1]))
     short = replace(TRAINING, n_steps=12, warmup_steps=2)
     found = first_losses(model, Texts(world, SEEDS[1]), short, n=12)

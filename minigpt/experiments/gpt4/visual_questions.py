@@ -129,8 +129,8 @@ def looks_at_what_is_asked(model: VisionGPT, n: int = 300, seed: int = 4) -> np.
     """
     rng, found = np.random.default_rng(seed), []
     while len(found) < n:
-        picture = shapes.draw(rng)
-        question = shapes.ask("colour", picture, rng)
+        picture = shapes.draw_picture(rng)
+        question = shapes.draw_question("colour", picture, rng)
         if len(picture.there) == len(shapes.PLACES):
             (place,) = (i for i, (_, shape) in enumerate(picture.things) if shape in question.text.split())
             patches = looks(model, picture, question.text)

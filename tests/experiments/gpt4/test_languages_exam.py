@@ -11,7 +11,7 @@ from minigpt.worlds.languages import Language
 
 @pytest.fixture(scope="module")
 def world():
-    return language_world.world(3)
+    return language_world.draw_world(3)
 
 
 def test_relatives_share_words_and_strangers_none(world):
@@ -74,4 +74,4 @@ def test_how_often_a_fact_is_told(world):
 @pytest.mark.parametrize("languages", [(), (Language("a", 0.0, 1.0),), (Language("a", 1.0, 1.5),)])
 def test_bad_languages(languages):
     with pytest.raises(ValueError, match="expected languages"):
-        language_world.world(0, languages)
+        language_world.draw_world(0, languages)
