@@ -7,10 +7,13 @@ open:
 test:
 	$(PYTHON) start.py test
 
+quick:
+	$(PYTHON) start.py test --quick
+
 check:
 	$(PYTHON) start.py check
 
 clean-cache:
 	$(PYTHON) start.py clean-cache
 
-.PHONY: open test check clean-cache
+.PHONY: open test quick check clean-cache

@@ -27,10 +27,10 @@ def pytest_configure(config):
 
 @pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(config, items):
-    """On several cores: slow tests first and each by itself; of the others, those of one file in one process, so that
+    """On several cores: the slow tests first; those of one file in one process, and its other tests in one, so that
     what a file trains for all its tests is trained once."""
     if hasattr(config, "workerinput"):
         items.sort(key=lambda item: item.get_closest_marker("slow") is None)
         for item in items:
-            if item.get_closest_marker("slow") is None:
-                item.add_marker(pytest.mark.xdist_group(item.location[0]))
+            slow = " slow" if item.get_closest_marker("slow") else ""
+            item.add_marker(pytest.mark.xdist_group(item.location[0] + slow))

@@ -2,6 +2,7 @@
 
 import argparse
 import ast
+import importlib.util
 import json
 import os
 import re
@@ -285,6 +286,37 @@ def test_the_tests_run_on_all_cores():
     assert "no:nbval" in command and "no:randomly" in command
     assert "-n" not in start.unit_command(options(), 1)
     assert "not slow" not in command and "not slow" in start.unit_command(options("--quick"), 2)
+
+
+def test_slow_tests_come_first_and_what_belongs_together_stays_together():
+    spec = importlib.util.spec_from_file_location("root_conftest", ROOT / "conftest.py")
+    conftest = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(conftest)
+
+    class Item:
+        def __init__(self, file, slow):
+            self.location, self.slow, self.group = (file, 0, "test"), slow, None
+
+        def get_closest_marker(self, name):
+            return self.slow or None if name == "slow" else None
+
+        def add_marker(self, mark):
+            self.group = mark.args[0]
+
+    def order(config):
+        items = [Item("a.py", False), Item("a.py", True), Item("b.py", False), Item("b.py", True)]
+        conftest.pytest_collection_modifyitems(config, items)
+        return [(item.location[0], item.slow, item.group) for item in items]
+
+    alone = argparse.Namespace()
+    assert order(alone) == [("a.py", False, None), ("a.py", True, None), ("b.py", False, None), ("b.py", True, None)]
+    worker = argparse.Namespace(workerinput={})
+    assert order(worker) == [
+        ("a.py", True, "a.py slow"),
+        ("b.py", True, "b.py slow"),
+        ("a.py", False, "a.py"),
+        ("b.py", False, "b.py"),
+    ]
 
 
 def test_every_notebook_is_run_with_its_solutions_longest_first():
