@@ -1,161 +1,238 @@
-"""Cache of results: built once, built again after damage or a change, one process at a time."""
+"""The cache of trained models: which edit makes which kind of model stale, and what a key can describe."""
 
+import ast
+import importlib
+import json
 import os
+import shutil
 import subprocess
 import sys
+import types
+from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from torch import nn
 
+import minigpt
 from minigpt.experiments import cache
-from minigpt.experiments.cache import cached
+from minigpt.experiments.cache import cached, code_key, describe
 
-ROOT = Path(__file__).parents[2]
-
-
-def place_of(folder):
-    (place,) = (path for path in folder.iterdir() if path.is_dir())
-    return place
-
-
-def test_built_once_and_then_read(tmp_path):
-    builds = []
-
-    def build():
-        builds.append(1)
-        return {"w": torch.tensor([0.1 + 0.2])}, {"losses": (1.0, 0.5)}
-
-    results = [cached("model", {"config": (3, [0.9, 0.95]), "seed": 1}, build, tmp_path) for _ in range(3)]
-    assert builds == [1]
-    assert all(r.tensors.keys() == {"w"} and r.tensors["w"].item() == results[0].tensors["w"].item() for r in results)
-    assert [r.extra for r in results] == [{"losses": [1.0, 0.5]}] * 3  # the first is no different from the others
-    assert results[0].config["key"] == [["config", [3, [0.9, 0.95]]], ["seed", 1]]
+PACKAGE = Path(minigpt.__file__).parent
+# Every module that defines how a cached result is built.
+KINDS = {
+    "minigpt.experiments." + name
+    for name in (
+        "pretraining", "own_text", "instructgpt.step1_sft", "instructgpt.step2_reward_model", "instructgpt.step3_ppo",
+        "gpt4.scaling_runs", "gpt4.languages_exam", "gpt4.visual_questions", "gpt4.refusals",
+    )
+}  # fmt: skip
+WRITE_WITH_THE_SAMPLER = {"instructgpt.step2_reward_model", "instructgpt.step3_ppo", "gpt4.refusals"}
 
 
-def test_any_change_of_the_key_builds_anew(tmp_path):
-    keys = [{"a": 1}, {"a": 2}, {"a": 1, "b": 0}, {"a": "1"}, {"a": [1]}, {"b": 1}]
-    results = [cached("m", key, lambda i=i: ({}, {"i": i}), tmp_path) for i, key in enumerate(keys)]
-    assert [r.extra["i"] for r in results] == list(range(6))
-    assert cached("other", {"a": 1}, lambda: ({}, {"i": 6}), tmp_path).extra == {"i": 6}
-
-
-@pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
-def test_a_build_that_stops_leaves_nothing(tmp_path, error):
-    def build():
-        raise error
-
-    with pytest.raises(error):
-        cached("model", {}, build, tmp_path)
-    assert not any(p.is_dir() for p in tmp_path.iterdir())
-    assert cached("model", {}, lambda: ({}, {"ok": True}), tmp_path).extra == {"ok": True}  # the lock is free again
-
-
-def test_a_result_moved_under_another_key_is_noticed(tmp_path):
-    cached("m", {"a": 1}, lambda: ({}, {"i": 1}), tmp_path)
-    other = cache.full_key({"a": 2}, test_built_once_and_then_read)
-    place_of(tmp_path).rename(cache._entry("m", other, tmp_path))
-    with pytest.warns(UserWarning, match="holds the result of another key"):
-        assert cached("m", {"a": 2}, lambda: ({}, {"i": 2}), tmp_path).extra == {"i": 2}
-
-
-@pytest.mark.parametrize("name", ["", "a/b", "..", "a b", "modèle"])
-def test_names_that_could_leave_the_folder_are_refused(tmp_path, name):
-    with pytest.raises(ValueError, match="expected a cache name of letters"):
-        cached(name, {}, lambda: ({}, {}), tmp_path)
-
-
-def test_a_read_only_cache_can_still_be_read(tmp_path, monkeypatch):
-    cached("m", {}, lambda: ({}, {"i": 1}), tmp_path)
-    monkeypatch.setattr(cache, "_lock", lambda place, on_wait: 1 / 0)
-    assert cached("m", {}, lambda: 1 / 0, tmp_path).extra == {"i": 1}
-
-
-def test_where_the_cache_is(monkeypatch, tmp_path):
-    monkeypatch.setenv("MINIGPT_CACHE", str(tmp_path / "mine"))
-    assert cached("m", {}, lambda: ({}, {"i": 1})).extra == {"i": 1}
-    assert len(list((tmp_path / "mine").glob("m-*/checkpoint.json"))) == 1
-
-
-def test_a_file_in_the_way(tmp_path):
-    (tmp_path / "cache").write_text("not a folder", encoding="utf-8")
-    with pytest.raises(OSError, match="cannot write .*a file is in the way: choose another folder.*MINIGPT_CACHE"):
-        cached("model", {}, lambda: ({}, {}), tmp_path / "cache")
-
-
-@pytest.mark.parametrize(
-    "damage",
-    [
-        lambda place: next(place.glob("tensors-*")).write_bytes(b"cut"),
-        lambda place: next(place.glob("tensors-*")).unlink(),
-        lambda place: (place / "checkpoint.json").write_bytes(b"[1]"),
-        lambda place: (place / "checkpoint.json").unlink(),
-    ],
-)
-def test_a_damaged_entry_is_built_again(tmp_path, damage):
-    builds = []
-
-    def build():
-        builds.append(1)
-        return {"w": torch.tensor([1.25])}, {}
-
-    cached("model", {"seed": 0}, build, tmp_path)
-    damage(place_of(tmp_path))
-    with pytest.warns(UserWarning, match="a cached result was damaged and has been built again"):
-        cached("model", {"seed": 0}, build, tmp_path)
-    assert cached("model", {"seed": 0}, build, tmp_path).tensors["w"].item() == 1.25 and len(builds) == 2
-
-
-def test_a_result_that_cannot_be_written_is_not_lost(tmp_path, monkeypatch):
-    def full(*args):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(cache.checkpoint, "save", full)
-    with pytest.warns(UserWarning, match="could not be kept and will be built again"):
-        assert cached("model", {}, lambda: ({"w": torch.ones(1)}, {}), tmp_path).tensors["w"].item() == 1.0
-
-
-# --- two processes -----------------------------------------------------------------------------------------------
-
-TWO = """
-import sys, time, torch
-from pathlib import Path
-from minigpt.experiments.cache import cached
-folder = Path(sys.argv[1])
-def build():
-    with open(folder / "builds.txt", "a", encoding="utf-8") as f:
-        f.write(sys.argv[2] + "\\n")
-    time.sleep(1.0)
-    return {"w": torch.tensor([float(sys.argv[2])])}, {"who": sys.argv[2]}
-(folder / ("ready" + sys.argv[2])).touch()
-while len(list(folder.glob("ready*"))) < 2:
-    time.sleep(0.01)
-result = cached("model", {"a": 1}, build, folder / "cache")
-print(result.extra["who"], result.tensors["w"].item())
-"""
+def test_no_kind_of_cached_model_is_missing_here():
+    found = set()
+    for path in (PACKAGE / "experiments").rglob("*.py"):
+        calls = [node.func for node in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(node, ast.Call)]
+        if {getattr(call, "id", getattr(call, "attr", "")) for call in calls} & {"cached", "train_or_load"}:
+            found.add(".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts))
+    assert found - {"minigpt.experiments.training"} == KINDS
 
 
 @pytest.fixture
-def start():
-    """Start a script in a process of its own; whatever happens, none outlives the test."""
-    processes = []
+def copy(tmp_path, monkeypatch):
+    """A copy of the package that the keys are computed from: edit(file, old, new) changes it, keys() reads it."""
+    folder = tmp_path / "minigpt"
+    shutil.copytree(PACKAGE, folder, ignore=shutil.ignore_patterns("__pycache__"))
+    stored = (cache.closure, cache.imports, cache.syntax, cache._path)
 
-    def start(script, *arguments):
-        environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-        command = [sys.executable, "-W", "error", "-c", script, *map(str, arguments)]
-        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "encoding": "utf-8"}
-        processes.append(subprocess.Popen(command, env=environment, **pipes))
-        return processes[-1]
+    def forget():
+        for function in stored:
+            function.cache_clear()
 
-    yield start
-    for process in processes:
-        process.kill()
-        process.communicate()
+    def keys():
+        forget()
+        return {kind: code_key(kind) for kind in KINDS}
+
+    def edit(file, old, new):
+        text = (folder / file).read_text("utf-8")
+        assert old in text, f"{file} does not contain {old!r} any more: choose another edit"
+        (folder / file).write_text(text.replace(old, new, 1), "utf-8")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(minigpt, "__file__", str(folder / "__init__.py"))
+        yield types.SimpleNamespace(edit=edit, keys=keys, folder=folder)
+    forget()
 
 
-def test_two_processes_at_once_build_once(tmp_path, start):
-    processes = [start(TWO, tmp_path, i) for i in (1, 2)]
-    outputs = [p.communicate(timeout=120) for p in processes]
-    assert [p.returncode for p in processes] == [0, 0], outputs
-    (builder,) = (tmp_path / "builds.txt").read_text(encoding="utf-8").split()
-    assert [out for out, _ in outputs] == [f"{builder} {float(builder)}\n"] * 2
+STALE = {  # edit -> the kinds of model that it makes stale
+    "attention: the scale": (("attention.py", "math.sqrt(q.shape[-1])", "q.shape[-1]"), KINDS),
+    "model: a layer": (("model.py", "class Block", "EXTRA = 1\n\n\nclass Block"), KINDS),
+    "loss: what is ignored": (("loss.py", "ignore_index=IGNORED", "ignore_index=0"), KINDS),
+    "optimiser: its betas": (("train.py", "betas=tuple(config.betas)", "betas=(0.9, 0.999)"), KINDS),
+    "sampler: a draw": (
+        ("sample.py", "cumulative[:, -1:] <= u", "cumulative[:, -1:] < u"),
+        {f"minigpt.experiments.{name}" for name in WRITE_WITH_THE_SAMPLER},
+    ),
+    "settings: a learning rate": (("experiments/sizes.py", "lr=3e-3", "lr=2e-3"), {"minigpt.experiments.pretraining"}),
+    "world: how often a story": (("worlds/stories.py", '"story": 0.48', '"story": 0.47'), {"minigpt.experiments.pretraining"}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", STALE)
+def test_a_change_of_the_code_makes_stale_what_it_can_change(copy, what):
+    (file, old, new), expected = STALE[what]
+    before = copy.keys()
+    copy.edit(file, old, new)
+    changed = {kind for kind, key in copy.keys().items() if key != before[kind]}
+    assert expected <= changed
+    copy.edit(file, new, old)
+    assert copy.keys() == before
+
+
+def append(text):
+    return lambda folder, file: (folder / file).write_text((folder / file).read_text("utf-8") + text, "utf-8")
+
+
+def docstrings(folder, file):
+    text = (folder / file).read_text("utf-8")
+    assert text.startswith('"""') and '\n    """' in text
+    (folder / file).write_text(text.replace('"""', '"""Other words. ', 1).replace('\n    """', '\n    """Others. ', 1), "utf-8")
+
+
+def rewrapped(folder, file):
+    """The same syntax on other lines."""
+    tree = ast.parse((folder / file).read_text("utf-8"))
+    (folder / file).write_text(ast.unparse(tree), "utf-8")
+
+
+FRESH = {
+    "a docstring": (docstrings, ("attention.py", "train.py", "loss.py", "experiments/pretraining.py")),
+    "a comment": (append("\n# a comment\n"), ("attention.py", "train.py", "worlds/stories.py", "experiments/training.py")),
+    "a re-wrapped file": (rewrapped, ("attention.py", "train.py", "sample.py", "worlds/lexicon.py")),
+    "a plot": (append("\nMORE = 1\n"), ("plots/style.py", "plots/curves.py", "notebook/display.py", "notebook/progress.py")),
+    "an exercise, a number of a paper": (append("\nMORE = 1\n"), ("exercises/ch01.py", "papers.py")),
+    "the cache and the measured tables": (append("\nMORE = 1\n"), ("experiments/cache.py", "experiments/measured.py")),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", FRESH)
+def test_a_change_that_cannot_change_a_model_retrains_none(copy, what):
+    change, files = FRESH[what]
+    before = copy.keys()
+    for file in files:
+        old = (copy.folder / file).read_text("utf-8")
+        change(copy.folder, file)
+        assert (copy.folder / file).read_text("utf-8") != old
+    assert copy.keys() == before
+
+
+def test_other_data_make_another_key(copy):
+    """The world is edited, and the data that a changed package draws are described: another checksum."""
+    script = ("import json; from minigpt.experiments import dataset; from minigpt.experiments.cache import describe;"
+              "print(json.dumps(describe(dataset.story_dataset(20, 2))))")  # fmt: skip
+
+    def described():
+        told = subprocess.run(
+            [sys.executable, "-c", script], capture_output=True, text=True, check=True,
+            env=os.environ | {"PYTHONPATH": str(copy.folder.parent)}, cwd=copy.folder.parent,
+        )  # fmt: skip
+        return json.loads(told.stdout)
+
+    before = described()
+    copy.edit("worlds/stories.py", '"story": 0.48', '"story": 0.1')
+    assert described() != before
+
+
+def test_the_closure_follows_imports_within_functions_and_packages(copy):
+    append("\n\ndef hidden():\n    from minigpt.worlds import shapes\n")(copy.folder, "loss.py")
+    before = copy.keys()
+    append("\nMORE = 1\n")(copy.folder, "worlds/shapes.py")
+    after = copy.keys()
+    assert all(before[kind] != after[kind] for kind in KINDS)
+    copy.edit("__init__.py", '"""', '"""Other words. ')
+    assert copy.keys() == after
+    append("\nMORE = 1\n")(copy.folder, "__init__.py")
+    assert all(after[kind] != key for kind, key in copy.keys().items())
+
+
+# --- values -----------------------------------------------------------------------------------------------------------
+
+
+def times(n):
+    return lambda x: n * x
+
+
+def test_a_function_is_described_by_its_code_and_by_what_it_captures():
+    assert describe(times(2)) == describe(times(2)) != describe(times(3))
+
+    def step(x, size=1):
+        return x + size
+
+    def other(x, size=2):
+        return x + size
+
+    assert describe(step) != describe(other)
+
+
+def notebook(source, **names):
+    """A function as a notebook cell defines it."""
+    namespace = {"__name__": "__main__", **names}
+    exec(source, namespace)
+    return namespace["f"]
+
+
+def test_a_function_of_a_notebook_is_described_by_its_globals():
+    source = "def f(x):\n    return WEIGHT * x\n"
+    assert describe(notebook(source, WEIGHT=1)) == describe(notebook(source, WEIGHT=1, OTHER=5))
+    assert describe(notebook(source, WEIGHT=1)) != describe(notebook(source, WEIGHT=2))
+    assert describe(notebook(source, WEIGHT=1)) != describe(notebook(source.replace("*", "+"), WEIGHT=1))
+    nested = "def f(x):\n    def g():\n        return WEIGHT\n    return g() * x\n"
+    assert describe(notebook(nested, WEIGHT=1)) != describe(notebook(nested, WEIGHT=2))
+    calls = "def h():\n    return WEIGHT\ndef f(x):\n    return h() * x\n"
+    assert describe(notebook(calls, WEIGHT=1)) != describe(notebook(calls, WEIGHT=2))
+    again = "def f(x):\n    return f(x - 1) if x else 0\n"
+    assert describe(notebook(again)) == describe(notebook(again))
+
+
+@dataclass(frozen=True)
+class Settings:
+    rate: float
+    sizes: tuple
+
+
+class Opaque:
+    pass
+
+
+def test_arrays_models_and_settings_are_described_by_their_content():
+    array = np.arange(6.0)
+    assert describe(array) == describe(array.copy()) != describe(array[::-1])
+    assert describe(array) != describe(array.reshape(2, 3)) and describe(array) != describe(array.astype(np.float32))
+    tensor = torch.arange(6).reshape(2, 3)
+    assert describe(tensor.T) == describe(tensor.T.contiguous()) != describe(tensor)
+    assert describe(torch.ones(2, dtype=torch.bfloat16)) == describe(torch.ones(2, dtype=torch.bfloat16))
+    model, same_model = nn.Linear(2, 2), nn.Linear(2, 2)
+    assert describe(model) != describe(same_model)
+    same_model.load_state_dict(model.state_dict())
+    assert describe(model) == describe(same_model)
+    assert describe(Settings(0.1, (1, 2))) == describe(Settings(0.1, (1, 2))) != describe(Settings(0.1, (2, 1)))
+    assert describe({"a": 1}) != describe({"a": "1"}) and describe(float("nan")) == describe(float("nan"))
+    assert describe({3, 1, 2}) == describe({2, 3, 1}) != describe({1, 2})
+    assert json.loads(json.dumps(describe([array, model, Settings(0.1, ()), Path("a"), np.float32(1)])))
+
+
+@pytest.mark.parametrize("value", [Opaque(), object(), [Opaque()], {"a": Opaque()}, Settings(Opaque(), ())])
+def test_what_has_no_checksum_is_refused(value, tmp_path):
+    with pytest.raises(ValueError, match="has no checksum"):
+        describe(value)
+    with pytest.raises(ValueError, match="has no checksum"):
+        cached("some", {"value": value}, lambda: ({}, {}), folder=tmp_path)
+
+
+def test_every_module_of_the_package_has_a_key():
+    for kind in KINDS:
+        assert len(code_key(kind)) == 64 and importlib.import_module(kind)
+    assert len({code_key(kind) for kind in KINDS}) == len(KINDS)
