@@ -248,6 +248,9 @@ def test_adaptive_beta():
     change = lambda kl: ppo.adaptive_kl(0.1, kl, 6.0, 100, 1000)  # noqa: E731
     assert change(6.0) == 0.1  # the fixed point
     assert change(6.6) == pytest.approx(0.1 * 1.01) and change(5.4) == pytest.approx(0.1 * 0.99)
+    for wrong in ((math.nan, 6.0, 1000), (1.0, 0.0, 1000), (1.0, 6.0, 0)):
+        with pytest.raises(ValueError, match="above 0 and a finite KL"):
+            ppo.adaptive_kl(0.1, wrong[0], wrong[1], 100, wrong[2])
     assert change(100.0) == change(8.0) == pytest.approx(0.102) and change(0.0) == pytest.approx(0.098)  # clipped
 
 
@@ -432,9 +435,155 @@ def test_records_tell_what_happened():
     assert factors == pytest.approx([0.1, 0.55, 1.0, 1.0])
 
 
+def test_what_stands_behind_the_end_of_an_answer_changes_no_advantage():
+    mask, rewards, values, *_ = random_batch(6)
+    garbage = torch.where(mask, 0.0, 1000.0).double()
+    clean = gae(rewards, values, mask, 0.9, 0.7)
+    for found, expected in zip(gae(rewards + garbage, values - garbage, mask, 0.9, 0.7), clean):
+        assert torch.equal(found, expected) and (found[~mask] == 0).all()
+    scores, logp, logp_sft = torch.ones(7).double(), rewards, values
+    assert torch.equal(
+        token_rewards(scores, logp + garbage, logp_sft, mask, 0.3), token_rewards(scores, logp, logp_sft, mask, 0.3)
+    )
+
+
+def test_rewards_carry_no_gradient():
+    mask, logp, logp_sft, *_ = random_batch(7)
+    scores = torch.ones(7).double()
+    assert not token_rewards(scores, logp.clone().requires_grad_(), logp_sft, mask, 0.3).requires_grad
+    assert not token_rewards(scores.requires_grad_(), logp, logp_sft, mask, 0.3).requires_grad
+
+
+def test_one_batch_is_whitened_over_its_real_tokens():
+    world, reference, agent, config = small()
+    batch, _ = ppo.experience(agent, reference, world.reward_fn, None, world.prompts, config, 0.3, generator())
+    assert not batch.mask.all()
+    real = gae(batch.rewards, batch.old_values, batch.mask, config.discount, config.gae_lambda)[0][batch.mask].numpy()
+    expected = (real - real.mean()) / real.std()
+    assert batch.advantages[batch.mask].numpy() == pytest.approx(expected, abs=1e-4)
+    assert (batch.advantages[~batch.mask] == 0).all()
+
+
+def test_each_iteration_draws_anew():
+    world, reference, agent, config = small(lr=1e-12, value_lr=1e-12)
+    rewards = {record.reward for record in run(world, reference, agent, config)}
+    assert len(rewards) == config.n_iterations
+
+
+@pytest.mark.parametrize("which", ["policy", "value"])
+def test_each_network_has_its_own_learning_rate(which):
+    rates = {"lr": 1e-3, "value_lr": 1e-9} if which == "policy" else {"lr": 1e-9, "value_lr": 1e-3}
+    world, reference, agent, config = small(**rates)
+    before = copy.deepcopy(agent)
+    run(world, reference, agent, config)
+    moved = {
+        name: max((a - b).abs().max().item() for a, b in zip(net.parameters(), old.parameters()))
+        for name, net, old in (("policy", agent.policy, before.policy), ("value", agent.value, before.value))
+    }
+    assert moved.pop(which) > 1e-4 and max(moved.values()) < 1e-6
+
+
+def test_the_price_of_the_distance_follows_the_kl_of_the_batch():
+    world, reference, agent, config = small(kl_target=0.5, kl_horizon=1000)
+    first, second, *_ = run(world, reference, agent, config)
+    error = min(0.2, max(-0.2, first.kl / 0.5 - 1))
+    assert second.kl_coef == pytest.approx(0.3 * (1 + error * 48 / 1000), abs=1e-12) and second.kl_coef != 0.3
+
+
+def test_the_clip_fraction_is_that_of_the_tokens_outside():
+    assert {record.clip_fraction for record in run(*small(lr=1e-12))} == {0.0}
+    world, reference, agent, config = small(lr=3e-2, n_epochs=2)
+    assert 0.2 < run(world, reference, agent, config)[0].clip_fraction < 1
+
+
+def test_the_value_loss_counts_in_full():
+    """Adam's first mean after one update is the gradient of the value loss alone, not clipped and not weighted."""
+    world, reference, agent, config = small()
+    config = dataclasses.replace(config, n_iterations=1, n_minibatches=1, clip_norm=None)
+    before, state = copy.deepcopy(agent.value), PPOState()
+    (record,) = ppo.ppo(agent, reference, world.reward_fn, world.prompts, config, generator(), state)
+    chance = torch.Generator().manual_seed(int(np.random.SeedSequence([state.seed, 0]).generate_state(1)[0]))
+    batch, _ = ppo.experience(
+        enumerable_ppo.agent_of(reference), reference, world.reward_fn, None, world.prompts, config, 0.3, chance
+    )
+    loss = value_loss(before.values(batch.prompts, batch.answers), batch.old_values, batch.returns, batch.mask)
+    loss.backward()
+    assert record.value_loss == pytest.approx(loss.item(), rel=1e-5)
+    for name, p in before.named_parameters():
+        gradient = state.moments[f"value.{name}"]["exp_avg"] / (1 - config.betas[0])
+        assert gradient.flatten().tolist() == pytest.approx(p.grad.flatten().tolist(), abs=1e-4), name
+
+
+@pytest.mark.parametrize("form", [list, np.array, torch.tensor])
+def test_rewards_and_prompts_may_be_whole_numbers_lists_and_arrays(form):
+    def whole_numbers(prompts, answers):
+        return form([int(n) for n in (answers == 4).sum(dim=1)])
+
+    world, reference, agent, config = small()
+    found = list(ppo.ppo(agent, reference, whole_numbers, world.prompts.tolist(), config, generator()))
+    world, reference, agent, config = small()
+    expected = list(ppo.ppo(
+        agent, reference, lambda p, a: (a == 4).sum(dim=1).float(), world.prompts, config, generator(),
+        utility_fn=whole_numbers,
+    ))  # fmt: skip
+    assert [r.reward for r in found] == [r.reward for r in expected]
+    assert [r.utility for r in expected] == pytest.approx([r.reward for r in expected], abs=1e-6)
+
+
+def fitting(**changes):
+    """Arguments of the equations that fit each other, but for the changes."""
+    mask, a, b, c, d = random_batch(8)
+    return {"mask": mask, "a": a, "b": b, "c": c, "scores": torch.zeros(7).double()} | changes
+
+
+EQUATIONS = {
+    "token_rewards": lambda x: token_rewards(x["scores"], x["a"], x["b"], x["mask"], 0.3),
+    "gae": lambda x: gae(x["a"], x["b"], x["mask"]),
+    "whiten": lambda x: whiten(x["a"], x["mask"]),
+    "policy_loss": lambda x: policy_loss(x["a"], x["b"], x["c"], x["mask"]),
+    "value_loss": lambda x: value_loss(x["a"], x["b"], x["c"], x["mask"]),
+}
+
+
+@pytest.mark.parametrize("name", EQUATIONS)
+def test_an_equation_refuses_what_does_not_fit(name):
+    equation = EQUATIONS[name]
+    equation(fitting())
+    right = fitting()
+    wrongs = [
+        {"mask": right["mask"][0]}, {"mask": right["mask"].double()}, {"mask": torch.zeros(7, 6, dtype=torch.bool)},
+        {"mask": right["mask"][:, :5]}, {"a": right["a"][0]}, {"a": right["a"].long()}, {"a": right["a"][:, :1]},
+        {"a": right["a"].tolist()},
+    ]  # fmt: skip
+    if name == "token_rewards":
+        wrongs += [{"scores": torch.zeros(6).double()}, {"scores": torch.zeros(7, 1).double()}]
+    for wrong in wrongs:
+        with pytest.raises(ValueError, match="must"):
+            equation(fitting(**wrong))
+
+
+@pytest.mark.parametrize(("answers", "says"), [
+    (torch.tensor([[1.0, 4.0]]), "ids"), ([[1, 4]], "ids"), (torch.tensor([[-1, 4]]), "at least 0"),
+    (torch.tensor([[True, False]]), "ids"),
+])  # fmt: skip
+def test_answers_must_be_ids(answers, says):
+    with pytest.raises(ValueError, match=says):
+        responses.answer_mask(answers)
+
+
+@pytest.mark.parametrize("end_id", [-1, 5, 1.5])
+def test_an_end_that_no_answer_can_have_is_named(end_id):
+    world, reference, *_ = small()
+    with pytest.raises(ValueError, match="end_id"):
+        responses.rollout(reference, world.prompts, 4, end_id, generator())
+
+
 @pytest.mark.parametrize(("field", "value"), [
     ("n_iterations", 0), ("batch_size", 50), ("kl_coef", -0.1), ("ptx_coef", math.nan), ("gae_lambda", 1.5),
     ("lr", 0.0), ("kl_target", 0.0), ("average", 1.0), ("warmup_iterations", -1), ("clip_norm", 0.0),
+    ("end_id", 1.5), ("end_id", "3"), ("end_id", -1), ("betas", None), ("betas", (0.9,)), ("betas", (0.9, 1.0)),
+    ("warmup_iterations", 1.5), ("n_iterations", True), ("lr", "1"), ("lr", math.inf), ("decay", 1), ("longest", None),
+    ("clip_range", math.nan), ("kl_horizon", 0), ("discount", True), ("value_clip", None),
 ])  # fmt: skip
 def test_bad_settings_are_named(field, value):
     with pytest.raises(ValueError, match=field):
@@ -454,6 +603,12 @@ def test_bad_input_is_named():
         next(ppo.ppo(agent, reference, world.reward_fn, world.prompts, config))
     with pytest.raises(ValueError, match="one length"):
         next(ppo.ppo(agent, reference, world.reward_fn, world.prompts[0], config, generator()))
+    for ragged in ([[4, 0], [4]], [], [[]], [[4.5, 0.0]], "ab", torch.tensor([[4.0, 1.0]])):
+        with pytest.raises(ValueError, match="prompts must"):
+            next(ppo.ppo(agent, reference, world.reward_fn, ragged, config, generator()))
+    for bad in (None, [[1.0]], ["good"] * 48, [1.0, 2.0]):
+        with pytest.raises(ValueError, match="reward_fn must give one number per answer"):
+            next(ppo.ppo(agent, reference, lambda p, a, bad=bad: bad, world.prompts, config, generator()))
     with pytest.raises(ValueError, match="end_id"):
         run(world, reference, agent, PPOConfig(n_iterations=1, end_id=9, longest=4))
     for bad, says in ((math.nan, "finite"), (math.inf, "finite")):

@@ -12,7 +12,7 @@ from minigpt import checkpoint, responses
 from minigpt.exact import bradley_terry
 from minigpt.model import GPT, GPTConfig
 from minigpt.responses import answer_lengths
-from minigpt.reward_model import RewardModel, agreement, centre, ranking_loss
+from minigpt.reward_model import RewardModel, agreement, centre, pairs, ranking_loss
 
 CONFIG = GPTConfig(n_vocab=9, n_ctx=12, n_layers=2, n_heads=2, d_model=16, norm="pre", init_std=0.25)
 PROMPTS = torch.tensor([[8, 1, 2], [8, 3, 4], [8, 5, 6]])
@@ -83,10 +83,10 @@ def test_all_pairs_at_once_and_one_by_one_have_the_same_gradient_and_no_shift_is
     ranks = torch.tensor([[1, 2, 3, 4, 5, 6, 7, 8, 8]])
     ranking_loss(scores, ranks).backward()
     together, scores.grad = scores.grad.clone(), None
-    pairs = [(i, j) for i, j in combinations(range(9), 2) if ranks[0, i] != ranks[0, j]]
-    assert len(pairs) == 35
-    for i, j in pairs:
-        (ranking_loss(scores[:, [i, j]], ranks[:, [i, j]]) / len(pairs)).backward()
+    each = [(i, j) for i, j in combinations(range(9), 2) if ranks[0, i] != ranks[0, j]]
+    assert len(each) == 35
+    for i, j in each:
+        (ranking_loss(scores[:, [i, j]], ranks[:, [i, j]]) / len(each)).backward()
     assert scores.grad.tolist()[0] == pytest.approx(together.tolist()[0], abs=1e-12)
     assert together.sum().item() == pytest.approx(0, abs=1e-12)
     assert ranking_loss(scores + 5, ranks).item() == pytest.approx(ranking_loss(scores, ranks).item(), abs=1e-12)
@@ -156,6 +156,33 @@ def test_a_small_reward_model_learns_a_ranking():
     assert loss.item() < 0.1 and agreement(built.score(prompts, ANSWERS)[None], target) == 1
 
 
+def test_a_score_leaves_the_model_in_the_mode_it_was_in():
+    for training in (True, False):
+        built = reward_model().train(training)
+        built.score(PROMPTS, ANSWERS)
+        assert built.training == built.gpt.training == training
+
+
+def test_values_are_shifted_as_the_scores_are():
+    built = reward_model()
+    before, scores = built.values(PROMPTS, ANSWERS), built.score(PROMPTS, ANSWERS)
+    mean = centre(built, PROMPTS, ANSWERS)
+    assert abs(mean) > 0.1
+    assert (before - built.values(PROMPTS, ANSWERS)).flatten().tolist() == pytest.approx([mean] * 12, abs=1e-6)
+    assert (scores - built.score(PROMPTS, ANSWERS)).tolist() == pytest.approx([mean] * 3, abs=1e-6)
+
+
+def test_absent_answers_are_in_no_pair_and_equal_scores_count_half():
+    ranks = torch.tensor([[2, 0, 1]])
+    assert pairs(ranks).nonzero().tolist() == [[0, 2, 0]]
+    assert agreement(torch.tensor([[1.0, 5.0, 1.0]]), ranks) == 0.5
+    assert agreement(torch.tensor([[1.0, 1.0, 0.0]]), torch.tensor([[1, 2, 3]])) == pytest.approx((0.5 + 1 + 1) / 3)
+
+
+def test_padding_is_read_as_id_zero():
+    assert responses.readable(PROMPTS[1:2], ANSWERS[1:2]).tolist() == [[8, 3, 4, 7, 0, 0, 0]]
+
+
 @pytest.mark.parametrize(("call", "says"), [
     (lambda: answer_lengths(torch.tensor([[-100, -100]])), "empty"),
     (lambda: answer_lengths(torch.tensor([[1, -100, 2]])), "on the right"),
@@ -165,6 +192,13 @@ def test_a_small_reward_model_learns_a_ranking():
     (lambda: ranking_loss(torch.zeros(1, 3), torch.tensor([[2, 2, 2]])), "ties"),
     (lambda: ranking_loss(torch.tensor([[0.0, math.nan]]), torch.tensor([[1, 2]])), "finite"),
     (lambda: ranking_loss(torch.zeros(1, 3), torch.tensor([[1, 2]])), "same shape"),
+    (lambda: pairs(torch.tensor([[-1, 1, 2]])), "whole numbers"),
+    (lambda: pairs(torch.tensor([[1.0, math.nan, 2.0]])), "whole numbers"),
+    (lambda: pairs([[1, 2]]), "whole numbers"),
+    (lambda: ranking_loss(torch.zeros(1, 2, dtype=torch.int64), torch.tensor([[1, 2]])), "floats"),
+    (lambda: agreement([[0.0, 1.0]], torch.tensor([[1, 2]])), "floats"),
+    (lambda: responses.readable(PROMPTS.double(), ANSWERS), "ids"),
+    (lambda: reward_model().read(torch.zeros(3, 5, 16), PROMPTS, ANSWERS), "T . N"),
 ])  # fmt: skip
 def test_bad_input_is_named(call, says):
     with pytest.raises(ValueError, match=says):

@@ -1,7 +1,7 @@
-"""Chapter 04: a world of so few answers that they can all be listed, and a GPT to write in it.
+"""Chapter 04, sections 5, 6 and 8. Enumerable environment for PPO: so few answers that all of them can be listed.
 
-Classroom. `optimum` knows what the best policy is; `ppo` moves a network; here the network is asked for the probability
-of every answer there is, so that the two can be laid side by side.
+`exact.optimal_policy` knows the best policy; `ppo` moves a network; here the network is asked for the probability of
+every answer there is, so that the two can be compared.
 """
 
 import copy
@@ -30,7 +30,7 @@ PPO = PPOConfig(
 
 @dataclass(frozen=True)
 class SmallWorld:
-    """Prompts, and what each of the listed answers to each of them is worth."""
+    """Environment: prompts, and the reward of each of the listed answers to each of them."""
 
     tree: Answers
     rewards: np.ndarray  # (prompts, N)
@@ -51,8 +51,12 @@ class SmallWorld:
         return {row: i for i, row in enumerate(self.tree.rows)}
 
     def which(self, answers: Tensor) -> np.ndarray:
-        """The number of each answer in the list. Shapes: (B, N) -> (B,)."""
-        return np.array([self._number_of[tuple(t for t in row if t != IGNORED)] for row in answers.tolist()])
+        """The number of each answer in the list. Shapes: (B, N) -> (B,). Errors: ValueError if one is not in it."""
+        rows = [tuple(t for t in row if t != IGNORED) for row in answers.tolist()]
+        unknown = [row for row in rows if row not in self._number_of]
+        if unknown:
+            raise ValueError(f"expected answers of the tree, which end at {self.tree.end}; got {unknown[0]}")
+        return np.array([self._number_of[row] for row in rows])
 
     def reward_fn(self, prompts: Tensor, answers: Tensor) -> Tensor:
         """The reward of each answer, for `ppo.ppo`. Shapes: (B, 2), (B, N) -> (B,)."""
@@ -77,7 +81,7 @@ class SmallWorld:
 
 @dataclass(frozen=True)
 class Distance:
-    """How far a policy is from the best one, as means over the prompts."""
+    """Optimality gap: how far a policy is from the best one, as means over the prompts."""
 
     gap: float  # J(pi*) - J(pi)
     kl_to_best: float  # KL(pi || pi*), nats; the gap is beta times this
@@ -88,7 +92,7 @@ class Distance:
 
 
 def distance(world: SmallWorld, policy: GPT, reference: GPT, beta: float) -> Distance:
-    """Lay a policy beside the best one: all sums over all answers, nothing sampled."""
+    """Optimality gap of a policy: all sums over all answers, nothing sampled."""
     rows = []
     for logp, sft, reward in zip(world.logps(policy), world.logps(reference), world.rewards):
         star, value = optimal_policy.tilt(sft, reward, beta)
@@ -143,7 +147,7 @@ def pair_counts(tree: Answers = TREE) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Pursuit:
-    """What happens when a fitted reward model is followed further and further."""
+    """Reward over-optimisation: score and true utility as a fitted reward model is followed further and further."""
 
     agreement: float  # share of pairs of SFT answers that the reward model orders as the utility does
     kl: np.ndarray  # KL(pi || pi_SFT) for each beta, nats

@@ -1,6 +1,6 @@
-"""Chapter 04: the reader as the labeler. A handful of rankings, and what a reward model concludes from them.
+"""Chapter 04, section 4. Human preference labels: the reader ranks answers, and a reward model learns from them.
 
-Classroom. The answers to be ranked come from the grammar, so they are the same on every computer. With so few rankings
+The answers to be ranked come from the grammar, so they are the same on every computer. With so few rankings
 only the reward model's last layer is learned; the network beneath it is the chapter's SFT model, as it is.
 """
 

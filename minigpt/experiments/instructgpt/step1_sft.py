@@ -34,7 +34,7 @@ class Trained:
 
 
 def base(seed: int = 0, config: GPTConfig = INSTRUCTGPT) -> Trained:
-    """The language model that everything starts from; it has read many requests, and not one answer to any of them."""
+    """Base language model; it was trained on text with many requests, and not one answer to any of them."""
     training = replace(PRETRAINING, lr=PRETRAINING.lr * INSTRUCTGPT.d_model / config.d_model)
     found = pretraining.pretrain(dialogue.tale_dataset(), config, seed, training=training, tokens_per_batch=1024, n_watched=8)
     return Trained(found.model, {"steps": found.watched, "held_out": found.held_out})

@@ -84,3 +84,9 @@ def test_the_tax_and_what_pre_training_text_does_against_it(seed):
         tax[gamma], reward[gamma], best = documents.tax(agent.policy), end.reward, end.best_reward
     assert tax[0.0] > 0.3 and tax[1.0] < 0.02
     assert reward[1.0] > reward[0.0] - 0.03 * best
+
+
+def test_an_answer_that_is_not_in_the_list_is_named():
+    world, _ = enumerable_ppo.small_world(0)
+    with pytest.raises(ValueError, match="answers of the tree"):
+        world.which(torch.tensor([[0, 4, 1, 2]]))
