@@ -1,6 +1,6 @@
-"""Calibration: does a model that is 70 % sure get 70 % right? And what to make of many probabilities at once.
+"""Calibration: reliability, expected calibration error (ECE), temperature scaling, abstention, pass rates.
 
-Floor 0 of the west wing: arithmetic on numbers that a model gave, in float64.
+Does a model that is 70 % sure get 70 % right? Arithmetic on numbers that a model gave, in float64.
 """
 
 from dataclasses import dataclass
@@ -9,12 +9,13 @@ import numpy as np
 
 
 def choice_probabilities(logps, temperature: float = 1.0) -> np.ndarray:
-    """The probability of each choice, given that one of them is chosen.
+    """Softmax over the choices, with a temperature: the probability of each, given that one of them is chosen.
 
         p_i = exp(s_i / T) / sum over j of exp(s_j / T)
 
-    Shapes: logps (n, choices), the log-probabilities s of each choice; result the same. T above 1 makes a model less sure.
-    Errors: ValueError for a temperature that is not above 0, other shapes, or a nan.
+    Shapes: logps (n, choices), the log-probabilities s of each choice; result the same. T > 1 makes a model less sure.
+    Errors: ValueError for a temperature that is not above 0, other shapes, a nan, +inf, or a question all of whose
+    choices are impossible (-inf).
 
     >>> choice_probabilities([[0.0, np.log(3.0)]]).round(3).tolist()
     [[0.25, 0.75]]
@@ -26,18 +27,25 @@ def choice_probabilities(logps, temperature: float = 1.0) -> np.ndarray:
         )
     if not 0 < temperature < np.inf:
         raise ValueError(f"expected a temperature above 0; got {temperature!r}")
-    s = s / temperature
-    p = np.exp(s - s.max(axis=1, keepdims=True))
+    top = s.max(axis=1, keepdims=True)
+    if not np.isfinite(top).all():
+        raise ValueError("expected log-probabilities below infinity, and a possible choice for each question")
+    with np.errstate(over="ignore"):  # divided by a tiny temperature they are -inf, as they should
+        p = np.exp((s - top) / temperature)
     return p / p.sum(axis=1, keepdims=True)
 
 
 def best_temperature(logps, right) -> float:
-    """The temperature at which the right choices are least surprising: one number that mends over-confidence.
+    """Temperature scaling: the temperature at which the right choices are least surprising.
 
     Shapes: logps (n, choices), right (n,) the number of the right choice. Searched between 0.05 and 20.
+    Errors: as choice_probabilities; ValueError if `right` is not one whole number below `choices` for each question.
     Source: Guo et al. 2017, section 4.2 ("temperature scaling"). Differs: golden-section search.
     """
-    right = np.asarray(right)
+    right, shape = np.asarray(right), choice_probabilities(logps).shape
+    if right.shape != shape[:1] or right.dtype.kind not in "iu" or not ((right >= 0) & (right < shape[1])).all():
+        wanted = f"the number of the right choice, 0 to {shape[1] - 1}, for each of {shape[0]} questions"
+        raise ValueError(f"expected {wanted}; got {right.dtype} of shape {right.shape}")
     rows = np.arange(len(right))
 
     def surprise(log_t: float) -> float:
@@ -52,7 +60,7 @@ def best_temperature(logps, right) -> float:
 
 @dataclass(frozen=True)
 class Reliability:
-    """How sure, and how often right, bin by bin. Shapes: (n_bins,) each; nan where a bin is empty."""
+    """Reliability diagram: how sure, how often right, bin by bin. Shapes: (n_bins,) each; nan where a bin is empty."""
 
     counts: np.ndarray
     confidence: np.ndarray  # mean probability that was given to the answer
@@ -67,7 +75,7 @@ class Reliability:
 
 
 def reliability(confidence, correct, n_bins: int = 10) -> Reliability:
-    """Sort answers by how sure the model was, in bins of equal width from 0 to 1.
+    """Reliability diagram of answers: sorted by confidence into bins of equal width from 0 to 1.
 
     Shapes: confidence (n,) from 0 to 1, correct (n,) 0 or 1 (or the probability of being right, where it is known).
     Errors: ValueError for no answers, different lengths, or numbers outside 0 ... 1.
@@ -88,27 +96,58 @@ def reliability(confidence, correct, n_bins: int = 10) -> Reliability:
 def calibration_error(
     confidence, correct, rng: np.random.Generator, n_bins: int = 10, level: float = 0.95, n_samples: int = 1000
 ) -> tuple[float, float, float]:
-    """The expected calibration error, and its interval: questions are drawn anew, with replacement.
+    """Expected calibration error (ECE) with an interval for the true one, which is smaller: (ECE, low, high).
 
-    A model that is calibrated to perfection does not reach 0 with finitely many questions; `chance_error` says what it
-    would reach. Result: (ECE, low, high). Errors: as reliability.
+    With finitely many answers chance makes gaps in every bin, so the measured ECE is too large on average, and its
+    plain bootstrap more so. The interval asks instead: if the true gaps were lambda times the measured ones, lambda
+    >= 0, would an ECE as large, or as small, as the measured one be likely?
+
+        ECE*(lambda) = sum over bins of (n_b / n) |lambda gap_b + s_b z_b|,    z_b normal
+        s_b^2 = (sum of squares around gap_b in the bin, and of one more answer of average spread) / n_b^2
+        low, high = lambda ECE for the lambda at which a share (1 - level) / 2 of ECE* is above, or below, ECE
+
+    low is 0 where chance explains everything; the measured ECE itself can then lie above `high`.
+    Measured (500 samples of 400 answers): the 95 % interval held the true ECE in 98 % for a calibrated model, 92
+    to 93 % where it is 0.17, and 91 % in two cases between; the rest is mostly above `high`.
+    Errors: as reliability; ValueError for another level or no samples. Source: test inversion, as in Davison and
+    Hinkley 1997, section 5.2.
     """
     confidence, correct = _answers(confidence, correct)
-    drawn = rng.integers(len(correct), size=(n_samples, len(correct)))
-    errors = [reliability(confidence[rows], correct[rows], n_bins).error for rows in drawn]
-    low, high = np.quantile(errors, [(1 - level) / 2, (1 + level) / 2])
-    return reliability(confidence, correct, n_bins).error, float(low), float(high)
+    if not (0 < level < 1 and n_samples >= 1):
+        raise ValueError(f"expected a level between 0 and 1, and samples; got {level} and {n_samples}")
+    found = reliability(confidence, correct, n_bins)
+    there = found.counts > 0
+    counts, gaps = found.counts[there], (found.accuracy - found.confidence)[there]
+    place = np.minimum((confidence * n_bins).astype(int), n_bins - 1)
+    around = (correct - confidence - (found.accuracy - found.confidence)[place]) ** 2
+    squares = np.bincount(place, weights=around, minlength=n_bins)[there]
+    spread = np.sqrt(squares + squares.sum() / len(correct)) / counts
+    noise = spread * rng.normal(size=(n_samples, len(counts)))
+
+    def boundary(share: float) -> float:
+        """The lambda at which this share of ECE* is below the measured ECE; 0 if none is."""
+        low, high = 0.0, 1.0
+        while np.mean(np.abs(high * gaps + noise) @ counts <= found.error * counts.sum()) > share and high < 1e6:
+            high *= 2
+        for _ in range(40):
+            middle = (low + high) / 2
+            below = np.mean(np.abs(middle * gaps + noise) @ counts <= found.error * counts.sum())
+            low, high = (middle, high) if below > share else (low, middle)
+        return low
+
+    tail = (1 - level) / 2
+    return found.error, found.error * boundary(1 - tail), found.error * boundary(tail)
 
 
 def chance_error(confidence, rng: np.random.Generator, n_bins: int = 10, n_samples: int = 300) -> float:
-    """The ECE that this many answers would show on average if every confidence were exactly right."""
+    """ECE by chance: what this many answers would show on average if every confidence were exactly right."""
     confidence, _ = _answers(confidence, np.zeros(len(confidence)))
     correct = rng.random((n_samples, len(confidence))) < confidence
     return float(np.mean([reliability(confidence, row, n_bins).error for row in correct]))
 
 
 def mean_log_pass_rate(rates) -> float:
-    """-E[log pass_rate]: a score of many problems that falls smoothly while a model gets better. Unit: nats.
+    """Mean log pass rate, -E[log pass_rate]: a score that falls smoothly while a model gets better. Unit: nats.
 
     A problem that was never solved makes it infinite, so the paper left such problems out: here it is an error.
     Errors: ValueError for no problems, or a rate outside (0, 1]. Source: GPT-4 report, section 3.2.
@@ -123,7 +162,7 @@ def mean_log_pass_rate(rates) -> float:
 
 
 def abstaining(confidence, correct) -> tuple[np.ndarray, np.ndarray]:
-    """What becomes of the accuracy if a model answers only where it is surest.
+    """Selective prediction (abstention): the accuracy if a model answers only where it is surest.
 
     Results: the share of questions answered, 1/n ... 1, and the accuracy among those. Shapes: (n,) each.
 

@@ -10,7 +10,7 @@ from minigpt.scaling_laws import PowerLaw, fit_power_law
 
 @dataclass(frozen=True)
 class JointLaw:
-    """L(N, D) = E + A / N^alpha + B / D^beta: what size lacks and what data lack, added.
+    """Scaling law in size and data, L(N, D) = E + A / N^alpha + B / D^beta: what size lacks and what data lack, added.
 
     Source: Hoffmann et al. 2022 ("Chinchilla"), equation 2.
     """
@@ -32,7 +32,7 @@ class JointLaw:
         return self.beta / (self.alpha + self.beta)
 
     def optimum(self, compute: float) -> tuple[float, float]:
-        """The size and the number of tokens with the lowest loss at this compute, 6 N D = C.
+        """Compute-optimal allocation: the size and the number of tokens with the lowest loss at 6 N D = C.
 
             G = (alpha A / (beta B))^(1 / (alpha + beta)),   N* = G (C / 6)^a,   D* = (C / 6) / N*
 
@@ -53,16 +53,17 @@ _STARTS = [  # (alpha, beta, share of the lowest loss that is E); A and B follow
 
 
 def fit_joint_law(n_params, n_tokens, loss, delta: float = 1e-3) -> JointLaw:
-    """Fit L(N, D) = E + A / N^alpha + B / D^beta: errors of log L, and no single run may pull too hard.
+    """Fit of L(N, D) = E + A / N^alpha + B / D^beta: Huber loss of the errors of log L.
 
         minimise  sum over runs of Huber_delta(log L(N_i, D_i) - log L_i)
 
     From several starts; the best end is kept. E = e^e, A = e^a, B = e^b keep them above 0, as in the paper.
 
     Shapes: (n,) each, n >= 6. Units: parameters, tokens, nats per token.
-    Errors: ValueError for fewer than 6 runs, a number that is not above 0, or runs of one size or one length only.
-    Source: Hoffmann et al. 2022, section 3.3 (delta = 1e-3). Differs: damped, reweighted least squares instead of L-BFGS;
-    a sum, not a mean, of the Huber terms, as Besiroglu et al. 2024 advise.
+    Errors: ValueError for fewer than 6 runs, a number that is not above 0, runs of one size or length only, or a delta
+    not above 0.
+    Source: Hoffmann et al. 2022, section 3.3 (delta = 1e-3). Differs: damped, reweighted least squares instead of
+    L-BFGS; a sum, not a mean, of the Huber terms, as Besiroglu et al. 2024 advise.
     """
     N, D, L = (np.asarray(each, float) for each in (n_params, n_tokens, loss))
     if N.ndim != 1 or not N.shape == D.shape == L.shape or len(N) < 6:
@@ -71,6 +72,8 @@ def fit_joint_law(n_params, n_tokens, loss, delta: float = 1e-3) -> JointLaw:
         raise ValueError("expected sizes, tokens and losses above 0; one of them is not (a run that broke off?)")
     if len(np.unique(N)) < 3 or len(np.unique(D)) < 3:
         raise ValueError("expected at least three different sizes and three different numbers of tokens")
+    if not 0 < delta < math.inf:
+        raise ValueError(f"expected a delta above 0; got {delta}")
     u, v, y = np.log(N), np.log(D), np.log(L)
     shift_u, shift_v = u.mean(), v.mean()
     ends = [_descend(u - shift_u, v - shift_v, y, start, delta) for start in _STARTS]
@@ -116,7 +119,7 @@ def _descend(u, v, y, start, delta) -> tuple[float, np.ndarray]:
 
 
 def isoflop_optimum(n_params, loss) -> tuple[float, float]:
-    """The best size among runs of one and the same compute: the lowest point of a parabola in log N.
+    """IsoFLOP optimum: the best size among runs of one and the same compute, the lowest point of a parabola in log N.
 
     Shapes: (n,) each, n >= 3. Result: N*, and the loss there.
     Errors: ValueError for fewer than 3 sizes, a number not above 0, or a valley whose lowest point is not inside.
@@ -142,7 +145,7 @@ def isoflop_optimum(n_params, loss) -> tuple[float, float]:
 
 
 def best_sizes(n_params, n_tokens, loss) -> tuple[np.ndarray, np.ndarray, PowerLaw]:
-    """The best size at each compute, and the law N* = k C^a through them.
+    """Compute-optimal sizes by isoFLOP profiles: the best size at each compute, and the law N* = k C^a through them.
 
     Runs belong together if their compute 6 N D is the same within 20 %. Results: compute (k,), N* (k,), and the law.
     Errors: as isoflop_optimum and fit_power_law.

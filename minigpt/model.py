@@ -143,7 +143,7 @@ class GPT(nn.Module):
         Shapes: ids (B, T); cache from new_cache(), then ids are the T tokens after those read before; visible
         (B, T) bool, False for padding, for models that are not causal; result (B, T, d_model).
         """
-        n_past = self._check(ids, cache, visible)
+        n_past = self.check_inputs(ids, cache, visible)
         positions = torch.arange(n_past, n_past + ids.shape[1], device=ids.device)  # (T,)
         h = self.drop(self.W_e(ids) + self.W_p(positions))  # (B, T, d)
         for i, block in enumerate(self.blocks):
@@ -167,7 +167,7 @@ class GPT(nn.Module):
 
         Shapes: ids (B, T); result n_layers tensors (B, H, T, T), row = the position that looks; rows add to 1.
         """
-        self._check(ids, None, None)
+        self.check_inputs(ids)
         was_training = self.training
         self.eval()
         h, maps = self.W_e(ids) + self.W_p(torch.arange(ids.shape[1], device=ids.device)), []
@@ -197,8 +197,10 @@ class GPT(nn.Module):
         if self.config.position_init == "sinusoid":
             self.W_p.weight.copy_(sinusoids(self.config.n_ctx, self.config.d_model) * (std / math.sqrt(2)))
 
-    def _check(self, ids: Tensor, cache: list[KeyValueCache] | None, visible: Tensor | None) -> int:
-        """Say what is wrong with the input, if anything, and how many positions were read before."""
+    def check_inputs(
+        self, ids: Tensor, cache: list[KeyValueCache] | None = None, visible: Tensor | None = None
+    ) -> int:
+        """Check the input, and return how many positions the cache holds. Errors: ValueError naming what is wrong."""
         if not isinstance(ids, Tensor) or ids.dtype not in (torch.int64, torch.int32) or ids.ndim != 2:
             came = f"{ids.dtype} of shape {tuple(ids.shape)}" if isinstance(ids, Tensor) else type(ids).__name__
             raise ValueError(f"ids must be a tensor of int64 of shape (B, T), but they are {came}")

@@ -1,6 +1,6 @@
-"""Scaling: how many numbers a model learns, what training costs, and straight lines on logarithmic axes.
+"""Parameters, FLOPs and memory of a Transformer, counted exactly.
 
-Floor 0 of the west wing: arithmetic, in integers and float64. It builds no model; tests hold its counts against models.
+Arithmetic only: it builds no model; tests hold its counts against models.
 """
 
 import math
@@ -18,7 +18,7 @@ def count_params(
     norm: str = "pre",
     embeddings: bool = True,
 ) -> int:
-    """How many numbers a GPT learns, to the unit; the number of heads makes no difference.
+    """Parameter count of a GPT, to the unit; the number of heads makes no difference.
 
         N = n_layers (4 d^2 + 4 d  +  2 d d_ff + d_ff + d  +  4 d)  +  [2 d if pre]  +  V d + n_ctx d
                       attention       MLP                  2 LayerNorms  last LayerNorm   embeddings
@@ -53,7 +53,7 @@ PF_DAY = 8.64e19  # floating-point operations of a machine that does 10^15 a sec
 
 
 def flops_6nd(n_params: float, n_tokens: float) -> float:
-    """What training costs: forwards a multiplication and an addition per parameter and token, backwards twice that.
+    """Training compute in FLOPs: forwards a multiplication and an addition per parameter and token, backwards twice it.
 
         C = 6 N D
 
@@ -69,7 +69,7 @@ def flops_6nd(n_params: float, n_tokens: float) -> float:
 
 
 def pf_days(flops: float) -> float:
-    """Floating-point operations in petaflop/s-days: a day of a machine that does 10^15 of them a second.
+    """Petaflop/s-days (PF-days): a day of a machine that does 10^15 of them a second.
 
     >>> round(pf_days(3.14e23))
     3634
@@ -78,7 +78,7 @@ def pf_days(flops: float) -> float:
 
 
 def attention_pairs(n_ctx: int, band: int | None = None) -> int:
-    """How many (query, key) pairs a causal block compares: with all before it, or with the band - 1 just before it.
+    """Attention pairs (query, key) that a causal block compares: all before it, or the band - 1 just before it.
 
         dense: n (n + 1) / 2,   banded: n w - w (w - 1) / 2,  w = min(band, n)
 
@@ -95,7 +95,7 @@ def attention_pairs(n_ctx: int, band: int | None = None) -> int:
 
 
 def windows_per_batch(batch_tokens: float, n_ctx: int) -> float:
-    """How many full windows make a batch of so many tokens.
+    """Batch size in windows: how many full windows make a batch of so many tokens.
 
     Source: GPT-3, table 2.1, whose batch sizes are in tokens (rounded: half a million is 244 windows of 2,048).
     Errors: ValueError for no tokens, or windows of less than one.
@@ -110,7 +110,7 @@ def windows_per_batch(batch_tokens: float, n_ctx: int) -> float:
 
 
 def micro_batches(batch_tokens: float, n_ctx: int, windows_each: int, n_workers: int = 1) -> int:
-    """How often each worker reads before one step: gradients are added up until the batch is complete.
+    """Gradient accumulation steps: how many micro-batches each worker takes before one update.
 
     windows_each: windows that fit into one worker's memory at once. Errors: as in `windows_per_batch`.
 
@@ -124,12 +124,12 @@ def micro_batches(batch_tokens: float, n_ctx: int, windows_each: int, n_workers:
 def forward_flops(
     n_layers: int, d_model: int, n_vocab: int, n_ctx: int, *, d_ff: int | None = None, causal: bool = True
 ):
-    """What reading costs, per token of a full window: every multiplication and addition of the matrix products.
+    """Forward FLOPs per token of a full window: every multiplication and addition of the matrix products.
 
         n_layers (2 (4 d^2 + 2 d d_ff)  +  4 d m)  +  2 V d,      m = (n_ctx + 1) / 2 positions looked at, on average
                    weights               attention   output layer
 
-    causal=False counts the comparisons that plain code makes and then hides: m = n_ctx. Training costs three times this.
+    causal=False counts the comparisons that plain code makes and then hides: m = n_ctx. Training: three times this.
     LayerNorm, softmax, GELU and biases are left out, as everywhere.
 
     Unit: floating-point operations per token. Errors: as count_params.
@@ -146,7 +146,7 @@ def forward_flops(
 
 
 def training_memory(n_params: int, bytes_each: int = 4) -> int:
-    """What has to be kept in training besides activations: weights, gradients, and Adam's two running means.
+    """Training memory without activations: weights, gradients, and Adam's two running means.
 
     Unit: bytes; bytes_each is 4 for float32. Errors: ValueError for a size that is not a whole number of at least 1.
 
@@ -158,7 +158,7 @@ def training_memory(n_params: int, bytes_each: int = 4) -> int:
 
 
 def cache_memory(n_layers: int, d_model: int, n_ctx: int, bytes_each: int = 4) -> int:
-    """What writing keeps of one text: a key and a value for each position and block.
+    """Memory of the key-value cache for one text: a key and a value for each position and block.
 
     Unit: bytes. Errors: ValueError for a size that is not a whole number of at least 1.
 

@@ -7,22 +7,12 @@ from statistics import NormalDist
 
 import numpy as np
 
-
-def wilson(wins: float, n: int) -> tuple[float, float]:
-    """A 95 % interval for a win rate, from n games; wins may count draws as halves. Source: Wilson 1927."""
-    if n < 1 or not 0 <= wins <= n:
-        raise ValueError(f"expected 0 to n wins in n >= 1 games; got {wins} in {n}")
-    z, p = 1.959964, wins / n
-    middle, width = p + z * z / (2 * n), z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
-    return (middle - width) / (1 + z * z / n), (middle + width) / (1 + z * z / n)
-
-
 Z95 = NormalDist().inv_cdf(0.975)  # a 95 % interval reaches 1.96 standard errors to each side
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean over documents, and how far from the truth it may well be: a 95 % interval.
+    """A mean with its 95 % interval: mean ± half_width.
 
     >>> Estimate(0.625, 0.01)
     0.6250 ± 0.0100
@@ -46,10 +36,16 @@ class Estimate:
 
 
 def t95(dof: int) -> float:
-    """The t for which Student's distribution has 95 % between -t and t, by halving the interval.
+    """Student's t for a 95 % interval: the distribution has 95 % between -t and t. Found by halving the interval.
 
+    Errors: degrees of freedom that are not a whole number of at least 1 are a ValueError.
     Source: the finite sums for P(|T| <= t) in Abramowitz and Stegun, 26.7.3 and 26.7.4.
+
+    >>> round(t95(2), 3), round(t95(30), 3)
+    (4.303, 2.042)
     """
+    if not isinstance(dof, (int, np.integer)) or isinstance(dof, bool) or dof < 1:
+        raise ValueError(f"expected degrees of freedom of at least 1; got {dof!r}")
 
     def within(t: float) -> float:
         angle = math.atan(t / math.sqrt(dof))
@@ -68,33 +64,45 @@ def t95(dof: int) -> float:
     return high
 
 
+def wilson(wins: float, n: int) -> tuple[float, float]:
+    """Wilson interval: a 95 % interval for a share, from n answers or games; wins may count draws as halves.
+
+        (p + z^2/2n ± z sqrt(p (1 - p) / n + z^2/4n^2)) / (1 + z^2/n),    p = wins / n,  z = 1.96
+
+    It never leaves 0 to 1, and has a width even if every game was won.
+    Errors: ValueError for no games, or wins outside 0 ... n. Source: Wilson 1927.
+
+    >>> tuple(round(end, 3) for end in wilson(10, 10))
+    (0.722, 1.0)
+    """
+    if n < 1 or not 0 <= wins <= n:
+        raise ValueError(f"expected 0 to n wins in n >= 1 games; got {wins} in {n}")
+    p, zz = wins / n, Z95**2
+    middle, half = p + zz / (2 * n), Z95 * math.sqrt(p * (1 - p) / n + zz / (4 * n * n))
+    return max(0.0, (middle - half) / (1 + zz / n)), min(1.0, (middle + half) / (1 + zz / n))
+
+
 def share_interval(scores: Sequence[float]) -> tuple[float, float]:
     """A 95 % interval for the mean of some scores between 0 and 1.
 
-        all 0 or 1:  (p + z^2/2n ± z sqrt(p (1 - p) / n + z^2/4n^2)) / (1 + z^2/n),  z = 1.96
-        else:        mean ± z s / sqrt(n), within 0 and 1
+        all 0 or 1:  Wilson's
+        else:        mean ± z s / sqrt(n), within 0 and 1;  z = 1.96
 
-    Errors: ValueError for no scores. Source: Wilson 1927, for right and wrong answers; it never leaves 0 to 1, and has
-    a width even if every answer was right.
+    Errors: ValueError for no scores, or one outside 0 ... 1.
 
-    >>> tuple(round(end, 3) for end in interval([1.0] * 10))
+    >>> tuple(round(end, 3) for end in share_interval([1.0] * 10))
     (0.722, 1.0)
     """
-    n, z = len(scores), 1.959963984540054
+    n = len(scores)
     if n == 0:
         raise ValueError("expected at least one score; got none")
-    p = float(np.mean(scores))
+    if not all(0 <= score <= 1 for score in scores):
+        raise ValueError(f"expected scores from 0 to 1; got {min(scores)} to {max(scores)}")
     if set(scores) <= {0.0, 1.0}:
-        middle, half = p + z * z / (2 * n), z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
-        low, high = (middle - half) / (1 + z * z / n), (middle + half) / (1 + z * z / n)
-    else:
-        half = z * float(np.std(scores, ddof=1)) / math.sqrt(n) if n > 1 else 1.0
-        low, high = p - half, p + half
-    return max(0.0, low), min(1.0, high)
-
-
-# Student's t for a 95 % interval of the mean of n seeds, n = 2 ... 10 (0.975 quantile, n - 1 degrees of freedom).
-T95 = {2: 12.706, 3: 4.303, 4: 3.182, 5: 2.776, 6: 2.571, 7: 2.447, 8: 2.365, 9: 2.306, 10: 2.262}
+        return wilson(float(np.sum(scores)), n)
+    mean = float(np.mean(scores))
+    half = Z95 * float(np.std(scores, ddof=1)) / math.sqrt(n) if n > 1 else 1.0
+    return max(0.0, mean - half), min(1.0, mean + half)
 
 
 def over_seeds(values: Iterable[float]) -> Estimate:
@@ -102,12 +110,15 @@ def over_seeds(values: Iterable[float]) -> Estimate:
 
         mean ± t_{n-1} s / sqrt(n)        s: standard deviation of the n values
 
-    Errors: fewer than 2 or more than 10 values are a ValueError.
+    Errors: fewer than 2 values, or one that is not a finite number, are a ValueError.
+
+    >>> over_seeds([1.0, 2.0, 3.0])
+    2.0000 ± 2.4841
     """
     values = np.array(list(values), dtype=np.float64)
-    if len(values) not in T95:
-        raise ValueError(f"expected the results of 2 to 10 seeds; got {len(values)}")
-    return Estimate(float(values.mean()), float(T95[len(values)] * values.std(ddof=1) / np.sqrt(len(values))))
+    if values.ndim != 1 or len(values) < 2 or not np.isfinite(values).all():
+        raise ValueError(f"expected the results of 2 or more seeds, all finite; got {values.tolist()}")
+    return Estimate(float(values.mean()), float(t95(len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values))))
 
 
 def intervals(
@@ -115,7 +126,8 @@ def intervals(
 ) -> tuple[list[float], list[float], list[float]]:
     """(means, lower ends, upper ends) of several quantities, each measured with a few seeds: what a chart draws.
 
-    low, high: what the quantity cannot leave, such as 0 and 1 for a share; the ends are cut there. Errors: as over_seeds.
+    low, high: what the quantity cannot leave, such as 0 and 1 for a share; the ends are cut there.
+    Errors: as over_seeds.
     """
     found = [over_seeds(values) for values in quantities]
     return [e.mean for e in found], [max(low, e.low) for e in found], [min(high, e.high) for e in found]

@@ -1,6 +1,6 @@
-"""Images for a Transformer: cut into patches, and each patch is a token like any other.
+"""Image patches as tokens (ViT), and a GPT that takes images and text.
 
-Floor 2 of the east wing (uses model). The report does not say how GPT-4 sees; this is the usual way, after ViT.
+The GPT-4 report does not say how its images are read; this is the usual way, after ViT.
 """
 
 import torch
@@ -10,7 +10,7 @@ from minigpt.model import GPT, draw_normal, sinusoids
 
 
 def patches(images: Tensor, size: int) -> Tensor:
-    """Cut images into squares, and lay each one's numbers in a row; row by row, as one reads.
+    """Patches of images: cut into squares, each flattened to one row of numbers; row by row, as one reads.
 
     Shapes: images (B, H, W, channels), H and W divisible by size -> (B, H W / size^2, size^2 channels).
     Errors: ValueError for another number of axes, for sizes that do not divide, or for a pixel that is not a number.
@@ -30,9 +30,10 @@ def patches(images: Tensor, size: int) -> Tensor:
 
 
 def places(n_rows: int, n_columns: int, d_model: int) -> Tensor:
-    """Where each patch is: half of the numbers say the row, half the column. Shapes: result (n_rows n_columns, d_model).
+    """Two-dimensional sinusoidal position encodings: half the row, half the column.
 
-    Clock hands, as `model.sinusoids`; so any size of image has places. Errors: ValueError unless d_model divides by 4.
+    As `model.sinusoids`, for rows and columns; so any size of image has places.
+    Shapes: result (n_rows n_columns, d_model). Errors: ValueError unless d_model divides by 4.
     """
     if d_model % 4:
         raise ValueError(f"d_model must be a multiple of 4 for rows and columns, but it is {d_model}")
@@ -44,7 +45,7 @@ def places(n_rows: int, n_columns: int, d_model: int) -> Tensor:
 
 
 class VisionGPT(nn.Module):
-    """A GPT that reads an image before the text: patches first, then words, in the same blocks.
+    """Vision-language model: a GPT that takes an image before the text, patches first, then words, in the same blocks.
 
         h_0 = [patches W_image + places ; U W_e + W_p],   h_l = block(h_{l-1}),   P(u) = softmax(h_n W_e^T)
 
@@ -76,12 +77,13 @@ class VisionGPT(nn.Module):
                 raise ValueError(f"images must have {self.channels} channels, but they have {images.shape[-1]}")
             cut = patches(images, self.patch)
             rows, columns = images.shape[1] // self.patch, images.shape[2] // self.patch
+            cut = cut.to(self.W_image.weight.dtype)  # numpy gives float64
             where = places(rows, columns, self.gpt.config.d_model).to(cut)
-            parts.append(self.W_image(cut) + 4 * self.gpt.config.init_std * where)  # 2 learns "where" late, 8 learns less
+            parts.append(self.W_image(cut) + 4 * self.gpt.config.init_std * where)  # 2 learns it late, 8 less
         if ids is not None:
             if images is not None and len(images) != len(ids):
                 raise ValueError(f"each image needs its text, but there are {len(images)} images and {len(ids)} texts")
-            self.gpt._check(ids, None, None)
+            self.gpt.check_inputs(ids)
             parts.append(self.gpt.W_e(ids) + self.gpt.W_p(torch.arange(ids.shape[1], device=ids.device)))
         return self.gpt.drop(torch.cat(parts, dim=1))
 
@@ -94,7 +96,7 @@ class VisionGPT(nn.Module):
 
     @torch.no_grad()
     def looks(self, images: Tensor, ids: Tensor) -> list[Tensor]:
-        """How much of its attention the last word gives to each patch. Shapes: n_layers tensors (B, H, patches)."""
+        """Attention weights of the last word on each patch. Shapes: n_layers tensors (B, H, patches)."""
         h, found = self.start(images, ids), []
         n_patches = h.shape[1] - ids.shape[1]
         for block in self.gpt.blocks:

@@ -55,6 +55,10 @@ def test_without_an_image_it_is_the_gpt(model):
     assert torch.allclose(model(None, IDS), model.gpt(IDS), atol=1e-6)
 
 
+def test_images_in_double_precision_as_numpy_gives_them(model):
+    assert torch.allclose(model(images().double(), IDS), model(images(), IDS), atol=1e-5)
+
+
 def test_with_an_image_alone_it_says_what_comes_first(model):
     assert model(images()).shape == (2, 1, 11)
     assert model(images(), IDS).shape == (2, 3, 11)

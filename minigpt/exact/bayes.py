@@ -11,7 +11,7 @@ Example = tuple[tuple[str, ...], int]  # the parts of the text, the right label
 
 
 def bayes_accuracy(task_program: grammar.Program, examples: Sequence[Example]) -> Estimate:
-    """The share of right answers that the best possible reader of a task would give.
+    """Bayes accuracy: the share of right answers that the best possible classifier of a task would give.
 
         mean over x of max_y P(y | x)        P(y | x): the exact posterior of the grammar
 
@@ -22,7 +22,7 @@ def bayes_accuracy(task_program: grammar.Program, examples: Sequence[Example]) -
 
 
 def bayes_label(task_program: grammar.Program, example: Example) -> int:
-    """The most probable label of an example, given its text (the smallest, if several are equally probable)."""
+    """Bayes-optimal label of an example: the most probable one given its text (of several the smallest)."""
     posterior = _posterior(task_program, example)
     most = max(posterior.values())
     return min(label for label, probability in posterior.items() if probability > most - 1e-12)

@@ -8,7 +8,7 @@ from minigpt.corpus import Corpus
 
 
 class NGram:
-    """Predicts a token from the n - 1 before it, by counting; n = 1 is the unigram, 2 the bigram.
+    """Interpolated n-gram model with absolute discounting; n = 1 is the unigram, 2 the bigram.
 
         P(w | h) = max(c(h w) - D, 0) / c(h)  +  D N(h) / c(h)  P(w | h without its first token)
 
@@ -17,7 +17,7 @@ class NGram:
     equally likely; after an h that was never seen the shorter one decides. The probabilities sum to exactly 1.
 
     Documents begin and end with end-of-text, as in the model's batches; before the beginning, h is filled up with it.
-    Errors: n below 1, ids outside the vocabulary, or n_vocab^n beyond 2^63 are a ValueError.
+    Errors: n below 1 or not whole, ids outside the vocabulary, or n_vocab^n beyond 2^63 are a ValueError.
     Source: Ney, Essen and Kneser 1994, "On structuring probabilistic dependences in stochastic language modelling"
     (absolute discounting); interpolated as in Chen and Goodman 1999, "An empirical study of smoothing techniques for
     language modeling", section 2.6. Differs: nothing.
@@ -28,6 +28,10 @@ class NGram:
     """
 
     def __init__(self, corpus: Corpus, n: int, n_vocab: int, endoftext: int):
+        whole = [isinstance(each, (int, np.integer)) and not isinstance(each, bool) for each in (n, n_vocab, endoftext)]
+        if not all(whole):
+            raise ValueError(f"expected whole numbers; got n = {n!r}, n_vocab = {n_vocab!r}, endoftext = {endoftext!r}")
+        n, n_vocab, endoftext = int(n), int(n_vocab), int(endoftext)
         if n < 1 or not 0 <= endoftext < n_vocab or n_vocab**n >= 2**63:
             raise ValueError(
                 "expected n of at least 1, end-of-text within the vocabulary, and n_vocab^n below 2^63; got "
@@ -37,7 +41,7 @@ class NGram:
         self._tables = [_Table(keys, n_vocab) for keys in self._keys(corpus)]
 
     def nats(self, corpus: Corpus) -> np.ndarray:
-        """The surprise of each document, its end included.
+        """Negative log-likelihood of each document, its end included.
 
         Shapes: (n_documents,). Unit: nats, not per token: divide the sum by that of corpus.lengths + 1.
         """

@@ -1,4 +1,4 @@
-"""truth: against scipy, by hand, by counting and by listing every document of a small world."""
+"""Entropies, n-grams and Bayes classifiers against scipy, by hand, by counting and by listing all documents."""
 
 import math
 import random
@@ -80,6 +80,8 @@ def test_something_happens_that_was_ruled_out():
         ([0.5, 0.5], [0.2, 0.3, 0.5], "got 2 and 3"),
         ({"a": 1.0}, [1.0], "one of each"),
         ([], [], "sum 0"),
+        ([0.5, 0.501], [0.5, 0.5], "sum 1.001"),
+        ([9e307, 9e307], [0.5, 0.5], "sum inf"),
     ],
 )
 def test_bad_distributions(p, q, message):
@@ -89,6 +91,7 @@ def test_bad_distributions(p, q, message):
 
 
 def test_units():
+    assert perplexity(1000.0) == math.inf
     assert perplexity(entropy([1 / 7] * 7)) == pytest.approx(7)
     assert bits(entropy([1 / 16] * 16)) == pytest.approx(4)
     assert bits_per_byte(entropy([1 / 256] * 256), 1) == pytest.approx(8)  # one byte of noise
@@ -331,6 +334,12 @@ def test_bad_n_grams(n, n_vocab, endoftext, message):
         NGram(small_corpus(DOCUMENTS), n, n_vocab, endoftext)
 
 
+@pytest.mark.parametrize(("n", "n_vocab", "endoftext"), [(2, 5, 1.5), (True, 5, 4), (2, 5.0, 4)])
+def test_n_grams_need_whole_numbers(n, n_vocab, endoftext):
+    with pytest.raises(ValueError, match="whole numbers"):
+        NGram(small_corpus(DOCUMENTS), n, n_vocab, endoftext)
+
+
 def test_bad_contexts_and_documents():
     model = NGram(small_corpus(DOCUMENTS), 2, 5, endoftext=4)
     for wrong in ([5], [-1], [0, 9, 1]):
@@ -377,6 +386,11 @@ def test_the_best_label_of_every_example_by_listing():
         assert shares[label] == pytest.approx(max(shares))
         if shares[0] == pytest.approx(shares[1]):
             assert label == 0
+
+
+def test_labels_that_are_equal_but_for_rounding_are_a_tie(monkeypatch):
+    monkeypatch.setattr(bayes, "_posterior", lambda task, example: {1: 0.1 + 0.2, 0: 0.3, 2: 0.3 - 1e-16})
+    assert bayes.bayes_label(None, None) == 0
 
 
 def test_no_label_of_the_full_tasks_is_impossible():

@@ -106,7 +106,7 @@ def _in_short(library: Dataset) -> tuple[GPT, dict[str, float]]:
 
 
 def _defaults(step) -> dict[str, float]:
-    """The numbers that a step of chapter 04 takes if nobody says otherwise."""
+    """The numbers that a step of chapter 04 takes by default."""
     usual = {name: each.default for name, each in inspect.signature(step).parameters.items()}
     return {name: value for name, value in usual.items() if isinstance(value, (int, float))}
 

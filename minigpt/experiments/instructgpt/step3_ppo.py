@@ -112,4 +112,4 @@ def win_rate(ours: np.ndarray, theirs: np.ndarray) -> stats.Estimate:
     if len(ours) != len(theirs) or len(ours) < 2:
         raise ValueError(f"expected two answers to each of the same requests; got {len(ours)} and {len(theirs)}")
     wins = (1 + np.tanh((np.asarray(ours) - np.asarray(theirs)) / (2 * NOISE))) / 2
-    return stats.Estimate(float(wins.mean()), float(1.96 * wins.std(ddof=1) / np.sqrt(len(wins))))
+    return stats.Estimate(float(wins.mean()), float(stats.Z95 * wins.std(ddof=1) / np.sqrt(len(wins))))
