@@ -1,4 +1,8 @@
-"""Batches of token ids: documents, windows, evaluation, mixtures of corpora."""
+"""Data loader: batches of token ids from documents or windows, for training and evaluation; mixtures of corpora.
+
+A batch is asked for by its number, `batches[step]`, and depends on nothing else: training resumes without any state to
+restore. Inputs and targets are int64 arrays; a target of -100 (IGNORED) means that nothing is to be predicted there.
+"""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -7,10 +11,7 @@ from itertools import pairwise
 import numpy as np
 
 from minigpt.corpus import Corpus, check_ids, check_tokenizer, whole
-from minigpt.tokenizer import Tokenizer
-
-IGNORE = -100  # the target where nothing is predicted
-
+from minigpt.tokenizer import IGNORED, Tokenizer
 
 Batch = tuple[np.ndarray, np.ndarray]  # inputs (B, T), targets (B, T)
 
@@ -87,7 +88,7 @@ class WindowBatches:
     """
 
     def __init__(self, ids: np.ndarray, n_ctx: int, batch_size: int, seed: int = 0):
-        self.ids, self.n_ctx = _check_text(ids, n_ctx), n_ctx
+        self.ids, self.n_ctx = _check_text(ids, n_ctx), whole(n_ctx, "n_ctx", 1)
         self.batch_size = whole(batch_size, "batch_size", 1)
         self.seed = whole(seed, "seed", 0)
 
@@ -126,10 +127,10 @@ def windows(ids: np.ndarray, n_ctx: int, batch_size: int = 16) -> list[Batch]:
     >>> inputs.tolist(), targets.tolist()
     ([[5, 6], [7, 0]], [[6, 7], [8, -100]])
     """
-    ids = _check_text(ids, n_ctx).astype(np.int64)
+    ids, n_ctx = _check_text(ids, n_ctx).astype(np.int64), whole(n_ctx, "n_ctx", 1)
     empty = -(len(ids) - 1) % n_ctx  # positions to fill up
     inputs = np.append(ids[:-1], np.zeros(empty, np.int64)).reshape(-1, n_ctx)
-    targets = np.append(ids[1:], np.full(empty, IGNORE)).reshape(-1, n_ctx)
+    targets = np.append(ids[1:], np.full(empty, IGNORED)).reshape(-1, n_ctx)
     size = whole(batch_size, "batch_size", 1)
     return [(inputs[i : i + size], targets[i : i + size]) for i in range(0, len(inputs), size)]
 
@@ -143,7 +144,7 @@ def _rows(corpus: Corpus, documents: np.ndarray, endoftext: int) -> Batch:
     words = corpus.ids[places].astype(np.int64)  # (B, T)
     inputs = np.full(words.shape, endoftext, dtype=np.int64)
     inputs[:, 1:] = np.where(inside, words, endoftext)[:, :-1]
-    targets = np.where(inside, words, IGNORE)
+    targets = np.where(inside, words, IGNORED)
     targets[np.arange(len(documents)), lengths] = endoftext
     return inputs, targets
 

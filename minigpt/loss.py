@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-IGNORED = -100  # the target where nothing is to be predicted (padding, or a token that BERT did not hide)
+from minigpt.tokenizer import IGNORED  # -100: nothing is to be predicted (padding, or a token that BERT did not hide)
 
 
 def lm_loss(logits: Tensor, targets: Tensor) -> Tensor:

@@ -1,6 +1,6 @@
-"""The numbers that the papers print, each with its source and a mark that says how far to trust it.
+"""Numbers that the papers print, each with its source and a mark that says how far to trust it.
 
-West wing, floor 0. The tables are data/papers/*.csv; data/papers/README.md explains columns, sources and marks.
+The tables are data/papers/*.csv; data/papers/README.md explains columns, sources and marks.
 """
 
 import csv

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from minigpt.loss import lm_loss, token_logps
+from minigpt.loss import IGNORED, lm_loss, token_logps
 
 
 @dataclass(frozen=True)
@@ -206,7 +206,7 @@ def train(
             for group in optimizer.param_groups:
                 group["lr"] = lr
             optimizer.step()
-            n_tokens += int((batch[-1] != -100).sum())
+            n_tokens += int((batch[-1] != IGNORED).sum())
             seconds = time.perf_counter() - start
             state.history.append(Record(state.step + 1, loss.item(), lr, grad_norm.item(), n_tokens, seconds))
         yield state.history[-1]
@@ -241,7 +241,7 @@ def evaluate(model: nn.Module, batches) -> Evaluation:
                 inputs, targets = _tensors(batches, i, device)
                 logps = token_logps(model(inputs), targets)  # (B, T), 0 where nothing is predicted
                 nats.append(-logps.double().sum(dim=1).cpu().numpy())  # (B,)
-                counts.append((targets != -100).sum(dim=1).cpu().numpy())  # (B,)
+                counts.append((targets != IGNORED).sum(dim=1).cpu().numpy())  # (B,)
     finally:
         model.train(was_training)
     document_nats, document_tokens = np.concatenate(nats or [[]]), np.concatenate(counts or [[]]).astype(np.int64)

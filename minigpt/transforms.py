@@ -1,21 +1,22 @@
-"""From a labelled example to token ids: the input transforms of GPT-1, and batches of them for fine-tuning.
+"""Task-specific input transforms of GPT-1: from a labelled example to token ids, and batches for fine-tuning.
 
 Every task becomes one or more sequences that a language model can read, with three special tokens: start, delim
 between the parts, extract at the end. The specials are put in as ids, never as text, so nothing a person writes
 can imitate them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from minigpt.tokenizer import Tokenizer
+from minigpt.corpus import whole
+from minigpt.tokenizer import IGNORED, Tokenizer
 
 Example = tuple[tuple[str, ...], int]  # the parts of the text, the number of the right label or answer
 
 
 def classification(parts: Sequence[str], tokenizer: Tokenizer) -> list[list[int]]:
-    """One text: start, text, extract.
+    """Classification: start, text, extract.
 
     Shapes: one sequence.
     Source: GPT-1, section 3.3 and figure 1 (right). Differs: nothing.
@@ -25,7 +26,7 @@ def classification(parts: Sequence[str], tokenizer: Tokenizer) -> list[list[int]
 
 
 def entailment(parts: Sequence[str], tokenizer: Tokenizer) -> list[list[int]]:
-    """Premise and hypothesis, in this order: start, premise, delim, hypothesis, extract.
+    """Textual entailment: start, premise, delim, hypothesis, extract.
 
     Source: GPT-1, section 3.3, "Textual entailment". Differs: nothing.
     """
@@ -34,7 +35,7 @@ def entailment(parts: Sequence[str], tokenizer: Tokenizer) -> list[list[int]]:
 
 
 def similarity(parts: Sequence[str], tokenizer: Tokenizer) -> list[list[int]]:
-    """Two texts have no natural order, so both orders are read; their final vectors are added before W_y.
+    """Similarity: two texts have no natural order, so both are used; their final vectors are added before W_y.
 
     Source: GPT-1, section 3.3, "Similarity". Differs: nothing.
     """
@@ -43,13 +44,13 @@ def similarity(parts: Sequence[str], tokenizer: Tokenizer) -> list[list[int]]:
 
 
 def multiple_choice(parts: Sequence[str], tokenizer: Tokenizer) -> list[list[int]]:
-    """A context and K answers: start, context, delim, answer, extract for each answer; softmax across the answers.
+    """Multiple choice: start, context, delim, answer, extract for each answer; softmax across the answers.
 
     Source: GPT-1, section 3.3, "Question answering and commonsense reasoning". Differs: nothing.
     """
-    if len(parts) < 3:
+    if not isinstance(parts, str) and len(parts) < 3:
         raise ValueError(f"multiple choice needs a context and at least 2 answers; got {len(parts)} parts")
-    context, *answers = _parts(parts, len(parts), "multiple choice")
+    context, *answers = _parts(parts, max(len(parts), 3), "multiple choice")
     return [_sequence(tokenizer, context, answer) for answer in answers]
 
 
@@ -64,7 +65,7 @@ COMBINE = {"classification": "single", "entailment": "single", "similarity": "ad
 
 
 def _parts(parts, n, task):
-    if len(parts) != n or not all(isinstance(part, str) and part for part in parts):
+    if isinstance(parts, str) or len(parts) != n or not all(isinstance(part, str) and part for part in parts):
         raise ValueError(f"{task} needs {n} non-empty texts; got {parts!r}")
     return parts
 
@@ -77,18 +78,26 @@ def _sequence(tokenizer, *texts):
 
 
 def pad(examples: Sequence[tuple[list[list[int]], int]], padding: int) -> tuple[np.ndarray, ...]:
-    """Sequences of different lengths become rectangles, padded on the right.
+    """Padding: sequences of different lengths become rectangles, filled up on the right.
 
     Shapes: examples: B of (S sequences, label) -> ids (B, S, T), extract (B, S) the position of the last token,
     labels (B,), lm_targets (B, S, T): the next token, -100 from the extract token on.
-    Errors: examples with different numbers of sequences are a ValueError.
+    Errors: ValueError for examples with different numbers of sequences, empty ones, ids or labels that are none.
     """
     n_sequences = {len(sequences) for sequences, _ in examples}
     if len(n_sequences) != 1:
         raise ValueError(f"expected examples with the same number of sequences; got {sorted(n_sequences)}")
+    whole(padding, "padding", 0)
+    for sequences, label in examples:
+        whole(label, "each label", 0)
+        if not all(len(ids) for ids in sequences) or not sequences:
+            raise ValueError("expected sequences with at least one id, got an empty one")
+        for ids in sequences:
+            for id in ids:
+                whole(id, "each id", 0)
     T = max(len(ids) for sequences, _ in examples for ids in sequences)
     ids = np.full((len(examples), *n_sequences, T), padding, dtype=np.int64)
-    lm_targets = np.full_like(ids, -100)
+    lm_targets = np.full_like(ids, IGNORED)
     extract = np.empty(ids.shape[:2], dtype=np.int64)
     for b, (sequences, _) in enumerate(examples):
         for s, row in enumerate(sequences):
@@ -99,7 +108,7 @@ def pad(examples: Sequence[tuple[list[list[int]], int]], padding: int) -> tuple[
 
 
 class TaskBatches:
-    """Batches of labelled examples for fine-tuning; like DocumentBatches, `batches[step]` goes on for ever.
+    """Data loader of labelled examples for fine-tuning; like DocumentBatches, `batches[step]` goes on for ever.
 
     Shapes: see `pad`.
     Errors: an example longer than n_ctx, no examples, or a batch size below 1 are a ValueError.
@@ -110,8 +119,9 @@ class TaskBatches:
                  seed: int = 0):  # fmt: skip
         if task not in TRANSFORMS:
             raise ValueError(f"expected a task among {sorted(TRANSFORMS)}; got {task!r}")
-        if not examples or batch_size < 1:
-            raise ValueError(f"expected examples and a batch size of at least 1; got {len(examples)} and {batch_size}")
+        batch_size, seed = whole(batch_size, "batch_size", 1), whole(seed, "seed", 0)
+        if not examples:
+            raise ValueError("expected at least one example, got none")
         self.examples = [(TRANSFORMS[task](parts, tokenizer), label) for parts, label in examples]
         longest = max(len(ids) for sequences, _ in self.examples for ids in sequences)
         if longest > n_ctx:
@@ -123,10 +133,14 @@ class TaskBatches:
         return len(self.examples) // self.batch_size
 
     def __getitem__(self, step: int) -> tuple[np.ndarray, ...]:
-        epoch, place = divmod(step, len(self))
+        epoch, place = divmod(whole(step, "step", 0), len(self))
         lots = np.random.PCG64(np.random.SeedSequence([self.seed, epoch])).random_raw(len(self.examples))
         chosen = np.argsort(lots, kind="stable")[place * self.batch_size : (place + 1) * self.batch_size]
         return pad([self.examples[i] for i in chosen], self.padding)
+
+    def __iter__(self) -> Iterator[tuple[np.ndarray, ...]]:
+        """The batches of the first epoch."""
+        return (self[step] for step in range(len(self)))
 
     def in_order(self, batch_size: int = 64) -> list[tuple[np.ndarray, ...]]:
         """Every example once, in the order given: for measuring."""

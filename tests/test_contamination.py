@@ -51,3 +51,29 @@ def test_a_bloom_filter_gives_the_same_shares_as_the_set():
         filtered.add(gram)
     for text in ("The old fox went to the moon", "a red owl went to the sea", "nothing of this is there at all"):
         assert contamination.share(text, filtered, 4) == contamination.share(text, seen, 4)
+
+
+def test_text_without_blanks_is_compared_by_characters():
+    seen = contamination.known(["从前有一只红狐狸住在海边的小屋里。", "むかしむかし、あるところに。"])
+    assert contamination.share("一只红狐狸住在海边的小屋", seen) == 1.0
+    assert contamination.share("有一只红狐狸住在山上的小屋里", seen) == 1 / 7  # 8 of its 14 characters in a row
+    assert contamination.share("一只蓝猫头鹰飞过了田野和森林", seen) == 0.0
+    assert contamination.ngrams("กา 1", 2) == [("ก", "า"), ("า", "1")]
+    assert contamination.ngrams("GPT模型 v2", 1) == [("gpt",), ("模",), ("型",), ("v2",)]
+
+
+def test_tokens_are_taken_as_they_are():
+    seen = contamination.known([[1, 2, 3, 4], [5, 6]], 2)
+    assert seen == {(1, 2), (2, 3), (3, 4), (5, 6)} and contamination.share([2, 3, 5], seen, 2) == 0.5
+    filtered = contamination.BloomFilter(4)
+    for gram in seen:
+        filtered.add(gram)
+    assert contamination.share([2, 3, 5], filtered, 2) == 0.5
+
+
+def test_one_string_in_place_of_several():
+    with pytest.raises(ValueError, match=r"write \[text\]"):
+        contamination.known("one string")
+    for n in (True, 2.0, "2"):
+        with pytest.raises(ValueError, match="at least 1 word"):
+            contamination.ngrams("a b", n)

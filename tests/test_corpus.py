@@ -16,11 +16,11 @@ import pytest
 from scipy.stats import chisquare
 
 from minigpt import corpus
-from minigpt.batches import IGNORE, DocumentBatches, WindowBatches, evaluation_batches, mixture_order, windows
+from minigpt.batches import DocumentBatches, WindowBatches, evaluation_batches, mixture_order, windows
 from minigpt.corpus import Corpus
 from minigpt.io import files
 from minigpt.io.download import PublicText
-from minigpt.tokenizer import ENDOFTEXT, Tokenizer, train_bpe
+from minigpt.tokenizer import ENDOFTEXT, IGNORED, Tokenizer, train_bpe
 
 BYTES = Tokenizer({bytes([byte]): byte for byte in range(256)})
 SHARED = Path(__file__).parents[2] / "shared" / "data" / "tinyshakespeare.txt"
@@ -41,11 +41,11 @@ def encoded(documents):
 def rows_as_text(batch):
     """What a row says, read from its targets; and a check that its inputs are the targets moved by one."""
     for inputs, targets in zip(*batch, strict=True):
-        said = targets[targets != IGNORE]
+        said = targets[targets != IGNORED]
         assert said[-1] == BYTES.endoftext and inputs[0] == BYTES.endoftext
         assert inputs[1 : len(said)].tolist() == said[:-1].tolist()
         assert set(inputs[len(said) :].tolist()) <= {BYTES.endoftext}
-        assert set(targets[len(said) :].tolist()) <= {IGNORE}
+        assert set(targets[len(said) :].tolist()) <= {IGNORED}
         yield BYTES.decode(said[:-1])
 
 
@@ -149,6 +149,23 @@ def test_nothing_to_read(tmp_path):
         corpus.read_text(tmp_path)
 
 
+@pytest.mark.parametrize("path", ["", None, 3, b"x"])
+def test_no_path_at_all(path):
+    with pytest.raises(ValueError, match="expected the path of a text"):
+        corpus.read_text(path)
+
+
+def test_the_home_folder_and_a_windows_path_in_plain_quotes(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    (tmp_path / "a.txt").write_text("a", encoding="utf-8")
+    assert corpus.read_text("~/a.txt") == corpus.read_text(Path("~") / "a.txt") == ["a"]
+    with pytest.raises(FileNotFoundError, match=r'Python read as .*Write r"C:.*an r before the quotes'):
+        corpus.read_text("C:\texts\new.txt")
+    with pytest.raises(FileNotFoundError, match=r"there is no file or folder [^,]*nowhere$"):
+        corpus.read_text(tmp_path / "nowhere")
+
+
 # --- token files ----------------------------------------------------------------------------------------------------
 
 
@@ -180,6 +197,21 @@ def test_saving_again_replaces_and_clears_up(encoded, tmp_path):
     corpus.save(corpus.encode(["other"], BYTES), tmp_path, BYTES)
     assert BYTES.decode(corpus.open_(tmp_path, BYTES).ids) == "other"
     assert len(list(tmp_path.iterdir())) == 3
+
+
+def test_files_of_the_reader_stay(encoded, tmp_path):
+    corpus.save(encoded, tmp_path, BYTES)
+    foreign = ["ids-mine.npy", "offsets-0123456789ab.npy", "ids-000000000000.npy", "a.tmp"]
+    for name in foreign:
+        (tmp_path / name).write_bytes(b"of the reader")
+    corpus.save(corpus.encode(["other"], BYTES), tmp_path, BYTES)
+    assert all((tmp_path / name).read_bytes() == b"of the reader" for name in foreign)
+    assert len(list(tmp_path.iterdir())) == len(foreign) + 3
+    for data in (b'{"files": {"ids": {"file": "../x"}}}', b"[]", b"notes", b"[" * 100_000):
+        (tmp_path / "corpus.json").write_bytes(data)
+        with pytest.raises(ValueError, match="was not written by this book"):
+            corpus.save(encoded, tmp_path, BYTES)
+        assert (tmp_path / "corpus.json").read_bytes() == data
 
 
 def test_another_tokenizer(encoded, tmp_path):
@@ -277,10 +309,10 @@ def test_an_epoch_shows_every_document_once(documents, encoded, epoch):
 def test_batches_have_about_the_size_asked_for(encoded):
     batches = DocumentBatches(encoded, BYTES, 40, tokens_per_batch=200)
     sizes = np.array([inputs.size for inputs, _ in batches])
-    said = np.array([(targets != IGNORE).sum() for _, targets in batches])
+    said = np.array([(targets != IGNORED).sum() for _, targets in batches])
     assert abs(said.mean() - 200) < 20  # tokens to predict
     assert len({len(inputs) for inputs, _ in batches}) <= 2  # as many documents in each; the last may hold the rest
-    filled = sum((targets != IGNORE).sum() for _, targets in batches)
+    filled = sum((targets != IGNORED).sum() for _, targets in batches)
     assert filled / sizes.sum() > 0.85  # little padding: rows of a batch have similar lengths
     lengths = [inputs.shape[1] for inputs, _ in batches]
     assert len(set(lengths)) > 5  # and yet short and long documents take turns
@@ -322,6 +354,45 @@ def test_evaluation_batches_keep_the_order(documents, encoded):
     batches = evaluation_batches(encoded, BYTES, 40, tokens_per_batch=200)
     assert [text for batch in batches for text in rows_as_text(batch)] == documents
     assert max(inputs.size for inputs, _ in batches) <= 200
+
+
+def test_a_batch_that_is_exactly_full_is_one_batch():
+    small = corpus.encode(["abc", "def", "ghi", "jkl", "m"], BYTES)
+    sizes = [len(inputs) for inputs, _ in evaluation_batches(small, BYTES, 8, tokens_per_batch=8)]
+    assert sizes == [2, 2, 1]
+
+
+def test_only_documents_of_a_pool_are_sorted_by_length():
+    """Sorted over the whole corpus, batches of one length would come from one kind of document."""
+    rng = random.Random(3)
+    texts = ["x" * rng.randrange(1, 30) for _ in range(2000)]
+    batches = DocumentBatches(corpus.encode(texts, BYTES), BYTES, 40, tokens_per_batch=160)
+    lengths = batches.corpus.lengths
+    order = np.argsort(batches._shuffle(0)[1])  # batch -> its place in the epoch
+    numbers = np.concatenate([np.append(batches.documents(int(place)), []) for place in order]).astype(int)
+    pool = batches.POOL * batches.n_rows
+    pools = [lengths[numbers[i : i + pool]] for i in range(0, len(numbers) - pool + 1, pool)]
+    assert len(pools) > 10 and all((np.diff(one) >= 0).all() for one in pools)
+    means = np.array([one.mean() for one in pools])
+    assert abs(means - lengths.mean()).max() < 5 * lengths.std() / pool**0.5
+
+
+def test_a_draw_at_the_very_border_belongs_to_the_next_source():
+    class Border:
+        def random(self, n):
+            return np.full(n, 0.5)
+
+    assert mixture_order([3, 3], [1, 1], 4, Border()).sources.tolist() == [1, 1, 1, 1]
+
+
+def test_numpy_sizes_are_welcome_and_ids_must_fit():
+    ids = np.arange(10, dtype=np.uint16)
+    assert [targets.tolist() for _, targets in windows(ids, np.uint16(3), np.int8(9))] == [
+        [[1, 2, 3], [4, 5, 6], [7, 8, 9]]
+    ]
+    assert WindowBatches(ids, np.uint8(3), np.int64(2))[np.int32(1)][0].shape == (2, 3)
+    with pytest.raises(ValueError, match="at most 65535 in a corpus of uint16, got 70000"):
+        corpus.encode(["ab"], BYTES).packed(70_000)
 
 
 def test_a_document_longer_than_the_context(encoded):
@@ -380,7 +451,7 @@ def test_windows_side_by_side_predict_every_token_once(n):
     batches = windows(ids, n_ctx=4, batch_size=2)
     assert all(inputs.shape[1] == 4 and len(inputs) <= 2 for inputs, _ in batches)
     inputs, targets = (np.concatenate(part) for part in zip(*batches, strict=True))
-    said = targets != IGNORE
+    said = targets != IGNORED
     assert targets[said].tolist() == ids[1:].tolist()
     assert inputs[said].tolist() == ids[:-1].tolist()
 

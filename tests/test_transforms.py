@@ -1,4 +1,4 @@
-"""tasks: the transforms of GPT-1 by hand, on a tokenizer of bytes, where every id can be read off the text."""
+"""The transforms of GPT-1 by hand, on a tokenizer of bytes, where every id can be read off the text."""
 
 from collections import Counter
 
@@ -68,6 +68,9 @@ def test_no_text_can_imitate_a_special_token(task, special):
         ("similarity", ["a", ""], "similarity needs 2"),
         ("similarity", ["a", "b", "c"], "similarity needs 2"),
         ("multiple choice", ["a", "b"], "at least 2 answers; got 2 parts"),
+        ("entailment", "ab", "entailment needs 2"),
+        ("multiple choice", "the fox", "multiple choice needs 7"),
+        ("multiple choice", "", "multiple choice needs 3"),
         ("multiple choice", ["a", "b", ""], "multiple choice needs 3"),
     ],
 )
@@ -109,6 +112,33 @@ def test_pad_refuses_a_mixture():
         pad([([[1]], 0), ([[1], [2]], 0)], 9)
     with pytest.raises(ValueError, match="same number of sequences"):
         pad([], 9)
+
+
+@pytest.mark.parametrize(
+    ("example", "padding", "message"),
+    [
+        (([[1.5]], 0), 0, "each id to be a whole number"),
+        (([[-1]], 0), 0, "each id to be a whole number"),
+        (([[1]], 1.7), 0, "each label to be a whole number"),
+        (([[1]], -1), 0, "each label to be a whole number"),
+        (([[1]], True), 0, "each label to be a whole number"),
+        (([[1]], 0), 1.5, "padding to be a whole number"),
+        (([[]], 0), 0, "at least one id"),
+        (([], 0), 0, "at least one id"),
+    ],
+)
+def test_pad_cuts_nothing_to_a_whole_number(example, padding, message):
+    with pytest.raises(ValueError, match=message):
+        pad([example], padding)
+    assert pad([([[np.int32(1)]], np.int64(2))], np.uint8(0))[2].tolist() == [2]
+
+
+def test_a_loop_over_the_batches_is_one_epoch():
+    batches = TaskBatches("classification", examples(10), BYTES, n_ctx=10, batch_size=4)
+    assert len(list(batches)) == 2
+    for step in (-1, 1.5, True):
+        with pytest.raises(ValueError, match="expected step"):
+            batches[step]
 
 
 # --- batches --------------------------------------------------------------------------------------------------------
@@ -170,8 +200,8 @@ def test_in_order():
     ("task", "texts", "n_ctx", "batch_size", "message"),
     [
         ("poetry", [(("a",), 0)], 9, 1, "task among .*'entailment'.*got 'poetry'"),
-        ("classification", [], 9, 1, "got 0 and 1"),
-        ("classification", [(("a",), 0)], 9, 0, "got 1 and 0"),
+        ("classification", [], 9, 1, "at least one example"),
+        ("classification", [(("a",), 0)], 9, 0, "batch_size to be a whole number"),
         ("classification", [(("a",), 0), (("abcdef",), 0)], 7, 1, "at most n_ctx = 7 tokens; the longest has 8"),
         ("entailment", [(("a",), 0)], 9, 1, "entailment needs 2"),
     ],
