@@ -38,7 +38,7 @@ def claim(says: str, source: str, effect: Iterable[float], unit: str, held: Iter
 
 
 def show(figure: Figure, alt: str) -> None:
-    """Put a figure on the page, with one sentence beneath it that says in words what it shows.
+    """Figure with a caption: put a figure on the page, with a sentence beneath it that says what it shows.
 
     The sentence is the picture's alternative text and its visible caption. nbval compares it, so it may hold only what
     is the same on every computer: what is drawn, and what the reader should see, but no measured digits.
@@ -48,17 +48,26 @@ def show(figure: Figure, alt: str) -> None:
     if not isinstance(alt, str) or len(alt.strip()) < 20:
         raise ValueError(f"alt must say in a sentence of at least 20 characters what the figure shows, not {alt!r}")
     alt = " ".join(alt.split())
-    picture = base64.b64encode(png(figure)).decode("ascii")
+    picture = png(figure)
     pyplot = sys.modules.get("matplotlib.pyplot")
     if pyplot is not None:
         pyplot.close(figure)  # else a figure made with pyplot would appear a second time
-    _put({"image/png": picture, "text/plain": alt}, {"image/png": {"alt": alt}})
-    _put({"text/html": caption_html(alt), "text/plain": alt})
+    _put({"text/html": figure_html(picture, alt), "text/plain": alt})
 
 
-def caption_html(alt: str) -> str:
-    """The visible caption under a picture."""
-    return f'<p style="max-width: 46em"><em>{html.escape(alt)}</em></p>'
+def figure_html(picture: bytes, alt: str, caption: str | None = None) -> str:
+    """HTML figure: a PNG picture on a white card, with its description for screen readers and its visible caption.
+
+    The description survives in JupyterLab and in exported HTML; the card can be read in a dark theme too.
+    """
+    width = int.from_bytes(picture[16:20], "big") * style.SHOWN_DPI // style.DPI  # a PNG holds its width there
+    card = "background: #ffffff; padding: 8px; border-radius: 4px; max-width: 100%; height: auto; box-sizing: border-box"
+    data = base64.b64encode(picture).decode("ascii")
+    return (
+        f'<figure style="margin: 0.5em 0"><img alt="{html.escape(alt)}" width="{width + 16}" style="{card}" '
+        f'src="data:image/png;base64,{data}"><figcaption style="max-width: 46em"><em>'
+        f"{html.escape(alt if caption is None else caption)}</em></figcaption></figure>"
+    )
 
 
 def page(text: str, width: int = 96) -> None:

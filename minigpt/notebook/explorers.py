@@ -1,6 +1,5 @@
 """Interactive explorers for attention, sampling, prompts, predictions and images."""
 
-import base64
 import html
 from collections.abc import Callable
 
@@ -11,6 +10,25 @@ from matplotlib.figure import Figure
 from minigpt import plots
 from minigpt.notebook import display, ranking_desk
 from minigpt.plots import style
+
+
+MOST_TOKENS = 24  # of an attention map that can be read on one screen
+N_CACHED = 64  # pictures that an explorer keeps, about 30 kB each
+
+
+def _with_number(control):
+    """A slider and beside it a box for the same number, both with the control's name; anything else as it is."""
+    boxes = {ipywidgets.IntSlider: ipywidgets.BoundedIntText, ipywidgets.FloatSlider: ipywidgets.BoundedFloatText}
+    if type(control) not in boxes:
+        return control
+    layout = ipywidgets.Layout(width="7em")
+    number = boxes[type(control)](
+        control.value, min=control.min, max=control.max, step=control.step, layout=layout,
+        tooltip=f"{control.description}, as a number", continuous_update=False,
+    )  # fmt: skip
+    ipywidgets.link((control, "value"), (number, "value"))
+    control.readout = False
+    return ipywidgets.HBox([control, number])
 
 
 class Explorer(ipywidgets.VBox):
@@ -33,19 +51,23 @@ class Explorer(ipywidgets.VBox):
         if valueless:
             raise ValueError(f"controls must be widgets with a value, but these are not: {valueless}")
         self.draw, self.controls, self.description = draw, dict(controls), " ".join(description.split())
-        self.view = ipywidgets.HTML()
-        super().__init__([*self.controls.values(), self.view])
+        self.view, self._known = ipywidgets.HTML(), {}
+        super().__init__([*(_with_number(control) for control in self.controls.values()), self.view])
         self._picture()
         for control in self.controls.values():
             control.observe(self._redraw, names="value")
 
     def _picture(self) -> None:
         """Draw with the present values."""
-        figure, self.alt = self.draw(**{name: control.value for name, control in self.controls.items()})
-        self.png = style.png(figure)
-        data = base64.b64encode(self.png).decode("ascii")
-        alt = html.escape(self.alt, quote=True)
-        self.view.value = f'<img alt="{alt}" src="data:image/png;base64,{data}">{display.caption_html(self.alt)}'
+        values = {name: control.value for name, control in self.controls.items()}
+        key = repr(values)
+        if key not in self._known:
+            figure, alt = self.draw(**values)
+            self._known[key] = style.png(figure), alt
+        self.png, self.alt = self._known[key]
+        while len(self._known) > N_CACHED:
+            del self._known[next(iter(self._known))]
+        self.view.value = display.figure_html(self.png, self.alt)
 
     def _redraw(self, change) -> None:
         try:
@@ -60,8 +82,8 @@ class Explorer(ipywidgets.VBox):
     def _repr_mimebundle_(self, **kwargs):
         """The live widget, and for the saved file the present picture and the constant text."""
         bundle = super()._repr_mimebundle_(**kwargs) or {}
-        bundle |= {"text/plain": repr(self), "image/png": base64.b64encode(self.png).decode("ascii")}
-        return bundle, {"image/png": {"alt": self.description}}
+        bundle |= {"text/plain": repr(self), "text/html": display.figure_html(self.png, self.description)}
+        return bundle, {}
 
 
 def slider_explorer(
@@ -84,7 +106,7 @@ def slider_explorer(
 def attention_explorer(maps: list, tokens: list, allowed=None, description: str = "") -> Explorer:
     """Choose a layer and a head, and see where each position looks. Twin: show.attention_grid, show.attention_map.
 
-    maps: one (H, T, T) for each layer. allowed: (T, T), True where a position may look.
+    maps: one (H, T, T) for each layer. allowed: (T, T), True where a position may look. The first 24 tokens are drawn.
 
     Errors: ValueError if maps is empty or not of that shape.
     """
@@ -92,9 +114,11 @@ def attention_explorer(maps: list, tokens: list, allowed=None, description: str 
     if not maps or any(layer.shape != (len(maps[0]), len(tokens), len(tokens)) for layer in maps):
         shapes = [layer.shape for layer in maps]
         raise ValueError(f"expected maps (H, T, T) for every layer and {len(tokens)} tokens, but got {shapes}")
+    n = min(len(tokens), MOST_TOKENS)
+    tokens, allowed = list(tokens)[:n], None if allowed is None else np.asarray(allowed)[:n, :n]
 
     def draw(layer: int, head: int) -> tuple[Figure, str]:
-        weights = maps[layer - 1][head - 1]
+        weights = maps[layer - 1][head - 1, :n, :n]
         figure = plots.attention_map(weights, tokens, allowed=allowed, title=f"layer {layer}, head {head}")
         best = np.argmax(weights[-1])
         return figure, (
@@ -219,7 +243,7 @@ def prediction_game(
 
     slider = ipywidgets.FloatSlider
     controls = {
-        "ladder": ipywidgets.Dropdown(options=list(ladders), **ranking_desk.words("ladder")),
+        "ladder": ipywidgets.ToggleButtons(options=list(ladders), **ranking_desk.words("ladder")),
         "a": slider(1.0, min=0.1, max=2.5, step=0.02, **ranking_desk.words("a: what compute can buy")),
         "b": slider(-0.3, min=-0.8, max=-0.1, step=0.01, **ranking_desk.words("b: how fast it is bought")),
         "c": slider(0.8, min=0.5, max=1.5, step=0.01, **ranking_desk.words("c: what it cannot buy")),
@@ -258,7 +282,7 @@ def question_box(
         return figure, f"{eyes} the likeliest answer to “{question}” is {best}, with probability {share:.2f}."
 
     controls = {
-        place: ipywidgets.Dropdown(options=things, value=first, **ranking_desk.words(place)) for place, first in zip(places, start)
+        place: ipywidgets.ToggleButtons(options=things, value=first, **ranking_desk.words(place)) for place, first in zip(places, start)
     }
     controls["question"] = ipywidgets.Text(question, continuous_update=False, **ranking_desk.words("your question"))
     controls["sees"] = ipywidgets.Checkbox(True, indent=False, **ranking_desk.words("the model sees the picture"))

@@ -1,8 +1,8 @@
 """Ranking desk: the reader as labeler."""
 
-import base64
 import html
 import re
+import unicodedata
 from collections.abc import Callable
 
 import ipywidgets
@@ -63,9 +63,7 @@ class RankingDesk(ipywidgets.VBox):
         Errors: ValueError unless every number stands there once.
         """
         n = len(self._answers())
-        groups = [
-            [int(x) for x in re.findall(r"\d+", group)] for group in re.split(r"[\s,>]+", _joined(order)) if group
-        ]
+        groups = _groups(order)
         if sorted(x for group in groups for x in group) != list(range(1, n + 1)):
             raise ValueError(f"expected each number from 1 to {n} once, best first, such as 2 1=3; but got {order!r}")
         ranks = [0] * n
@@ -116,11 +114,17 @@ class RankingDesk(ipywidgets.VBox):
             self.status.value = f'<p role="alert">{html.escape(str(error))}</p>'
 
     def _learned(self) -> None:
-        """Teach the reward model, and show what it concludes."""
-        figure, self.alt = self.learn(self.rankings)
+        """Teach the reward model, and show what it concludes; an error is shown to the reader, not to a log."""
+        try:
+            figure, self.alt = self.learn(self.rankings)
+        except Exception as error:  # noqa: BLE001  inside a click nobody would see it
+            if not hasattr(self, "png"):  # the first picture: the cell itself says what is wrong
+                raise
+            words = html.escape(f"The reward model could not be taught. {type(error).__name__}: {error}")
+            self.status.value = f'<p role="alert">{words}</p>'
+            return
         self.png = style.png(figure)
-        data, alt = base64.b64encode(self.png).decode("ascii"), html.escape(self.alt, quote=True)
-        self.view.value = f'<img alt="{alt}" src="data:image/png;base64,{data}">{display.caption_html(self.alt)}'
+        self.view.value = display.figure_html(self.png, self.alt)
 
     def __repr__(self) -> str:
         return f"RankingDesk: {self.description}"
@@ -128,13 +132,24 @@ class RankingDesk(ipywidgets.VBox):
     def _repr_mimebundle_(self, **kwargs):
         """The live widget, and for the saved file the present picture and the constant text."""
         bundle = super()._repr_mimebundle_(**kwargs) or {}
-        bundle |= {"text/plain": repr(self), "image/png": base64.b64encode(self.png).decode("ascii")}
-        return bundle, {"image/png": {"alt": self.description}}
+        bundle |= {"text/plain": repr(self), "text/html": display.figure_html(self.png, self.description)}
+        return bundle, {}
 
 
-def _joined(order: str) -> str:
-    """An order with no blanks around its equals signs."""
-    return re.sub(r"\s*=\s*", "=", order.strip())
+def _groups(order: str) -> list[list[int]]:
+    """An order as groups of ties, best first: numbers joined by "=" are one group, anything else that is allowed parts.
+
+    Digits and signs of East Asian keyboards are read as the usual ones. An order written with "<" is refused: it may
+    mean "worse than" as well as "before". So is any other sign.
+
+    >>> _groups("2 > 1=3, 4"), _groups("２，１＝３、４"), _groups("2-1-3-4")
+    ([[2], [1, 3], [4]], [[2], [1, 3], [4]], [[2], [1], [3], [4]])
+    """
+    plain = unicodedata.normalize("NFKC", order)
+    if odd := sorted(set(re.findall(r"[^\d\s,;>=、。.\-–—‐‑]", plain))):
+        raise ValueError(f"expected numbers, best first, with = for a tie, such as 2 1=3; but got {odd} in {order!r}")
+    parts = re.split(r"[\s,;>、。.\-–—‐‑]+", re.sub(r"\s*=\s*", "=", plain.strip()))
+    return [[int(x) for x in part.split("=") if x] for part in parts if part.strip("=")]
 
 
 def words(description: str) -> dict:

@@ -1,89 +1,43 @@
 """Figures: arrays in, a matplotlib Figure out. Every figure function under one name, such as plots.loss_curve.
 
+    style      canvas, png: the one style of all figures
     attention  attention_map, attention_grid, mask, mask_picture, attention_text
     bars       bars, intervals, next_token_bars, shares, reliability, ranges
-    curves     loss_curve, learning_curve, lines, small_multiples, rows, short, plain_log, frontier_plot
+    curves     loss_curve, learning_curve, lines, small_multiples, rows, frontier_plot
     diagrams   transform_diagram, data_parallel
     images     image_answers, pictures
     scaling    scatter_identity, prediction
-    words      next_word, surprise, answer_strip, prompt_answers, prompt_lines
+    words      next_word, surprise, answer_strip, prompt_answers
+    labels     short, plain_log, prompt_lines: words and numbers that fit and cover nothing
 """
 
-from minigpt.plots.attention import (
-    attention_grid as attention_grid,
-)
-from minigpt.plots.attention import (
-    attention_map as attention_map,
-)
-from minigpt.plots.attention import (
-    attention_text as attention_text,
-)
-from minigpt.plots.attention import (
-    mask as mask,
-)
-from minigpt.plots.attention import (
-    mask_picture as mask_picture,
-)
-from minigpt.plots.bars import (
-    bars as bars,
-)
-from minigpt.plots.bars import (
-    intervals as intervals,
-)
-from minigpt.plots.bars import (
-    next_token_bars as next_token_bars,
-)
-from minigpt.plots.bars import (
-    ranges as ranges,
-)
-from minigpt.plots.bars import (
-    reliability as reliability,
-)
-from minigpt.plots.bars import (
-    shares as shares,
-)
-from minigpt.plots.curves import (
-    frontier_plot as frontier_plot,
-)
-from minigpt.plots.curves import (
-    learning_curve as learning_curve,
-)
-from minigpt.plots.curves import (
-    lines as lines,
-)
-from minigpt.plots.curves import (
-    loss_curve as loss_curve,
-)
-from minigpt.plots.curves import (
-    plain_log as plain_log,
-)
-from minigpt.plots.curves import (
-    rows as rows,
-)
-from minigpt.plots.curves import (
-    short as short,
-)
-from minigpt.plots.curves import (
-    small_multiples as small_multiples,
-)
+from minigpt.plots.attention import attention_grid as attention_grid
+from minigpt.plots.attention import attention_map as attention_map
+from minigpt.plots.attention import attention_text as attention_text
+from minigpt.plots.attention import mask as mask
+from minigpt.plots.attention import mask_picture as mask_picture
+from minigpt.plots.bars import bars as bars
+from minigpt.plots.bars import intervals as intervals
+from minigpt.plots.bars import next_token_bars as next_token_bars
+from minigpt.plots.bars import ranges as ranges
+from minigpt.plots.bars import reliability as reliability
+from minigpt.plots.bars import shares as shares
+from minigpt.plots.curves import frontier_plot as frontier_plot
+from minigpt.plots.curves import learning_curve as learning_curve
+from minigpt.plots.curves import lines as lines
+from minigpt.plots.curves import loss_curve as loss_curve
+from minigpt.plots.curves import rows as rows
+from minigpt.plots.curves import small_multiples as small_multiples
 from minigpt.plots.diagrams import data_parallel as data_parallel
 from minigpt.plots.diagrams import transform_diagram as transform_diagram
 from minigpt.plots.images import image_answers as image_answers
 from minigpt.plots.images import pictures as pictures
+from minigpt.plots.labels import plain_log as plain_log
+from minigpt.plots.labels import prompt_lines as prompt_lines
+from minigpt.plots.labels import short as short
 from minigpt.plots.scaling import prediction as prediction
 from minigpt.plots.scaling import scatter_identity as scatter_identity
-from minigpt.plots.words import (
-    answer_strip as answer_strip,
-)
-from minigpt.plots.words import (
-    next_word as next_word,
-)
-from minigpt.plots.words import (
-    prompt_answers as prompt_answers,
-)
-from minigpt.plots.words import (
-    prompt_lines as prompt_lines,
-)
-from minigpt.plots.words import (
-    surprise as surprise,
-)
+from minigpt.plots.words import answer_strip as answer_strip
+from minigpt.plots.words import next_word as next_word
+from minigpt.plots.words import prompt_answers as prompt_answers
+from minigpt.plots.words import surprise as surprise

@@ -6,7 +6,8 @@ import numpy as np
 from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 
-from minigpt.plots import curves, style
+from minigpt.plots import curves, labels, style
+from minigpt.plots.labels import NOTE
 from minigpt.plots.style import DASHES, FLOOR_DASH, HATCHES, INK, PALETTE
 
 
@@ -17,20 +18,24 @@ def bars(
     *,
     chance: float | None = None,
     ceiling: float | None = None,
+    references: dict | None = None,
+    seeds: dict | None = None,
     title: str = "",
     y_label: str = "accuracy",
     digits: int = 2,
     ceiling_label: str = "best possible",
 ) -> Figure:
-    """Draw values side by side, one bar for each series in every group.
+    """Bar chart: values side by side, one bar for each series in every group.
 
     series: name -> values as long as groups, or (values, low, high) with the ends of the intervals. A value that is
-    None or NaN leaves its place empty. chance: a dotted line; ceiling: a dashed one.
+    None or NaN leaves its place empty. seeds: name of a series -> (n_seeds, groups), a dot for each seed. chance: a
+    dotted line; ceiling: a dashed one; references: name -> number, more dotted lines.
 
     Errors: ValueError for a series that is not as long as groups.
     """
-    figure, axes = style.canvas(title, "", y_label, (max(6.0, 2.2 + 0.62 * len(groups) * (len(series) + 0.6)), 4.4))
-    width = 0.8 / len(series)
+    per_bar = min(1.1, 6.4 / (len(groups) * (len(series) + 0.6)))  # inches
+    figure, axes = style.canvas(title, "", y_label, (max(6.0, 2.6 + per_bar * len(groups) * (len(series) + 0.6)), 4.8))
+    width, upright = 0.8 / len(series), per_bar < 0.1 + labels.text_width("0." + "0" * digits, NOTE)
     for i, (name, values) in enumerate(series.items()):
         rows = np.array(values, float)
         if rows.shape not in ((len(groups),), (3, len(groups))):
@@ -43,27 +48,38 @@ def bars(
         if rows.ndim == 2:
             errors = np.maximum(0, [height - low, high - height])
             axes.errorbar(x, height, yerr=errors, fmt="none", ecolor=INK, capsize=4, elinewidth=1.4)
+        if name in (seeds or {}):
+            style.draw_seeds(axes, x, seeds[name], i, 0.5 * width / max(1, len(seeds[name])))
+            high = np.fmax(high, np.nanmax(seeds[name], axis=0))
         for place, value, end in zip(x, height, np.maximum(high, 0)):
             if not math.isnan(value):
                 axes.annotate(
-                    f"{value:.{digits}f}", (place, end), (0, 5), textcoords="offset points", ha="center", size=10,
-                    zorder=5, bbox={"facecolor": "white", "linewidth": 0, "pad": 0.5},
+                    f"{value:.{digits}f}", (place, end), (0, 6), textcoords="offset points", ha="center", size=NOTE,
+                    rotation=90 if upright else 0, zorder=5, bbox={"facecolor": "white", "linewidth": 0, "pad": 0.5},
                 )  # fmt: skip
-    axes.set_xticks(range(len(groups)), groups)
-    axes.tick_params(axis="x", length=0)
-    axes.margins(y=0.12)
+    _name_groups(axes, groups, per_bar * (len(series) + 0.6))
+    axes.margins(y=0.25 if upright else 0.14)
     axes.axhline(0, color=INK, linewidth=1)
-    style.label_ends(axes, style.draw_bounds(axes, ceiling, chance, ceiling_label))
+    labels.label_ends(axes, labels.reference_lines(axes, references, ceiling, chance, ceiling_label))
     if len(series) > 1:
-        figure.legend(
-            *axes.get_legend_handles_labels(), loc="outside lower left", ncols=4, frameon=False, handleheight=1.2
-        )
+        labels.legend(figure, *axes.get_legend_handles_labels())
     return figure
+
+
+def _name_groups(axes, groups: list, room: float) -> None:
+    """The names of groups of bars, wrapped to their room in inches, or aslant where a word is longer than that."""
+    names = [labels.wrapped(group, room - 0.08) for group in groups]
+    fits = max((labels.text_width(part) for name in names for part in name.split("\n")), default=0) <= room - 0.04
+    if fits:
+        axes.set_xticks(range(len(groups)), names, size=labels.TEXT)
+    else:
+        axes.set_xticks(range(len(groups)), groups, size=NOTE, rotation=35, ha="right", rotation_mode="anchor")
+    axes.tick_params(axis="x", length=0)
 
 
 @style.styled
 def intervals(means, half_widths, truth: float, *, title: str = "", x_label: str = "", y_label: str = "") -> Figure:
-    """Draw repeated measurements side by side, each with its interval, and the truth as a dashed line.
+    """Confidence intervals of repeated measurements, side by side, and the truth as a dashed line.
 
     means, half_widths: one for each measurement; or two rows of half widths, how far down and how far up. An interval
     that misses the truth is dashed, with a cross at its mean.
@@ -80,16 +96,17 @@ def intervals(means, half_widths, truth: float, *, title: str = "", x_label: str
     for i, chosen in enumerate((~missed, missed)):
         look = {"color": PALETTE[i], "linewidth": 1.8, "linestyle": DASHES[(0, 3)[i]]}
         axes.vlines(places[chosen], (means - down)[chosen], (means + up)[chosen], **look)
-        axes.plot(places[chosen], means[chosen], color=PALETTE[i], marker="oX"[i], linestyle="none", markersize=5 + 4 * i)
+        look |= {"marker": "oX"[i], "linestyle": "none", "markersize": 5 + 4 * i}
+        axes.plot(places[chosen], means[chosen], **look)
     axes.axhline(truth, color="#000000", linestyle=FLOOR_DASH, linewidth=2, zorder=1)
     axes.margins(x=max(0.02, 0.5 / len(means)))
-    style.label_ends(axes, [(truth, f"truth {truth:.2f}", "#000000")])
+    labels.label_ends(axes, [(truth, f"truth {truth:.2f}", "#000000")])
     return figure
 
 
 @style.styled
 def next_token_bars(tokens: list, before, after, *, n: int = 12, title: str = "") -> Figure:
-    """Draw the probabilities of the next token, as the model gives them and as they are sampled from.
+    """Next-token distribution: the probabilities that the model gives, and those that are sampled from.
 
     tokens: names of all the tokens. before: (V,) the model's probabilities. after: (V,) the same after temperature,
     top-k or top-p; a token that can no longer be drawn is marked with a cross. The n most probable are shown.
@@ -100,35 +117,23 @@ def next_token_bars(tokens: list, before, after, *, n: int = 12, title: str = ""
     if not len(tokens) == len(before) == len(after):
         raise ValueError(f"{len(tokens)} tokens, but {len(before)} probabilities before and {len(after)} after")
     order = np.argsort(-before, kind="stable")[:n]
-    figure, axes = style.canvas(title, "probability", "", (8.0, 1.5 + 0.36 * len(order)))
+    figure, axes = style.canvas(title, "", "", (8.4, 1.9 + 0.34 * len(order)))
     y = np.arange(len(order))
     axes.barh(y, after[order], 0.72, color=PALETTE[0], label="sampled from")
-    axes.barh(
-        y,
-        before[order],
-        0.72,
-        facecolor="none",
-        edgecolor=PALETTE[1],
-        linewidth=2,
-        linestyle="--",
-        label="the model's own",
-    )
+    outline = {"facecolor": "none", "edgecolor": PALETTE[1], "linewidth": 2, "linestyle": "--"}
+    axes.barh(y, before[order], 0.72, label="the model's own", **outline)
     for place, i in zip(y, order):
         end = max(before[i], after[i])
         note = f"{after[i]:.2f}" if after[i] > 0 else "✗ never drawn"
-        axes.annotate(note, (end, place), (5, 0), textcoords="offset points", va="center", size=11)
-    axes.set_yticks(y, [style.visible(tokens[i]) for i in order])
-    axes.tick_params(axis="y", length=0)
-    axes.invert_yaxis()
-    axes.set_xlim(0, 1.14)
-    axes.set_xticks(np.linspace(0, 1, 6))
-    axes.legend(loc="lower right", frameon=False)
+        axes.annotate(note, (end, place), (6, 0), textcoords="offset points", va="center", size=NOTE)
+    style.probability_axis(axes, [style.visible(tokens[i]) for i in order], len(order), 1.25)
+    labels.legend(figure, *axes.get_legend_handles_labels())
     return figure
 
 
 @style.styled
 def shares(rows: dict, *, title: str = "", x_label: str = "share of the whole (%)") -> Figure:
-    """Draw wholes and their parts: one lying bar for each whole, cut in proportion, percentages written in it.
+    """Stacked bar chart of proportions: one lying bar for each whole, with the percentages written in it.
 
     rows: name -> {part: amount}; the amounts of a row are divided by their sum. At most 6 parts.
 
@@ -137,7 +142,7 @@ def shares(rows: dict, *, title: str = "", x_label: str = "share of the whole (%
     parts = list(next(iter(rows.values()), ()))
     if not 1 <= len(parts) <= 6 or any(list(row) != parts for row in rows.values()):
         raise ValueError(f"expected rows with the same 1 to 6 parts, but got {[list(row) for row in rows.values()]}")
-    figure, axes = style.canvas(title, x_label, "", (9.0, 1.9 + 0.75 * len(rows)))
+    figure, axes = style.canvas(title, x_label, "", (9.0, 2.3 + 0.75 * len(rows)))
     for place, (name, row) in enumerate(rows.items()):
         amounts = np.array([row[part] for part in parts], float)
         if not (amounts >= 0).all() or amounts.sum() <= 0:
@@ -147,22 +152,20 @@ def shares(rows: dict, *, title: str = "", x_label: str = "share of the whole (%
         for i, part in enumerate(parts):
             axes.barh(place, percent[i], 0.62, left[i], linewidth=1.4, label=part if place == 0 else None,
                       **style.bar_style(i))  # fmt: skip
-            if percent[i] >= (2.5 if percent[i] < 9.5 else 5):
-                axes.text(left[i] + percent[i] / 2, place, f"{percent[i]:.0f}", ha="center", va="center", size=11,
+            if percent[i] >= (3 if percent[i] < 9.5 else 5):
+                axes.text(left[i] + percent[i] / 2, place, f"{percent[i]:.0f}", ha="center", va="center", size=NOTE,
                           bbox={"facecolor": "white", "linewidth": 0, "pad": 1.0})  # fmt: skip
-    axes.set_yticks(range(len(rows)), list(rows))
+    axes.set_yticks(range(len(rows)), [labels.wrapped(name, 2.2) for name in rows], size=labels.TEXT)
     axes.tick_params(axis="y", length=0)
     axes.invert_yaxis()
     axes.set_xlim(0, 100)
-    figure.legend(loc="outside lower center", ncols=min(len(parts), 3), frameon=False, handleheight=1.2)
+    labels.legend(figure, *axes.get_legend_handles_labels())
     return figure
 
 
 @style.styled
-def reliability(
-    bins: dict, *, title: str = "", x_label: str = "how sure it is", y_label: str = "how often it is right"
-) -> Figure:
-    """Draw how often answers are right against how sure they were: on the dashed diagonal the two are equal.
+def reliability(bins: dict, *, title: str = "", x_label: str = "confidence", y_label: str = "accuracy") -> Figure:
+    """Reliability diagram: how often answers are right against how sure they were; on the diagonal the two are equal.
 
     bins: name -> (confidence, accuracy, counts), one of each for every bin; empty bins may be nan. The larger a dot,
     the more answers lie in its bin.
@@ -170,8 +173,8 @@ def reliability(
     Errors: ValueError for rows of different lengths, or nothing to draw.
     Source: the form of the GPT-4 report's figure 8, after Guo et al. 2017. Differs: dots instead of bars.
     """
-    figure, axes = style.canvas(title, x_label, y_label, (6.8, 5.4))
-    axes.plot([0, 1], [0, 1], color="#000000", linestyle=FLOOR_DASH, linewidth=1.6, label="sure as it should be")
+    figure, axes = style.canvas(title, x_label, y_label, (6.8, 6.2))
+    axes.plot([0, 1], [0, 1], color="#000000", linestyle=FLOOR_DASH, linewidth=1.6, label="calibrated")
     for i, (name, rows) in enumerate(bins.items()):
         x, y, *_ = curves.rows(name, rows[:2])
         counts = np.asarray(rows[2], float)
@@ -180,31 +183,34 @@ def reliability(
         there = np.isfinite(x) & np.isfinite(y)
         look = style.line(i) | {"markersize": 0}
         axes.plot(x[there], y[there], **look)
-        sizes = 25 + 375 * counts[there] / counts.sum()
+        sizes = 30 + 400 * counts[there] / counts.sum()
         axes.scatter(
             x[there], y[there], s=sizes, color=PALETTE[i % 6], marker=style.MARKERS[i % 6], zorder=3, alpha=0.85
         )
         axes.plot([], [], label=name, **(look | {"markersize": 7}))
-    axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal")
+    axes.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03), aspect="equal")
     axes.set_xticks(np.linspace(0, 1, 6))
     axes.set_yticks(np.linspace(0, 1, 6))
-    axes.legend(loc="upper left", frameon=False)
+    labels.legend(figure, *axes.get_legend_handles_labels())
     return figure
 
 
 @style.styled
-def ranges(rows: dict, *, x_label: str, title: str = "", limits: tuple = (0, 100), marks: dict | None = None) -> Figure:
-    """Draw from where to where each thing reaches, one line for each, several series side by side.
+def ranges(rows: dict, *, x_label: str, title: str = "", limits: tuple = (0, 100), marks: dict | None = None,
+           references: dict | None = None) -> Figure:  # fmt: skip
+    """Range chart: from where to where each thing reaches, one line for each, several series side by side.
 
-    rows: name -> {series: (low, high)}; where both are equal, a point. A series may be missing. marks: name -> number,
-    an upright dotted line.
+    rows: name -> {series: (low, high)}; where both are equal, a point. A series may be missing. references (or marks):
+    name -> number, an upright dotted line.
 
     Errors: ValueError for no rows, or a range that runs backwards.
     """
     names = list(dict.fromkeys(series for row in rows.values() for series in row))
     if not names:
         raise ValueError("expected at least one row with a range")
-    figure, axes = style.canvas(title, x_label, "", (9.2, 1.7 + 0.2 * len(rows) * (1 + 0.4 * len(names))))
+    marks = (marks or {}) | (references or {})
+    row_height = max(0.27, 0.12 + 0.11 * len(names))
+    figure, axes = style.canvas(title, x_label, "", (9.0, 1.9 + row_height * len(rows)))
     for place, row in enumerate(rows.values()):
         axes.axhline(place + 0.5, color=style.PALE, linewidth=0.8)
         for series, (low, high) in row.items():
@@ -215,12 +221,12 @@ def ranges(rows: dict, *, x_label: str, title: str = "", limits: tuple = (0, 100
             axes.plot([low, high], [y, y], color=PALETTE[i % 6], linewidth=3, solid_capstyle="butt", clip_on=False)
             axes.plot([low], [y], marker=style.MARKERS[i % 6], color=PALETTE[i % 6], markersize=7, clip_on=False,
                       label=series, linestyle="none")  # fmt: skip
-    for name, value in (marks or {}).items():
+    for name, value in marks.items():
         axes.axvline(value, color="#000000", linestyle=":", linewidth=1.6)
-        axes.annotate(name, (value, -0.6), (4, 0), textcoords="offset points", size=10, va="center")
-    axes.set_yticks(range(len(rows)), list(rows), size=11)
+        axes.annotate(name, (value, -0.75), (4, 0), textcoords="offset points", size=NOTE, va="center")
+    axes.set_yticks(range(len(rows)), [labels.wrapped(name, 3.6) for name in rows], size=NOTE)
     axes.tick_params(axis="y", length=0)
-    axes.set(ylim=(len(rows) - 0.4, -1 if marks else -0.6), xlim=limits)
+    axes.set(ylim=(len(rows) - 0.4, -1.2 if marks else -0.6), xlim=limits)
     handles = dict(zip(*reversed(axes.get_legend_handles_labels())))
-    figure.legend([handles[name] for name in names], names, loc="outside lower center", ncols=4, frameon=False)
+    labels.legend(figure, [handles[name] for name in names], names)
     return figure

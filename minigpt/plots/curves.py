@@ -5,10 +5,11 @@ import math
 import numpy as np
 from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter, NullLocator
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 from matplotlib.transforms import ScaledTranslation
 
-from minigpt.plots import style
+from minigpt.plots import labels, style
+from minigpt.plots.labels import plain_log, short
 from minigpt.plots.style import FLOOR_DASH, INK, PALETTE
 
 
@@ -25,7 +26,7 @@ def loss_curve(
     x_label: str = "training steps",
     y_label: str = "loss (nats per token)",
 ) -> Figure:
-    """Draw losses against training steps, above the floor that no model can beat.
+    """Training curves: losses against training steps, above the floor that no model can beat.
 
     curves: name -> (steps, losses). floor: the exact entropy, a dashed line. references: name -> loss, such as the
     unigram and bigram entropies, dotted lines. smooth: draw the mean of the last so many values, and the values
@@ -35,27 +36,27 @@ def loss_curve(
     Errors: ValueError for a curve whose steps and losses differ in length, or that has nothing to draw.
     """
     figure, axes = style.canvas(title, x_label, y_label)
-    labels, lowest = [], math.inf
+    ends, lowest = [], math.inf
     for i, (name, (x, y)) in enumerate(curves.items()):
         x, y = style.pair(name, x, y, log_x)
         if smooth > 1 and len(y) >= 2 * smooth:
             axes.plot(x, y, color=PALETTE[i % 6], alpha=0.25, linewidth=1)
             y = _trailing_mean(y, smooth)
         axes.plot(x, y, **style.line(i), markevery=style.spaced(x, log_x, i))
-        labels.append((y[-1], name, PALETTE[i % 6]))
+        ends.append((y[-1], name, PALETTE[i % 6]))
         lowest = min(lowest, np.min(y))
-    for name, value in (references or {}).items():
-        axes.axhline(value, color="#555555", linestyle=":", linewidth=1.6)
-        labels.append((value, f"{name} {value:.2f}", "#555555"))
+    ends += labels.reference_lines(axes, references)
     if log_x:
         axes.set_xscale("log")
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}" if value >= 1 or value == 0 else f"{value:g}")
     axes.margins(x=0, y=0.06)
+    if not log_x:
+        axes.xaxis.set_major_locator(MaxNLocator(6))
     axes.set_ylim(top=top)
     if floor is not None:
         style.draw_floor(axes, floor, min(lowest, floor))
-        labels.append((floor, f"floor {floor:.2f}", "#000000"))
-    style.label_ends(axes, labels)
+        ends.append((floor, f"floor {floor:.2f}", "#000000"))
+    labels.label_ends(axes, ends)
     return figure
 
 
@@ -66,35 +67,42 @@ def learning_curve(
     ceiling: float | None = None,
     chance: float | None = None,
     *,
+    references: dict | None = None,
+    seeds: dict | None = None,
     title: str = "",
     x_label: str = "labelled examples",
     y_label: str = "accuracy",
     ceiling_label: str = "best possible",
 ) -> Figure:
-    """Draw a score against the number of labelled examples, each doubling one step to the right.
+    """Learning curve: a score against the number of labelled examples, each doubling one step to the right.
 
-    series: name -> (mean, low, high), each as long as counts; low and high end the interval. ceiling: the exact
-    accuracy of the Bayes-optimal answer, dashed. chance: the accuracy of guessing, dotted.
+    series: name -> (mean, low, high), each as long as counts; low and high end the interval. seeds: name of a series ->
+    (n_seeds, counts), a dot for each seed instead of its interval. ceiling: the exact accuracy of the Bayes-optimal
+    answer, dashed. chance: the accuracy of guessing, dotted; references: name -> number, more dotted lines.
 
     Errors: ValueError for a series that is not three rows as long as counts.
     """
     figure, axes = style.canvas(title, x_label, y_label)
-    counts, labels = np.asarray(counts, float), []
+    counts, ends = np.asarray(counts, float), []
     for i, (name, values) in enumerate(series.items()):
         values = np.asarray(values, float)
         if values.shape != (3, len(counts)):
             raise ValueError(f"{name!r}: expected (mean, low, high) of {len(counts)} values each, got {values.shape}")
         x = counts * 2 ** (0.07 * (i - (len(series) - 1) / 2))  # side by side, so that intervals do not hide each other
         errors = np.maximum(0, [values[0] - values[1], values[2] - values[0]])
-        axes.errorbar(x, values[0], yerr=errors, capsize=4, elinewidth=1.4, **style.line(i))
-        labels.append((values[0, -1], name, PALETTE[i % 6]))
+        if name in (seeds or {}):
+            axes.plot(x, values[0], **style.line(i))
+            style.draw_seeds(axes, x, seeds[name], i)
+        else:
+            axes.errorbar(x, values[0], yerr=errors, capsize=4, elinewidth=1.4, **style.line(i))
+        ends.append((values[0, -1], name, PALETTE[i % 6]))
     axes.set_xscale("log", base=2)
     axes.set_xticks(counts, [f"{count:,.0f}" for count in counts])
     axes.minorticks_off()
     axes.set_xlim(counts[0] / 1.2, counts[-1] * 1.2)
-    labels += style.draw_bounds(axes, ceiling, chance, ceiling_label)
+    ends += labels.reference_lines(axes, references, ceiling, chance, ceiling_label)
     axes.margins(y=0.08)
-    style.label_ends(axes, labels)
+    labels.label_ends(axes, ends)
     return figure
 
 
@@ -116,46 +124,47 @@ def lines(
     ceiling=None,
     chance: float | None = None,
     references: dict | None = None,
+    seeds: dict | None = None,
     log_x: bool = False,
     log_y: bool = False,
     bands: bool = False,
     y_limits: tuple | None = None,
     ceiling_label: str = "best possible",
 ) -> Figure:
-    """Draw curves with their intervals, each named at its right end.
+    """Line chart: curves with their intervals, each named at its right end.
 
     series: name -> (x, y), or (x, y, low, high) with the ends of the intervals; a y that is not finite leaves a gap.
-    ceiling: a number or a curve (x, y), dashed. chance: a number, dotted. references: name -> number, dotted.
+    seeds: name of a series -> (n_seeds, len(x)), a dot for each seed instead of the interval. ceiling: a number or a
+    curve (x, y), dashed. chance: a number, dotted. references: name -> number, dotted.
     log_x: equal factors are equally far apart; a 0 stands one step to the left. bands: shade the intervals instead of
     bars, for curves of many points.
 
     Errors: ValueError for a series that is not rows of the same length, or that has nothing to draw.
     """
     figure, axes = style.canvas(title, x_label, y_label)
-    drawn = {name: rows(name, values) for name, values in series.items()}
-    _scale(axes, drawn, ceiling, log_x, log_y)
-    labels = [
-        (_last(rows), name, PALETTE[i % 6])
-        for i, (name, rows) in enumerate(drawn.items())
-        if _draw(axes, rows, i, len(drawn), bands, name)
-    ]
+    drawn, curve = {name: rows(name, values) for name, values in series.items()}, None
     if ceiling is not None and not np.isscalar(ceiling):
-        x, y, *_ = rows(ceiling_label, ceiling)
-        axes.plot(x, y, color="#000000", linestyle=FLOOR_DASH, linewidth=1.6)
-        labels.append((y[-1], ceiling_label, "#000000"))
-        ceiling = None
-    labels += style.draw_bounds(axes, ceiling, chance, ceiling_label)
-    for name, value in (references or {}).items():
-        axes.axhline(value, color="#555555", linestyle=":", linewidth=1.6)
-        labels.append((value, f"{name} {value:.2f}", "#555555"))
+        curve, ceiling = rows(ceiling_label, ceiling), None
+    _scale([axes], drawn, curve, log_x, log_y)
+    ends = []
+    for i, (name, points) in enumerate(drawn.items()):
+        _draw(axes, points, i, len(drawn), bands, name, (seeds or {}).get(name))
+        ends.append((points[1][np.isfinite(points[1])][-1], name, PALETTE[i % 6]))
+    if curve is not None:
+        axes.plot(*curve[:2], **BOUND)
+        ends.append((curve[1][-1], ceiling_label, "#000000"))
+    ends += labels.reference_lines(axes, references, ceiling, chance, ceiling_label)
     if y_limits is None:
         axes.margins(y=0.08)
     else:
         axes.set_ylim(*y_limits)
     if log_y:
         plain_log(axes.yaxis, axes.get_ylim())
-    style.label_ends(axes, labels)
+    labels.label_ends(axes, ends)
     return figure
+
+
+BOUND = {"color": "#000000", "linestyle": FLOOR_DASH, "linewidth": 1.6}
 
 
 @style.styled
@@ -167,16 +176,18 @@ def small_multiples(
     title: str = "",
     ceilings: dict | None = None,
     chances: dict | None = None,
+    references: dict | None = None,
     log_x: bool = False,
     bands: bool = False,
     y_limits: tuple | None = None,
     n_columns: int = 3,
     ceiling_label: str = "best possible",
 ) -> Figure:
-    """Draw the same curves for several things side by side, on the same axes, with one legend for all.
+    """Small multiples: the same curves for several things side by side, on the same axes, with one legend for all.
 
     panels: heading -> series as in `lines`; a name has the same colour, marker and dash in every panel.
-    ceilings: heading -> number or curve (x, y), dashed. chances: heading -> number, dotted.
+    ceilings: heading -> number or curve (x, y), dashed. chances: heading -> number, dotted. references: name -> number,
+    a dotted line in every panel.
 
     Errors: ValueError for no panels, a ceiling or chance of an unknown panel, or a series as in `lines`.
     """
@@ -185,42 +196,43 @@ def small_multiples(
     if not panels or unknown:
         raise ValueError(f"expected at least one panel, and bounds of these only: {list(panels)}; but got {unknown}")
     names = list(dict.fromkeys(name for series in panels.values() for name in series))
-    n_columns = min(n_columns, len(panels))
-    n_rows = math.ceil(len(panels) / n_columns)
-    figure = Figure(figsize=(min(10.8, 1.0 + 3.2 * n_columns), 1.5 + 2.6 * n_rows), layout="constrained")
-    figure.get_layout_engine().set(w_pad=0.08, h_pad=0.08)
-    grid = list(figure.subplots(n_rows, n_columns, squeeze=False, sharex=True, sharey=True).flat)
-    handles = {}
-    everything = {}
+    figure, grid = _grid(title, len(panels), n_columns)
+    handles, everything = dict.fromkeys(names), {}
     for axes, (heading, series) in zip(grid, panels.items()):
-        drawn = {name: rows(f"{heading}, {name}", values) for name, values in series.items()}
-        everything |= {(heading, name): rows for name, rows in drawn.items()}
-        axes.set_title(heading, loc="left", size=12)
-        for name, rows in drawn.items():
-            handles[name] = _draw(axes, rows, names.index(name), len(names), bands, name)
+        axes.set_title(labels.wrapped(heading, axes.bbox.width / figure.dpi, weight="bold"), loc="left")
+        for name, values in series.items():
+            everything[heading, name] = points = rows(f"{heading}, {name}", values)
+            handles[name] = _draw(axes, points, names.index(name), len(names), bands, name)
         if heading in ceilings:
-            bound = ceilings[heading]
-            look = {"color": "#000000", "linestyle": FLOOR_DASH, "linewidth": 1.6}
-            handles[ceiling_label] = (
-                axes.axhline(bound, **look) if np.isscalar(bound)
-                else axes.plot(*rows(ceiling_label, bound)[:2], **look)[0]
-            )  # fmt: skip
-        if heading in chances:
-            handles["chance"] = axes.axhline(chances[heading], color="#000000", linestyle=":", linewidth=1.6)
-    for axes in grid[len(panels) :]:
-        axes.set_axis_off()
-    shown = grid[: len(panels)]
-    _scale(shown[0], everything, None, log_x, False, 6)
-    shown[0].set_ylim(*y_limits) if y_limits else shown[0].margins(y=0.08)
-    for axes in shown[-n_columns:]:  # with an empty place in the last row, the axis above it is the lowest
-        axes.tick_params(labelbottom=True)
-        axes.set_xlabel(x_label)
-    figure.supylabel(y_label, size=12)
-    figure.suptitle(title, weight="bold", size=13, x=0.01, ha="left") if title else None
-    order = [*names, *(name for name in (ceiling_label, "chance") if name in handles)]
-    figure.legend([handles[name] for name in order], order, loc="outside lower center",
-                  ncols=min(4, len(order)), frameon=False, handlelength=3.2)  # fmt: skip
+            handles[ceiling_label] = _draw_bound(axes, ceilings[heading])
+        dotted = ({"chance": chances[heading]} if heading in chances else {}) | (references or {})
+        for dash, (name, value) in zip((":", "-.", (0, (1, 3)), (0, (6, 2, 1, 2))) * 9, dotted.items()):
+            handles[name] = axes.axhline(value, color="#000000", linestyle=dash, linewidth=1.6)
+    _scale(grid, everything, None, log_x, False, 5)
+    grid[0].set_ylim(*y_limits) if y_limits else grid[0].margins(y=0.08)
+    for axes in grid[-min(n_columns, len(grid)) :]:
+        axes.set_xlabel(labels.wrapped(x_label, axes.bbox.width / figure.dpi))
+    figure.supylabel(y_label, size=labels.TEXT)
+    labels.legend(figure, list(handles.values()), list(handles))
     return figure
+
+
+def _grid(title: str, n: int, n_columns: int) -> tuple:
+    """(figure, n axes) that share both axes; those with nothing beneath them have numbers."""
+    n_columns = min(n_columns, n)
+    n_rows = math.ceil(n / n_columns)
+    figure = style.sheet(title, min(style.WIDEST, 1.4 + 3.4 * n_columns), 1.9 + 2.6 * n_rows)
+    grid = list(figure.subplots(n_rows, n_columns, squeeze=False, sharex=True, sharey=True).flat)
+    for axes in grid[n:]:
+        axes.set_axis_off()
+    for axes in grid[max(0, n - n_columns) : n]:
+        axes.tick_params(labelbottom=True)
+    return figure, grid[:n]
+
+
+def _draw_bound(axes, bound):
+    """A bound that is a number or a curve (x, y), dashed."""
+    return axes.axhline(bound, **BOUND) if np.isscalar(bound) else axes.plot(*rows("bound", bound)[:2], **BOUND)[0]
 
 
 def rows(name: str, values) -> tuple:
@@ -237,14 +249,13 @@ def rows(name: str, values) -> tuple:
     return x, y, low, high
 
 
-def _last(rows: tuple) -> float:
-    return rows[1][np.isfinite(rows[1])][-1]
-
-
-def _draw(axes, rows: tuple, i: int, n: int, bands: bool, name: str):
-    """The i-th of n curves with its intervals; returns what stands for it in a legend."""
+def _draw(axes, rows: tuple, i: int, n: int, bands: bool, name: str, seeds=None):
+    """The i-th of n curves with its intervals or seeds; returns what stands for it in a legend."""
     x, y, low, high = rows
     look = style.line(i)
+    if seeds is not None:
+        style.draw_seeds(axes, x, seeds, i)
+        low = None
     if bands and low is not None:
         axes.fill_between(x, low, high, color=to_rgba(PALETTE[i % 6], 0.18), linewidth=0)
     if len(x) > 12:
@@ -260,11 +271,10 @@ def _draw(axes, rows: tuple, i: int, n: int, bands: bool, name: str):
     return line
 
 
-def _scale(axes, drawn: dict, ceiling, log_x: bool, log_y: bool, most: int = 9) -> None:
-    """The scales of both axes, and ticks at the x values themselves where these are few."""
-    every = [rows[0][np.isfinite(rows[1])] for rows in drawn.values()]
-    if ceiling is not None and not np.isscalar(ceiling):
-        every.append(np.asarray(ceiling[0], float))
+def _scale(grid: list, drawn: dict, curve, log_x: bool, log_y: bool, most: int = 9) -> None:
+    """The scales of both axes, which the grid shares, and ticks at the x values themselves where these are few."""
+    axes = grid[0]
+    every = [points[0][np.isfinite(points[1])] for points in drawn.values()] + ([curve[0]] if curve else [])
     x = np.unique(np.concatenate(every))
     if log_x:
         if x[0] < 0:
@@ -282,40 +292,34 @@ def _scale(axes, drawn: dict, ceiling, log_x: bool, log_y: bool, most: int = 9) 
     else:
         side = 0.03 * max(x[-1] - x[0], 1e-9)
         axes.set_xlim(x[0] - side, x[-1] + side)
-    far = np.diff(axes.transData.transform(np.column_stack([x, x]))[:, 0]) if len(x) > 1 else np.array([99.0])
-    longest = max(len(short(value)) for value in x)
-    if len(x) <= most and far.min() > max(0.06, 0.017 * longest) * axes.bbox.width:
+    places = axes.transData.transform(np.column_stack([x, x]))[:, 0] / axes.figure.dpi  # inches
+    shrunk = 0.62 if len(grid) == 1 else 0.8  # the part of its width that is left when labels have found their room
+    wide = [labels.text_width(short(value), labels.NOTE) for value in x]
+    free = [shrunk * (b - a) > 0.5 * (v + w) + 0.08 for a, b, v, w in zip(places, places[1:], wide, wide[1:])]
+    if len(x) <= most + 3 and all(free):
         axes.set_xticks(x, [short(value) for value in x])
         axes.xaxis.set_minor_locator(NullLocator())
     elif not log_x:
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: short(value)))
-        axes.xaxis.set_major_locator(MaxNLocator(min(7, most)))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: short(round(value, 10))))
+        axes.xaxis.set_major_locator(MaxNLocator(min(6, most)))
     elif x[0] > 0:
         plain_log(axes.xaxis, axes.get_xlim())
+    else:
+        kept = _thinned(x, [shrunk * place for place in places], wide)
+        axes.set_xticks(kept, [short(value) for value in kept])
+        axes.xaxis.set_minor_locator(NullLocator())
     if log_y:
         axes.set_yscale("log")
 
 
-def short(value: float) -> str:
-    """A number for an axis: 334k for 334,000, 1.3B for 1,300,000,000."""
-    for size, letter in ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "k")):
-        if abs(value) >= (1e4 if letter == "k" else size):
-            return f"{float(f'{value / size:.3g}'):g}{letter}"
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:g}"
-
-
-def plain_log(axis, limits: tuple) -> None:
-    """Ticks of a logarithmic axis: at round numbers if it spans little, else at powers of ten."""
-    low, high = sorted(limits)
-    axis.set_minor_formatter(NullFormatter())
-    if high / low < 30:
-        fine = np.arange(1, 10, 0.25 if high / low > 1.4 else 0.1)
-        steps = (1, 1.5, 2, 3, 4, 5, 7) if high / low > 2.5 else fine
-        decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-        wanted = [step * 10.0**decade for decade in decades for step in steps]
-        axis.set_ticks([value for value in wanted if low <= value <= high])
-        axis.set_minor_locator(NullLocator())
-        axis.set_major_formatter(FuncFormatter(lambda value, _: short(round(value, 10))))
+def _thinned(x, places: list, wide: list) -> list:
+    """As many of the values as have room for their labels, from the left."""
+    kept, end = [], -9.0
+    for value, place, width in zip(x, places, wide):
+        if place - width / 2 > end + 0.08:
+            kept.append(value)
+            end = place + width / 2
+    return kept
 
 
 @style.styled
@@ -329,11 +333,13 @@ def frontier_plot(
     y_label: str = "loss (nats per token)",
     law_label: str = "",
     floor: float | None = None,
+    references: dict | None = None,
 ) -> Figure:
-    """Draw runs of several sizes as loss against compute, both axes logarithmic, with the frontier beneath them.
+    """Compute frontier: runs of several sizes as loss against compute, both axes logarithmic, and the frontier.
 
     runs: name -> (compute, loss) as the run goes on. envelope: (compute, loss) of the points that no other run beats,
-    rings. law: (a, b) of L = a C^b, a straight dashed line. floor: the exact entropy, a dotted line.
+    rings. law: (a, b) of L = a C^b, a straight dashed line. floor: the exact entropy, a dotted line; references:
+    name -> number, more of them.
 
     Errors: ValueError for a run as in `lines`, or a compute or loss that is not above 0.
     Source: GPT-3, figure 3.1, which has one curve for each model and a dashed law. Differs: own drawing.
@@ -354,14 +360,15 @@ def frontier_plot(
     if law is not None:
         a, b = law
         x = np.array([min(extent), max(extent)])
-        words = law_label or rf"$L = {a:.3g}\,C^{{{b:.3g}}}$"
+        words = law_label or f"L = {a:.3g} × C to the power {b:.3g}"
         bottom_to_top = axes.get_ylim()
         axes.plot(x, a * x**b, color="#000000", linestyle=FLOOR_DASH, label=words, zorder=3.5)
         axes.set_ylim(min(bottom_to_top[0], (a * x**b).min() / 1.02), bottom_to_top[1])
-    if floor is not None:
-        axes.axhline(floor, color="#555555", linestyle=":", linewidth=1.6, label=f"floor {floor:.2f}")
-        axes.set_ylim(min(axes.get_ylim()[0], floor / 1.03), axes.get_ylim()[1])
+    lines = ({} if floor is None else {"floor": floor}) | (references or {})
+    for name, value in lines.items():
+        axes.axhline(value, color="#555555", linestyle=":", linewidth=1.6, label=f"{name} {value:.2f}")
+        axes.set_ylim(min(axes.get_ylim()[0], value / 1.03), axes.get_ylim()[1])
     plain_log(axes.yaxis, axes.get_ylim())
     plain_log(axes.xaxis, axes.get_xlim())
-    figure.legend(loc="outside right upper", frameon=False, handlelength=3.2)
+    labels.legend(figure, *axes.get_legend_handles_labels())
     return figure

@@ -4,13 +4,14 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from minigpt.plots import style
+from minigpt.plots import labels, style
+from minigpt.plots.labels import NOTE
 from minigpt.plots.style import INK, ROLES
 
 
 @style.styled
 def transform_diagram(examples: list, *, title: str = "") -> Figure:
-    """Draw how tasks become token sequences, and what becomes of them: the input transforms of GPT-1.
+    """Input transforms of GPT-1: how tasks become token sequences, and what becomes of them.
 
     examples: (task, sequences, combine). A sequence is a list of (role, text), the roles being start, text, delim,
     answer and extract. combine: "single" (one sequence, one linear layer), "add" (the vectors at the extract tokens
@@ -21,25 +22,38 @@ def transform_diagram(examples: list, *, title: str = "") -> Figure:
     """
     for task, sequences, combine in examples:
         _check_example(task, sequences, combine)
-    height = 0.62 * sum(len(sequences) + 1 for _, sequences, _ in examples) + (0.45 if title else 0.1)
-    right = 0.15 + max(sum(style.text_width(text) for _, text in row) for _, sequences, _ in examples for row in sequences)
-    figure = Figure(figsize=(right + 5.15, height))  # one unit of the axes is one inch
-    axes = figure.add_axes((0, 0, 1, 1), xlim=(0, right + 5.15), ylim=(-height, 0))
-    axes.axis("off")
-    axes.text(0.15, -0.25, title, size=13, weight="bold", va="center")
-    top = -0.45 if title else -0.1
+    height = 0.66 * sum(len(sequences) + 1 for _, sequences, _ in examples) + 0.1
+    rest = 3.4  # inches after the sequences: arrows, Transformer, Linear, softmax
+    examples = [
+        (task, [_cut(row, style.WIDEST - 0.3 - rest) for row in rows], how)
+        for task, rows, how in examples
+    ]
+    right = max(sum(style.box_width(text) for _, text in row) for _, rows, _ in examples for row in rows)
+    figure, axes = style.paper(title, right + rest, height)
+    top = 0.0
     for task, sequences, combine in examples:
-        axes.text(0.15, top - 0.3, task, weight="bold", va="center")
-        rows = [top - 0.75 - 0.62 * i for i in range(len(sequences))]
+        axes.text(0, top - 0.3, task, weight="bold", va="center")
+        rows = [top - 0.78 - 0.62 * i for i in range(len(sequences))]
         for y, sequence in zip(rows, sequences):
-            x = 0.15
+            x = 0.0
             for role, text in sequence:
                 x = style.box(axes, x, y, text, *ROLES[role])
-            style.arrow(axes, (x, y), (right + 0.4, y))
-            style.box(axes, right + 0.4, y, "Transformer", "white", INK, 1.2)
-        _draw_head(axes, rows, combine, right + 1.6)
+            style.arrow(axes, (x, y), (right + 0.25, y))
+            style.box(axes, right + 0.25, y, "Transformer", "white", INK, 1.3)
+        _draw_head(axes, rows, combine, right + 1.55)
         top -= 0.62 * (len(sequences) + 1)
     return figure
+
+
+def _cut(row: list, width: float) -> list:
+    """A sequence that fits into a width in inches: words are left out of its longest text for as long as they must."""
+    row = list(row)
+    while sum(style.box_width(text) for _, text in row) > width:
+        i = max(range(len(row)), key=lambda i: len(row[i][1]))
+        if " " not in row[i][1].removesuffix(" …"):
+            break
+        row[i] = (row[i][0], row[i][1].removesuffix(" …").rsplit(" ", 1)[0] + " …")
+    return row
 
 
 def _check_example(task: str, sequences: list, combine: str) -> None:
@@ -63,20 +77,20 @@ def _draw_head(axes, rows: list[float], combine: str, x: float) -> None:
                   bbox={"boxstyle": "circle,pad=0.12", "facecolor": "white", "edgecolor": INK})  # fmt: skip
         x += 0.68
     for y in rows if combine == "choice" else [middle]:
-        style.arrow(axes, (x, y), (x + 0.35, y))
-        style.box(axes, x + 0.35, y, "Linear", "white", INK, 0.75)
+        style.arrow(axes, (x, y), (x + 0.22, y))
+        style.box(axes, x + 0.22, y, "Linear", "white", INK, 0.8)
     if combine == "choice":
         for y in rows:
-            style.arrow(axes, (x + 1.1, y), (x + 1.45, y))
+            style.arrow(axes, (x + 1.02, y), (x + 1.26, y))
         axes.add_patch(
-            Rectangle((x + 1.45, rows[-1] - 0.2), 1.45, rows[0] - rows[-1] + 0.4, facecolor="white", edgecolor=INK)
+            Rectangle((x + 1.26, rows[-1] - 0.22), 0.46, rows[0] - rows[-1] + 0.44, facecolor="white", edgecolor=INK)
         )
-        axes.text(x + 2.175, middle, "softmax across\nthe answers", ha="center", va="center", size=11)
+        axes.text(x + 1.49, middle, "softmax", rotation=90, ha="center", va="center", size=NOTE)
 
 
 @style.styled
 def data_parallel(n_workers: int, n_micro: int, windows: int, n_ctx: int, *, title: str = "") -> Figure:
-    """Draw how one large batch is read: some workers side by side, each reading micro-batches one after another.
+    """Data parallelism and gradient accumulation: workers side by side, each with micro-batches one after another.
 
     n_workers: copies of the model. n_micro: micro-batches that each reads before the step, adding up its gradients.
     windows: windows in a micro-batch. n_ctx: tokens in a window. At most 4 workers and 4 micro-batches are drawn.
@@ -90,35 +104,32 @@ def data_parallel(n_workers: int, n_micro: int, windows: int, n_ctx: int, *, tit
         raise ValueError(f"expected whole numbers of at least 1, but got {numbers}")
     rows = list(range(1, n_workers + 1)) if n_workers <= 4 else [1, 2, None, n_workers]
     steps = list(range(1, n_micro + 1)) if n_micro <= 4 else [1, 2, None, n_micro]
-    head = 0.95 if title else 0.6
-    height, row = head + 0.62 * len(rows) + 0.15, 0.62
-    figure = Figure(figsize=(10.6, height))
-    axes = figure.add_axes((0, 0, 1, 1), xlim=(0, 10.6), ylim=(-height, 0))
-    axes.axis("off")
-    axes.text(0.15, -0.25, title, size=13, weight="bold", va="center")
     total = n_workers * n_micro * windows * n_ctx
     words = (
         f"{n_workers:,} {_many('worker', n_workers)} × {n_micro:,} {_many('micro-batch', n_micro)} × "
         f"{windows:,} {_many('window', windows)} × {n_ctx:,} tokens = {total:,} tokens a step"
     )
-    axes.text(0.15, -head + 0.25, words, va="center")
+    words = labels.wrapped(words, 8.6, NOTE)
+    head, row = 0.15 + 0.25 * (1 + words.count("\n")), 0.62
+    figure, axes = style.paper(title, 8.7, head + row * len(rows) + 0.1)
+    axes.text(0, -0.05, words, va="top", size=NOTE)
     middle = -head - row * (len(rows) - 1) / 2 - 0.3
     for place, worker in enumerate(rows):
         y = -head - 0.3 - row * place
         if worker is None:
-            axes.text(1.2, y, "...", ha="center", va="center", size=14)
+            axes.text(0.9, y, "...", ha="center", va="center", size=14)
             continue
-        x = style.box(axes, 0.15, y, f"worker {worker}, same weights", *style.ROLES["start"], 2.2)
+        x = style.box(axes, 0, y, f"worker {worker}", *style.ROLES["start"], 1.15)
         for step in steps:
-            style.arrow(axes, (x, y), (x + 0.22, y))
+            style.arrow(axes, (x, y), (x + 0.18, y))
             role = style.ROLES["text"] if step is not None else ("white", "white")
-            x = style.box(axes, x + 0.22, y, f"batch {step}" if step is not None else "...", *role, 0.9)
-        style.arrow(axes, (x, y), (x + 0.22, y))
-        x = style.box(axes, x + 0.22, y, "sum", *style.ROLES["delim"], 0.6)
-        style.arrow(axes, (x, y), (8.05, middle + 0.1 * np.sign(y - middle)))
-    x = style.box(axes, 8.05, middle, "mean", *style.ROLES["extract"], 0.75)
-    style.arrow(axes, (x, middle), (x + 0.25, middle))
-    style.box(axes, x + 0.25, middle, "one step", *style.ROLES["answer"], 1.1)
+            x = style.box(axes, x + 0.18, y, f"batch {step}" if step is not None else "...", *role, 0.9)
+        style.arrow(axes, (x, y), (x + 0.18, y))
+        x = style.box(axes, x + 0.18, y, "sum", *style.ROLES["delim"], 0.6)
+        style.arrow(axes, (x, y), (6.6, middle + 0.1 * np.sign(y - middle)))
+    x = style.box(axes, 6.6, middle, "mean", *style.ROLES["extract"], 0.75)
+    style.arrow(axes, (x, middle), (x + 0.2, middle))
+    style.box(axes, x + 0.2, middle, "one step", *style.ROLES["answer"], 1.05)
     return figure
 
 

@@ -1,59 +1,132 @@
-"""One style for all figures: palette, canvas, labels, scales."""
+"""One style for all figures: fonts, sizes, palette, canvas, and the picture that is put on the page."""
 
+import functools
 import io
+import re
+import warnings
 
 import numpy as np
-from matplotlib import rc_context
+from matplotlib import rc_context, rcParamsDefault
 from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
-from matplotlib.font_manager import FontProperties
 from matplotlib.patches import Rectangle
-from matplotlib.textpath import TextPath
+from PIL import Image
 
-# Six colours that stay apart for colour-blind eyes and stand out from white by at least 3:1 (tests/test_show.py).
+from minigpt.plots import labels
+from minigpt.plots.labels import NOTE, TEXT, TITLE
+from minigpt.plots.labels import visible as visible
+
+# Six colours that stay apart for colour-blind eyes and stand out from white by at least 3:1.
 PALETTE = ["#1414b8", "#d9720f", "#1a885d", "#5b0068", "#9f86c2", "#000000"]
 MARKERS = ["o", "s", "^", "D", "v", "X"]
 DASHES = ["-", (0, (8, 1.5)), "-.", (0, (3, 1)), (0, (8, 1.5, 1, 1.5, 1, 1.5)), (0, (5, 1, 1, 1))]
 HATCHES = ["", "///", "...", "xx", "\\\\\\", "++"]
 FLOOR_DASH = (0, (4, 3))
 INK, PALE = "#222222", "#e6e6e6"
-DPI = 85
+ROLES = {  # of a box in transform_diagram: (background, edge)
+    "start": ("#e3e3e3", "#444444"),
+    "text": ("#cfe3ff", "#1414b8"),
+    "delim": ("#ffe3b8", "#9c5208"),
+    "answer": ("#ead5f2", "#5b0068"),
+    "extract": ("#cdeedd", "#1a885d"),
+}
+WIDEST = 9.0  # inches at the size shown
+DPI, SHOWN_DPI = 170, 96  # pixels an inch in the file, and on the page: an inch of CSS
 STYLE = {
-    "font.family": "DejaVu Sans", "font.size": 12, "axes.titlesize": 13, "axes.titleweight": "bold",
+    "font.size": TEXT, "axes.titlesize": TEXT, "axes.titleweight": "bold", "figure.titlesize": TITLE,
+    "axes.labelsize": TEXT, "xtick.labelsize": NOTE, "ytick.labelsize": NOTE, "legend.fontsize": TEXT - 1,
     "text.color": INK, "axes.labelcolor": INK, "xtick.color": INK, "ytick.color": INK, "axes.edgecolor": INK,
     "axes.spines.top": False, "axes.spines.right": False, "axes.grid": False, "hatch.linewidth": 0.7,
-    "figure.facecolor": "white", "axes.facecolor": "white", "savefig.facecolor": "white", "lines.linewidth": 2.0,
+    "figure.facecolor": "white", "axes.facecolor": "white", "savefig.facecolor": "white", "lines.linewidth": 2.2,
+    "text.parse_math": False, "text.usetex": False, "savefig.transparent": False,  # a $ in a text is a dollar
 }  # fmt: skip
-styled = rc_context(STYLE)  # as a decorator: the reader's own matplotlib settings are untouched
+_OWN = re.compile(r"backend|interactive|toolbar|timezone|webagg|keymap|tk|docstring|date|figure\.(hooks|raise)|font\.")
+
+
+def settings():
+    """A context with this book's settings: nothing of the reader's own matters, except for the choice of fonts."""
+    fixed = {key: value for key, value in rcParamsDefault.items() if not _OWN.match(key)}
+    return rc_context(fixed | STYLE | {"font.family": labels.families()})
+
+
+def styled(function):
+    """Decorator of a figure function: it draws with this book's settings."""
+
+    @functools.wraps(function)
+    def drawn(*arguments, **options):
+        with settings(), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=_MISSING.pattern)  # said once, when the picture is made
+            return function(*arguments, **options)
+
+    return drawn
+
+
+_MISSING = re.compile(r"Glyph (\d+) .*missing from")
 
 
 def png(figure: Figure) -> bytes:
-    """A figure as the bytes of a PNG file, which do not name the matplotlib that drew it."""
+    """PNG file of a figure, 170 dots an inch; it does not name the matplotlib that drew it.
+
+    Letters that no font here can draw become boxes, and one UserWarning says which and what helps.
+    """
     stream = io.BytesIO()
-    with rc_context(STYLE):
-        figure.savefig(stream, format="png", dpi=DPI, metadata={"Software": None})
-    return stream.getvalue()
+    with settings(), warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        figure.savefig(stream, format="rgba", dpi=DPI)
+    width = int(figure.get_figwidth() * DPI)
+    size = (width, len(stream.getvalue()) // (4 * width))
+    picture = Image.frombytes("RGBA", size, stream.getvalue()).convert("RGB")
+    small = io.BytesIO()
+    few = picture.quantize(256, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)  # a third of the bytes
+    palette, paper = few.getpalette(), 3 * few.getpixel((0, 0))
+    palette[paper : paper + 3] = picture.getpixel((0, 0))  # the page stays as white as it was
+    few.putpalette(palette)
+    few.save(small, "png")
+    for each in caught:
+        if not _MISSING.match(str(each.message)):
+            warnings.warn_explicit(each.message, each.category, each.filename, each.lineno)
+    letters = sorted({chr(int(found[1])) for each in caught if (found := _MISSING.match(str(each.message)))})
+    if letters:
+        warnings.warn(
+            f"These letters are drawn as boxes, because no font on this computer has them: {' '.join(letters[:12])}. "
+            "Install a font that does (for Chinese, Japanese and Korean: Noto Sans CJK) and start the kernel again.",
+            stacklevel=2,
+        )
+    return small.getvalue()
 
 
-def draw_bounds(axes, ceiling: float | None, chance: float | None, ceiling_label: str) -> list[tuple]:
-    """What no model can beat and what a guess gets, as lines on top of any bars; returns their labels."""
-    labels = []
-    for value, name, dash in ((ceiling, ceiling_label, FLOOR_DASH), (chance, "chance", ":")):
-        if value is not None:
-            axes.axhline(value, color="#000000", linestyle=dash, linewidth=1.6, zorder=1.9)
-            labels.append((value, f"{name} {value:.2f}", "#000000"))
-    return labels
-
-
-def canvas(title: str, x_label: str, y_label: str, size: tuple = (8.4, 4.4)) -> tuple:
+def canvas(title: str, x_label: str, y_label: str, size: tuple = (WIDEST, 4.8)) -> tuple:
     """A figure outside pyplot, with one pair of axes."""
-    figure = Figure(figsize=size, layout="constrained")
-    figure.get_layout_engine().set(w_pad=0.1, h_pad=0.1)
+    figure = sheet(title, min(WIDEST, size[0]), size[1])
     axes = figure.add_subplot()
-    axes.set_xlabel(x_label)
-    axes.set_ylabel(y_label)
-    axes.set_title(title, loc="left")
+    axes.set_xlabel(labels.wrapped(x_label, size[0] - 1.2))
+    axes.set_ylabel(labels.wrapped(y_label, size[1] - 1.2))
     return figure, axes
+
+
+def sheet(title: str, width: float, height: float) -> Figure:
+    """A figure outside pyplot with a title and no axes yet."""
+    figure = Figure(figsize=(width, height), layout="constrained")
+    figure.get_layout_engine().set(w_pad=0.1, h_pad=0.1)
+    labels.set_title(figure, title)
+    figure.set_figheight(height + 0.3 * figure.get_suptitle().count("\n"))
+    return figure
+
+
+def paper(title: str, width: float, height: float) -> tuple:
+    """A figure for running text, measured in inches: (0, 0) is the left end beneath the title, down is negative."""
+    titles = labels.wrapped(title, width, TITLE, "bold") if title else ""
+    head = 0.12 + (0.29 * (1 + titles.count("\n")) if title else 0.0)
+    figure = Figure(figsize=(width + 0.3, height + head))  # one unit of the axes is one inch
+    axes = figure.add_axes((0, 0, 1, 1), frameon=False, xlim=(-0.15, width + 0.15), ylim=(-height, head))
+    axes.set_axis_off()
+    axes.text(0, head - 0.08, titles, weight="bold", size=TITLE, va="top")
+    return figure, axes
+
+
+def line(i: int) -> dict:
+    """How the i-th line of a figure looks."""
+    return {"color": PALETTE[i % 6], "marker": MARKERS[i % 6], "linestyle": DASHES[i % 6], "markersize": 7}
 
 
 def pair(name: str, x, y, log_x: bool) -> tuple:
@@ -67,16 +140,21 @@ def pair(name: str, x, y, log_x: bool) -> tuple:
     return x[keep], y[keep]
 
 
-def line(i: int) -> dict:
-    """How the i-th line of a figure looks."""
-    return {"color": PALETTE[i % 6], "marker": MARKERS[i % 6], "linestyle": DASHES[i % 6], "markersize": 6.5}
-
-
 def spaced(x: np.ndarray, log_x: bool, i: int) -> list[int]:
     """Indices of about eight points for markers, evenly spaced to the eye, shifted a little from line to line."""
     seen = np.log(x) if log_x else x
     wanted = seen[0] + (seen[-1] - seen[0]) * (np.arange(8) + 0.3 + 0.15 * (i % 4)) / 8
     return sorted({int(np.abs(seen - position).argmin()) for position in wanted})
+
+
+def draw_seeds(axes, x, seeds, i: int, step: float = 0.0) -> None:
+    """Strip plot: one small dot a seed at every x. seeds: (n_seeds, len(x)); step: how far apart equal seeds stand."""
+    x, rows = np.asarray(x, float), np.atleast_2d(np.asarray(seeds, float))
+    if rows.ndim != 2 or rows.shape[1] != len(x):
+        raise ValueError(f"seeds: expected (seeds, {len(x)}), one number a seed for each place, but got {rows.shape}")
+    aside = step * (np.arange(len(rows)) - (len(rows) - 1) / 2)
+    axes.plot(x + aside[:, None], rows, linestyle="none", marker="o", markersize=5.5, markerfacecolor="white",
+              markeredgecolor=PALETTE[i % 6], markeredgewidth=1.4, zorder=3.5)  # fmt: skip
 
 
 def draw_floor(axes, floor: float, lowest: float) -> None:
@@ -87,122 +165,42 @@ def draw_floor(axes, floor: float, lowest: float) -> None:
     axes.axhline(floor, color="#000000", linestyle=FLOOR_DASH, linewidth=2)
 
 
-def label_ends(axes, labels: list[tuple]) -> None:
-    """Write (height, text, colour) at the right edge of the axes, moved apart where they would overlap."""
-    to_axes = axes.transData + axes.transAxes.inverted()
-    heights = [to_axes.transform((axes.get_xlim()[1], height))[1] for height, _, _ in labels]
-    heights = np.clip(heights, 0, 1)
-    for height, place, (_, text, colour) in zip(heights, spread(heights, 0.075), labels):
-        axes.annotate(
-            text, (1.0, height), (1.035, place), xycoords="axes fraction", textcoords="axes fraction", va="center",
-            color=_darker(colour), annotation_clip=False,
-            arrowprops={"arrowstyle": "-", "color": colour, "lw": 1, "relpos": (0, 0.5), "shrinkA": 1, "shrinkB": 0},
-        )  # fmt: skip
+def bar_style(i: int) -> dict:
+    """The i-th kind of bar: pale where it is hatched, so that the hatching can be seen."""
+    colour = PALETTE[i % 6]
+    return {"facecolor": to_rgba(colour, 0.15 if HATCHES[i % 6] else 0.5), "edgecolor": colour, "hatch": HATCHES[i % 6]}
 
 
-def spread(positions, gap: float, low: float = 0.0, high: float = 1.0) -> np.ndarray:
-    """Move positions apart by as little as possible (least squares), so that neighbours are at least a gap apart.
-
-    Without the gaps the order must not change: that is isotonic regression, done by pooling adjacent violators.
-
-    >>> spread([0.5, 0.52, 0.9], 0.1).round(2).tolist()
-    [0.46, 0.56, 0.9]
-    """
-    order = np.argsort(positions, kind="stable")
-    blocks = []  # [mean, count]
-    for rank, i in enumerate(order):
-        blocks.append([positions[i] - rank * gap, 1])
-        while len(blocks) > 1 and blocks[-2][0] > blocks[-1][0]:
-            (mean, n), (last, m) = blocks[-2], blocks.pop()
-            blocks[-1] = [(mean * n + last * m) / (n + m), n + m]
-    pooled = np.repeat([mean for mean, _ in blocks], [n for _, n in blocks])
-    pooled = np.clip(pooled, low, max(low, high - (len(order) - 1) * gap))
-    placed = np.empty(len(order))
-    placed[order] = pooled + gap * np.arange(len(order))
-    return placed
+def bar(axes, place: float, value: float, kind: int, note: str) -> None:
+    """One lying bar with its number at the end."""
+    axes.barh(place, value, 0.7, linewidth=1.5, **bar_style(kind))
+    axes.annotate(f"{value:.3f}{note}", (value, place), (6, 0), textcoords="offset points", va="center", size=NOTE)
 
 
-def _darker(colour: str) -> str:
-    """A colour for text: so dark that small letters can be read on white."""
-    red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
-    return f"#{red * 2 // 3:02x}{green * 2 // 3:02x}{blue * 2 // 3:02x}"
+def probability_axis(axes, names: list, room: int, right: float = 1.45) -> None:
+    """Axes for lying bars of probabilities: names at the left, the first at the top, place for notes at the right."""
+    axes.set_yticks(range(len(names)), names, size=TEXT)
+    axes.tick_params(axis="y", length=0)
+    axes.set(ylim=(room - 0.4, -0.6), xlim=(0, right), xlabel="probability")
+    axes.set_xticks(np.linspace(0, 1, 6))
+    axes.spines["bottom"].set_bounds(0, 1)
+    axes.xaxis.label.set_x(0.5 / right)
 
 
-ROLES = {  # of a box in transform_diagram: (background, edge)
-    "start": ("#e3e3e3", "#444444"),
-    "text": ("#cfe3ff", "#1414b8"),
-    "delim": ("#ffe3b8", "#9c5208"),
-    "answer": ("#ead5f2", "#5b0068"),
-    "extract": ("#cdeedd", "#1a885d"),
-}
-
-
-def text_width(text: str) -> float:
+def box_width(text: str) -> float:
     """How wide a box for this text must be, in inches."""
-    return 0.24 + TextPath((0, 0), text, size=11, prop=FontProperties("DejaVu Sans")).get_extents().width / 72
+    return 0.24 + labels.text_width(text, NOTE)
 
 
 def box(axes, x: float, y: float, text: str, face: str, edge: str, width: float | None = None) -> float:
     """A box whose left edge is at x and whose middle is at y; returns its right edge."""
-    width = text_width(text) if width is None else width
-    axes.add_patch(Rectangle((x, y - 0.2), width, 0.4, facecolor=face, edgecolor=edge, linewidth=1.3))
-    axes.text(x + width / 2, y, text, ha="center", va="center", size=11, color="#111111")
+    width = box_width(text) if width is None else width
+    axes.add_patch(Rectangle((x, y - 0.22), width, 0.44, facecolor=face, edgecolor=edge, linewidth=1.3))
+    axes.text(x + width / 2, y, text, ha="center", va="center", size=NOTE, color="#111111")
     return x + width
 
 
 def arrow(axes, start: tuple, end: tuple) -> None:
-    arrow = {"arrowstyle": "-|>", "color": INK, "shrinkA": 0, "shrinkB": 0, "linewidth": 1.3}
-    axes.annotate("", end, start, arrowprops=arrow)
-
-
-def bar(axes, place: float, value: float, style: int, note: str) -> None:
-    """One lying bar with its number at the end."""
-    axes.barh(place, value, 0.7, linewidth=1.5, **bar_style(style))
-    axes.annotate(f"{value:.3f}{note}", (value, place), (6, 0), textcoords="offset points", va="center", size=11)
-
-
-def spoken(word: str) -> str:
-    return visible(word).replace("␣", "") if word else "(end)"
-
-
-def draw_legend(axes, names: list, y: float) -> None:
-    """The names of the kinds of bar, from the left, around the height y; the axes are in inches."""
-    x = 0.0
-    for j, name in enumerate(names):
-        axes.add_artist(Rectangle((x, y - 0.08), 0.25, 0.16, **bar_style(j)))
-        axes.text(x + 0.33, y, name, va="center", size=11)
-        x += 0.33 + text_width(name) + 0.2
-
-
-def bar_style(i: int) -> dict:
-    """The i-th kind of bar: pale where it is hatched, so that the hatching can be seen."""
-    colour = PALETTE[i]
-    return {"facecolor": to_rgba(colour, 0.15 if HATCHES[i] else 0.5), "edgecolor": colour, "hatch": HATCHES[i]}
-
-
-def laid_out(words: list, width: float, narrowest: float) -> list[tuple]:
-    """Running text in inches: for each word its line, left edge and width."""
-    line, left, places = 0, 0.0, []
-    for word in words:
-        wide = max(narrowest, text_width(spoken(word)) - 0.14)
-        if left + wide > width:
-            line, left = line + 1, 0.0
-        places.append((line, left, wide))
-        left += wide + 0.05
-        if word == "\n":
-            line, left = line + 1, 0.0
-    return places
-
-
-def visible(piece: str | bytes) -> str:
-    """A token as one can see it: ␣ for a space, ⏎ for a line's end, bytes that are no whole letter in hexadecimal.
-
-    >>> visible(" the"), visible("\\n"), visible(b"\\xc3")
-    ('␣the', '⏎', '⟨c3⟩')
-    """
-    if isinstance(piece, bytes):
-        try:
-            piece = piece.decode("utf-8")
-        except UnicodeDecodeError:
-            return f"⟨{piece.hex(' ')}⟩"
-    return piece.replace(" ", "␣").replace("\n", "⏎").replace("\t", "⇥")
+    """An arrow between two points."""
+    look = {"arrowstyle": "-|>", "color": INK, "shrinkA": 0, "shrinkB": 0, "linewidth": 1.3}
+    axes.annotate("", end, start, arrowprops=look)

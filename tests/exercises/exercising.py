@@ -1,6 +1,30 @@
-"""The four tests that every chapter's checks must pass, given right and wrong answers. No test file itself."""
+"""The tests that every chapter's checks must pass, given right and wrong answers. No test file itself."""
 
+import math
+
+import numpy as np
 import pytest
+import torch
+
+
+class Wordless:
+    """An object that cannot say what it is, nor be compared."""
+
+    def __repr__(self):
+        raise RuntimeError("no words")
+
+    def __eq__(self, other):
+        raise RuntimeError("no comparison")
+
+    __hash__ = None
+
+
+ODD = [
+    True, 0, -1, 10**400, math.nan, math.inf, 1j, "", "0.5", b"x", [], [[]], [1, "a"], [None], (), (1,), (1, 2, 3), {1}, {"a": 1},
+    [[1, 2], [3]], [math.nan] * 3, np.array([]), np.zeros(3), np.zeros((2, 2)), np.array(["a"]), np.array(0.5),
+    np.array([None]), torch.zeros(3), torch.zeros(2, 2, 2), torch.tensor([]), torch.tensor(True), torch.zeros(3, 4).long(),
+    range(3), iter([1]), object(), Wordless(), [Wordless()], (Wordless(), 1), type, len,
+]  # fmt: skip
 
 
 def good_checks(module, right: dict, wrong: dict) -> dict:
@@ -34,5 +58,20 @@ def good_checks(module, right: dict, wrong: dict) -> dict:
     @pytest.mark.parametrize("answer", [lambda *a: None, lambda *a: 1 / 0, lambda *a: "x", lambda *a: {}, 3])
     def test_no_answer_however_strange_stops_a_check(name, answer, capsys):
         assert "not yet." in said(name, answer, capsys)
+
+    @pytest.mark.parametrize("name", right)
+    def test_every_odd_answer_gets_one_line(name, capsys):
+        for odd in ODD:
+            line = said(name, (lambda *a, odd=odd: odd), capsys)
+            assert line.startswith("exercise ") and "Error" not in line.split(":")[0]
+            said(name, odd, capsys)
+
+    @pytest.mark.parametrize("name", right)
+    def test_a_grader_can_have_a_wrong_answer_raised(name, capsys, monkeypatch):
+        monkeypatch.setenv("MINIGPT_GRADE", "1")
+        with pytest.raises(AssertionError, match="exercise .*not yet"):
+            getattr(module, name)(lambda *a: "x")
+        getattr(module, name)(right[name][0])  # what is right raises nothing
+        assert "correct." in capsys.readouterr().out
 
     return {name: test for name, test in locals().items() if name.startswith("test_")}

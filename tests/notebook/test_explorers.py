@@ -35,7 +35,7 @@ def one_bar(k):
 def shown(explorer: Explorer) -> tuple[str, bytes]:
     """(alternative text, PNG) of the picture in an explorer's view."""
     alt, data = re.fullmatch(
-        r'<img alt="(.*?)" src="data:image/png;base64,(.*?)"><p.*</p>', explorer.view.value
+        r'<figure .*<img alt="(.*?)" .*src="data:image/png;base64,(.*?)"><figcaption.*</figure>', explorer.view.value
     ).groups()
     return html.unescape(alt), base64.b64decode(data)
 
@@ -52,21 +52,26 @@ def test_moving_the_slider_draws_anew_and_says_so(explorer):
     alt, after = shown(explorer)
     assert alt == explorer.alt == 'A bar of length 7 & its "label".' and after != before
     assert after == style.png(one_bar(7)[0])
-    assert html.escape(alt) in explorer.view.value.split("<p", 1)[1]  # the caption, for those who see
+    assert html.escape(alt) in explorer.view.value.split("<figcaption", 1)[1]  # the caption, for those who see
 
 
 def test_what_is_saved_is_a_picture_and_a_constant_text(explorer):
     first, metadata = explorer._repr_mimebundle_()
-    assert set(first) == {WIDGET_VIEW, "text/plain", "image/png"} and metadata == {"image/png": {"alt": WORDS}}
+    assert set(first) == {WIDGET_VIEW, "text/plain", "text/html"} and not metadata
     assert first["text/plain"] == repr(explorer) == f"Explorer: {WORDS}"
-    assert base64.b64decode(first["image/png"]) == shown(explorer)[1]
+    assert WORDS in first["text/html"] and base64.b64encode(shown(explorer)[1]).decode() in first["text/html"]
     explorer.controls["k"].value = 8
     second, _ = explorer._repr_mimebundle_()
-    assert second["text/plain"] == first["text/plain"] and second["image/png"] != first["image/png"]
+    assert second["text/plain"] == first["text/plain"] and second["text/html"] != first["text/html"]
 
 
 def test_the_controls_stand_above_the_picture_with_their_names(explorer):
-    slider, view = explorer.children
+    row, view = explorer.children
+    slider, number = row.children
+    number.value = 5  # the box beside the slider moves it, and the other way round
+    assert slider.value == 5 and "5, as" not in number.tooltip and "length of the bar" in number.tooltip
+    slider.value = 6
+    assert number.value == 6
     assert slider is explorer.controls["k"] and slider.description == "length of the bar" and view is explorer.view
     assert slider.style.description_width == "initial"  # never cut short
 
@@ -322,7 +327,7 @@ def test_starting_again_and_what_is_saved():
     built.again.click()
     assert built.order == [] and built.buttons[1].description == "2. two"
     bundle, metadata = built._repr_mimebundle_()
-    assert bundle["text/plain"] == "RankingDesk: rank answers, best first" and metadata["image/png"]["alt"]
+    assert bundle["text/plain"] == "RankingDesk: rank answers, best first" and "rank answers" in bundle["text/html"]
     for wrong in ({"tasks": []}, {"tasks": [("a", ["one"])]}, {"recorded": [(1, 2)]}):
         with pytest.raises(ValueError, match="expected"):
             desk(**wrong)
