@@ -45,9 +45,9 @@ def cached(name: str, key: dict, build: Callable[[], tuple[dict, dict]], folder=
     beside code: configurations, seeds, data, functions (see `describe`). The code is the import closure of the module
     that defines `build`. Several processes may ask at once: one builds, the others wait (inside the context manager
     `on_wait()` if there is one). A build that fails or is interrupted leaves nothing behind but what it keeps in
-    `partial_folder`. If a result cannot be written (a full disk), it is returned all the same, and a UserWarning says so.
+    `partial_folder`. A result that cannot be written (a full disk) is returned all the same, with a UserWarning.
 
-    Errors: ValueError if the key holds something that has no checksum. A damaged entry is built again, with a UserWarning.
+    Errors: ValueError if the key holds something that has no checksum. A damaged entry is built again, with a warning.
     """
     full = full_key(key, build)
     place = _entry(name, full, folder)
@@ -83,7 +83,7 @@ def partial_folder(name: str, key: dict, build: Callable, folder=None) -> Path:
     return _partial(_entry(name, full_key(key, build), folder))
 
 
-# --- code ---------------------------------------------------------------------------------------------------------------
+# --- code -------------------------------------------------------------------------------------------------------------
 
 
 def code_key(module: str) -> str:
@@ -103,7 +103,7 @@ def code_key(module: str) -> str:
 
 @functools.cache
 def closure(module: str) -> tuple[str, ...]:
-    """The names of a module and of every module of this package that it imports, directly or not, without SILENT ones."""
+    """Import closure: a module and all modules of this package that it imports, directly or not; no SILENT ones."""
     found, todo = set(), [module]
     while todo:
         here = todo.pop()
@@ -174,11 +174,11 @@ def _silent(module: str) -> bool:
     return any(f"{module}.".startswith(f"{PACKAGE}.{name}.") for name in SILENT)
 
 
-# --- values -------------------------------------------------------------------------------------------------------------
+# --- values -----------------------------------------------------------------------------------------------------------
 
 
 def describe(value, _seen: tuple = ()):
-    """A value as plain JSON that is equal exactly if the value means the same: arrays, models and functions as checksums.
+    """Fingerprint of a value: plain JSON, equal exactly if the value means the same; arrays and models as checksums.
 
     A function is described by its code, by what it captures and by its defaults; one of this package by the import
     closure of its module as well; one defined elsewhere (a notebook) by its own syntax and the globals that it uses.
@@ -194,7 +194,9 @@ def describe(value, _seen: tuple = ()):
     if isinstance(value, (np.generic, torch.Tensor)) and value.ndim == 0:
         return [str(value.dtype), inner(value.item())]
     if isinstance(value, (np.ndarray, torch.Tensor)):
-        array = value.detach().cpu().contiguous().view(torch.uint8).numpy() if isinstance(value, torch.Tensor) else value
+        array = value
+        if isinstance(value, torch.Tensor):
+            array = value.detach().cpu().contiguous().view(torch.uint8).numpy()
         digest = hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()
         return [str(value.dtype), list(value.shape), digest]
     if isinstance(value, (list, tuple)):
@@ -239,7 +241,7 @@ def _function(function: types.FunctionType, inner) -> list:
 
 
 def _own_syntax(function: types.FunctionType) -> str:
-    """A function's own syntax; that of its bytecode if there is no source (typed at a prompt) or only part of a line."""
+    """A function's own syntax; its bytecode if there is no source (typed at a prompt) or only part of a line."""
     try:
         return _bare(ast.parse(textwrap.dedent(inspect.getsource(function))))
     except (OSError, SyntaxError, TypeError):
@@ -260,7 +262,7 @@ def _named(thing) -> str:
     return f"{thing.__module__}.{thing.__qualname__}"
 
 
-# --- entries ------------------------------------------------------------------------------------------------------------
+# --- entries ----------------------------------------------------------------------------------------------------------
 
 
 def _entry(name: str, full: dict, folder) -> Path:

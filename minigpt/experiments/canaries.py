@@ -36,13 +36,13 @@ def first_losses(model, batches, config, loss_fn=train.next_token_loss, n: int =
 
 @functools.cache
 def library(n_documents: int = 300, n_held_out: int = 20):
-    """A small storybook, for the experiments that train on stories."""
+    """A small story dataset, for the experiments that train on stories."""
     return dataset.story_dataset(n_documents, n_held_out)
 
 
 @functools.cache
 def gpt1(n_steps: int = 12):
-    """The book's GPT-1 after a few steps on the small storybook, for what a trained model is asked afterwards."""
+    """The book's GPT-1 after a few steps on the small story dataset, for what a trained model is asked afterwards."""
     gpt = GPT(sizes.GPT1, torch.Generator().manual_seed(0))
     batches = DocumentBatches(library().corpus, library().tokenizer, dataset.N_CTX, 512, 0)
     config = train.TrainConfig(n_steps=n_steps, lr=3e-3, warmup_steps=2, betas=(0.9, 0.98))
@@ -90,7 +90,7 @@ def few_updates(n: int = 3) -> Iterator[dict[str, float]]:
 
 
 def stories(n_held_out: int = 6, times: int = 120):
-    """The small storybook so many times over (120: as long as the real one), and its first held-out documents."""
+    """The small story dataset so many times over (120: as long as the real one), and its first held-out documents."""
     small = library()
     held_out, nats = small.held_out[:n_held_out], small.held_out_nats[:n_held_out]
     ids, lengths = np.tile(small.corpus.ids, times), np.tile(small.corpus.lengths, times)
@@ -105,12 +105,12 @@ def sum_of_tokens(texts: list[str]) -> float:
     return float(np.dot(ids, np.arange(1, len(ids) + 1)))
 
 
-def part(library: Dataset, n_documents: int, n_held_out: int = 6) -> Dataset:
-    """A library with only the first documents, or with all of them over and over until there are so many."""
-    held_out = _first(library.held_out_corpus, min(n_held_out, len(library.held_out)))
+def part(data: Dataset, n_documents: int, n_held_out: int = 6) -> Dataset:
+    """A dataset with only the first documents, or with all of them over and over until there are so many."""
+    held_out = _first(data.held_out_corpus, min(n_held_out, len(data.held_out)))
     return replace(
-        library, corpus=_first(library.corpus, n_documents), held_out=library.held_out[: len(held_out)],
-        held_out_corpus=held_out, held_out_nats=library.held_out_nats[: len(held_out)],
+        data, corpus=_first(data.corpus, n_documents), held_out=data.held_out[: len(held_out)],
+        held_out_corpus=held_out, held_out_nats=data.held_out_nats[: len(held_out)],
     )  # fmt: skip
 
 
@@ -165,7 +165,7 @@ def trained(make) -> tuple[Pretrained, dict[str, float]]:
 
 @contextlib.contextmanager
 def short_writing(n_documents: int, n_held_out: int = 10):
-    """Inside, classroom.write writes fewer documents. Gives a list of how many were asked for: (documents, held out)."""
+    """Inside, dataset.build_dataset writes fewer documents. Gives a list of what it was asked for."""
     write, asked = dataset.build_dataset, []
 
     def shorter(program, n_wanted, n_wanted_held_out, *others):
@@ -177,7 +177,7 @@ def short_writing(n_documents: int, n_held_out: int = 10):
 
 
 def asked_for(call) -> list[int]:
-    """The sizes and seeds with which a call of classroom.write would write; nothing is written."""
+    """The sizes and seeds with which a call of dataset.build_dataset would write; nothing is written."""
     write = mock.patch.object(dataset, "build_dataset", lambda program, *numbers: list(numbers))
     with write:
         return call()

@@ -21,7 +21,7 @@ N_VOCAB, N_CTX, TOKENS_PER_BATCH = 1024, 128, 512
 
 @dataclass(frozen=True)
 class Dataset:
-    """A corpus of the story world, and held-out documents with their exact surprise."""
+    """A dataset: training documents, and held-out documents with their exact surprisal."""
 
     tokenizer: Tokenizer
     documents: list[str]
@@ -34,7 +34,8 @@ class Dataset:
     @functools.cached_property
     def fingerprint(self) -> str:
         """SHA-256 of everything that a model trained on this dataset can see, and of the held-out documents."""
-        data = [self.corpus.ids, self.corpus.offsets, self.held_out_corpus.ids, self.held_out_corpus.offsets, self.held_out_nats]
+        corpora = (self.corpus, self.held_out_corpus)
+        data = [array for each in corpora for array in (each.ids, each.offsets)] + [self.held_out_nats]
         digest = hashlib.sha256(self.tokenizer.fingerprint.encode())
         for array in data:
             digest.update(np.ascontiguousarray(array).tobytes())
@@ -52,7 +53,7 @@ class Dataset:
 
 
 def story_dataset(n_documents: int = 36_000, n_held_out: int = 500, mix=stories.STORYBOOK, seed: int = 1) -> Dataset:
-    """Write the book's corpus: documents to learn from, others to be asked about, and a vocabulary of 1,024 tokens.
+    """The book's story dataset: training documents, held-out documents, and a vocabulary of 1,024 tokens.
 
     Takes a few seconds; the same on every machine.
     """
@@ -60,7 +61,7 @@ def story_dataset(n_documents: int = 36_000, n_held_out: int = 500, mix=stories.
 
 
 def build_dataset(program, n_documents: int, n_held_out: int, seed: int, n_vocab: int = N_VOCAB) -> Dataset:
-    """Dataset of any program of `grammar`: documents to learn from, held-out ones, and a vocabulary of n_vocab tokens."""
+    """Dataset of any program of `grammar`: training and held-out documents, and a vocabulary of n_vocab tokens."""
     rng, rng_held_out = random.Random(seed), random.Random(f"held out {seed}")
     documents = [grammar.sample(program, rng)[0] for _ in range(n_documents)]
     held_out = [grammar.sample(program, rng_held_out)[0] for _ in range(n_held_out)]

@@ -1,4 +1,4 @@
-"""Measured tables: results of many runs over several seeds, made once by `python -m minigpt.experiments`, read by the chapters.
+"""Measured tables: results of many runs over several seeds, made once by `python -m minigpt.experiments`.
 
 A table data/measured/gpt3/in_context.csv belongs to the module minigpt/experiments/gpt3/in_context.py. Beside it lies
 in_context.json: where the rows are from (commit, day, versions) and the table's canary, numbers from a few seconds of
@@ -60,7 +60,9 @@ def get(table: str, column: str = "value", **where) -> np.ndarray:
     if len(set(seeds)) < len(seeds):
         free = [name for name in found[0] if name not in where and name not in ("seed", column)]
         open_ = {name: each for name in free if len(each := sorted({row[name] for row in fitting})) > 1}
-        raise ValueError(f"several rows of data/measured/{table}.csv have {where} for one seed; choose also from {open_}")
+        raise ValueError(
+            f"several rows of data/measured/{table}.csv have {where} for one seed; choose also from {open_}"
+        )
     return np.array([float(row[column]) for row in sorted(fitting, key=lambda row: int(row["seed"]))])
 
 
@@ -84,7 +86,7 @@ def keep(table: str, new: list[dict], key: tuple[str, ...]) -> None:
 
 
 def about(table: str) -> dict:
-    """What <table>.json says: where its rows are from ("measured"), and its canary ("canary"). Empty if there is none."""
+    """What <table>.json says: where its rows are from ("measured"), and its "canary". Empty if there is none."""
     path = _csv(table).with_suffix(".json")
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
 

@@ -61,7 +61,7 @@ class TextModel:
             per_byte = nats / math.log(2) / len(data)
             lines.append(f"{name:36s}{nats / n_tokens:16.3f}{nats / max(characters, 1):20.3f}{per_byte:16.3f}")
         if self.nats >= self.unigram:
-            lines.append("The model knows no more than frequencies. More text helps: a few hundred kilobytes are a good size.")
+            lines.append("The model knows no more than frequencies: give it more text, a few hundred kilobytes.")
         return "\n".join(lines)
 
     def sample(self, n_new: int = 60, seed: int = 0, temperature: float = 0.8) -> str:
@@ -118,7 +118,7 @@ def expand(path) -> Path:
     if not text:
         raise ValueError("expected the path of a text file or folder; got an empty one")
     if min(text) < " ":
-        raise ValueError(f'expected a path; got {text!r}. Write a path with backslashes as r"C:\\...", with an r in front')
+        raise ValueError(f'expected a path; got {text!r}. Write a path with backslashes as r"C:\\...", with an r')
     return Path(text).expanduser()
 
 

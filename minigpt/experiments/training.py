@@ -21,7 +21,7 @@ SECONDS_BETWEEN_SAVES = 5.0  # of an unfinished run: what a killed process loses
 
 @dataclass
 class Kept:
-    """What is written down while a model trains: curves, a number at a time, and tensors such as snapshots of weights."""
+    """Training log: curves, a number at a time, and tensors such as snapshots of the weights."""
 
     curves: dict[str, list[float]] = field(default_factory=dict)
     tensors: dict[str, Tensor] = field(default_factory=dict)
@@ -82,8 +82,9 @@ def train_or_load(
     bit). watch(record, kept) is called after each step, finish(kept) after the last. `key` as in `cache.cached`, which
     adds the code: the import closure of the module that defines `start`.
 
-    A run that is stopped or killed loses at most a few seconds: it is saved every SECONDS_BETWEEN_SAVES, and the next call
-    goes on from there and says so in the progress bar. Another process that asks for the same model waits, and says for what.
+    A run that is stopped or killed loses at most a few seconds: it is saved every SECONDS_BETWEEN_SAVES, and the next
+    call goes on from there and says so in the progress bar. Another process that asks for the same model waits, and
+    says for what.
     """
     label, state, kept = label or name, TrainState() if state is None else state, Kept()
     place = partial_folder(name, key, start)

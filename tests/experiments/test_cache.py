@@ -77,7 +77,9 @@ STALE = {  # edit -> the kinds of model that it makes stale
         {f"minigpt.experiments.{name}" for name in WRITE_WITH_THE_SAMPLER},
     ),
     "settings: a learning rate": (("experiments/sizes.py", "lr=3e-3", "lr=2e-3"), {"minigpt.experiments.pretraining"}),
-    "world: how often a story": (("worlds/stories.py", '"story": 0.48', '"story": 0.47'), {"minigpt.experiments.pretraining"}),
+    "world: how often a story": (
+        ("worlds/stories.py", '"story": 0.48', '"story": 0.47'), {"minigpt.experiments.pretraining"},
+    ),
 }  # fmt: skip
 
 
@@ -99,7 +101,8 @@ def append(text):
 def docstrings(folder, file):
     text = (folder / file).read_text("utf-8")
     assert text.startswith('"""') and '\n    """' in text
-    (folder / file).write_text(text.replace('"""', '"""Other words. ', 1).replace('\n    """', '\n    """Others. ', 1), "utf-8")
+    text = text.replace('"""', '"""Other words. ', 1).replace('\n    """', '\n    """Others. ', 1)
+    (folder / file).write_text(text, "utf-8")
 
 
 def rewrapped(folder, file):
@@ -110,9 +113,9 @@ def rewrapped(folder, file):
 
 FRESH = {
     "a docstring": (docstrings, ("attention.py", "train.py", "loss.py", "experiments/pretraining.py")),
-    "a comment": (append("\n# a comment\n"), ("attention.py", "train.py", "worlds/stories.py", "experiments/training.py")),
+    "a comment": (append("\n# a comment\n"), ("attention.py", "train.py", "worlds/stories.py", "experiments/cache.py")),
     "a re-wrapped file": (rewrapped, ("attention.py", "train.py", "sample.py", "worlds/lexicon.py")),
-    "a plot": (append("\nMORE = 1\n"), ("plots/style.py", "plots/curves.py", "notebook/display.py", "notebook/progress.py")),
+    "a plot": (append("\nMORE = 1\n"), ("plots/style.py", "plots/curves.py", "notebook/display.py")),
     "an exercise, a number of a paper": (append("\nMORE = 1\n"), ("exercises/ch01.py", "papers.py")),
     "the cache and the measured tables": (append("\nMORE = 1\n"), ("experiments/cache.py", "experiments/measured.py")),
 }  # fmt: skip

@@ -35,7 +35,8 @@ def masked_objective(mask_id: int, padding: int) -> Callable:
 def pretrain_masked(data: Dataset, seed: int = 0, n_steps: int | None = None) -> Pretrained:
     """Masked pre-training: the same Transformer without the causal mask, as BERT, on the same documents."""
     objective = masked_objective(data.tokenizer.delim, data.tokenizer.endoftext)
-    return pretraining.pretrain(data, replace(GPT1, causal=False), seed, n_steps, loss_fn=objective, label="masked pre-training")
+    config, label = replace(GPT1, causal=False), "masked pre-training"
+    return pretraining.pretrain(data, config, seed, n_steps, loss_fn=objective, label=label)
 
 
 def hidden_examples(what: str, n: int) -> list[tuple[str, str, str, tuple[str, ...]]]:

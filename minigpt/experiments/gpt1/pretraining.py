@@ -1,8 +1,8 @@
 """Chapter 01, sections 5, 7 and 11. Pre-training over five seeds: distance to the floor, zero-shot behaviours, BERT.
 
-The table data/measured/gpt1/pretraining.csv has a row for each seed, step and quantity: "gap" (the loss above the floor,
-as a share of it), the accuracy of the zero-shot heuristics on 200 examples at every snapshot, and the surprisal of a
-hidden word for models that see one side and both. A quarter of an hour on one core.
+The table data/measured/gpt1/pretraining.csv has a row for each seed, step and quantity: "gap" (the loss above the
+floor, as a share of it), the accuracy of the zero-shot heuristics on 200 examples at every snapshot, and the surprisal
+of a hidden word for models that see one side and both. A quarter of an hour on one core.
 """
 
 import random

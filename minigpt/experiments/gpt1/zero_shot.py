@@ -11,7 +11,7 @@ from minigpt.worlds import grammar, lexicon, story_tasks
 
 
 def zero_shot(gpt: GPT, data: Dataset, task: str, n_test: int = 200) -> float:
-    """Zero-shot accuracy of a language model that was never fine-tuned, by heuristics in the spirit of GPT-1's section 5.
+    """Zero-shot accuracy of a language model without fine-tuning, by heuristics in the spirit of GPT-1's section 5.
 
     classification: which mood's verbs are likeliest after "At last <name>"?
     similarity: after the two sentences, is "They felt" likelier than "They did"?

@@ -65,7 +65,7 @@ def choose(gpt: GPT, tokenizer: Tokenizer, question: Question, with_rest: bool =
 
 
 def ask(gpt: GPT, tokenizer: Tokenizer, task: str, n: int = 100) -> dict[str, float]:
-    """How well a model does at a task: the share of right answers, and more where a task has parts.
+    """Accuracy of a model at a task: the share of right answers, and more where a task has parts.
 
     A written answer is right if every word is; a summary gets the share of its five slots. Without the hint the model
     draws from the 2 likeliest tokens (greedy, it would just end), the mean of 3 tries; the paper drew so in both cases.
@@ -80,7 +80,7 @@ def ask(gpt: GPT, tokenizer: Tokenizer, task: str, n: int = 100) -> dict[str, fl
     if task == "summary, no hint":
         generator = torch.Generator().manual_seed(0)
         written = [write_freely(gpt, tokenizer, prompts, generator) for _ in range(3)]
-        return {task: float(np.mean([list(zero_shot_questions.slots(q, w).values()) for each in written for q, w in zip(asked, each)]))}
+        return {task: _share_of_slots([(q, w) for each in written for q, w in zip(asked, each)])}
     written = write_answers(gpt, tokenizer, prompts)
     if task == "summary":
         rows = [zero_shot_questions.slots(q, w) for q, w in zip(asked, written)]
@@ -102,7 +102,7 @@ def write_freely(gpt: GPT, tokenizer: Tokenizer, prompts: list[str], generator: 
 
 
 def ceiling(question: Question, mix=stories.STORYBOOK) -> float:
-    """How often the best possible reader is right at this question: one who knows the grammar, and only that.
+    """Bayes-optimal accuracy at a question: of a reader who knows the grammar, and only that.
 
     A choice: the largest P(choice | text) by Bayes' rule. A written answer: P(answer | prompt). A translation is asked
     about a pair of words that the corpus never writes; for it the pairs held out are exchanged for others, and nothing
@@ -125,7 +125,7 @@ def ceiling(question: Question, mix=stories.STORYBOOK) -> float:
 
 
 def chance(task: str) -> float:
-    """The accuracy of somebody who guesses blindly among the answers of the right form."""
+    """Chance accuracy: guessing among the answers of the right form."""
     n = {"animals": 24, "colours": 8, "objects": 24, "verbs": 11, "names": 32, "homes": 8, "foods": 8, "covers": 6}
     phrase = 1 / (n["animals"] * n["colours"])
     summary = sum(1 / n[what] for what in ("names", "animals", "verbs", "colours", "objects")) / 5
@@ -138,14 +138,14 @@ def chance(task: str) -> float:
 
 
 def shortcut(task: str, n: int = 100) -> float:
-    """The accuracy of a rule that understands nothing.
+    """Shortcut baseline: the accuracy of a rule that understands nothing.
 
     A written answer: the commonest answer to this kind of question (for a translation, to a line of the corpus). A
     choice: the word that is commonest in the text. A summary: the first sentence of the story.
     """
     asked = zero_shot_questions.questions(task, n)
     if task.startswith("summary"):
-        return float(np.mean([list(zero_shot_questions.slots(q, re.split(r"[.\n]", q.prompt)[0]).values()) for q in asked]))
+        return _share_of_slots([(q, re.split(r"[.\n]", q.prompt)[0]) for q in asked])
     if asked[0].choices:
         return float(np.mean([_commonest_choice(q) == q.answer for q in asked]))
     common = defaultdict(Counter)
@@ -154,6 +154,10 @@ def shortcut(task: str, n: int = 100) -> float:
     if "French" in task:  # a pair that is held out is never the answer to a line of the corpus
         return 0.0
     return float(np.mean([common[q.kind].most_common(1)[0][0] == q.answer for q in asked]))
+
+
+def _share_of_slots(written: list[tuple[Question, str]]) -> float:
+    return float(np.mean([list(zero_shot_questions.slots(q, text).values()) for q, text in written]))
 
 
 def _commonest_choice(question):

@@ -113,7 +113,8 @@ def _blank(rng, what: str):
         if what == "noun":
             before, word, options = f" {told['thing']}. The", f" {told['thing']}", [x.name for x in LEXICON.objects]
         elif what == "name" and told["friend"]:
-            before, word, options = (" In the end", " At last"), f" {told['hero']}", [c.name for c in LEXICON.characters]
+            names = [character.name for character in LEXICON.characters]
+            before, word, options = (" In the end", " At last"), f" {told['hero']}", names
         elif what == "verb":
             before = tuple(f"{start} {told['hero']}" for start in (" In the end", " At last"))
             word, options = None, [verb for mood in LEXICON.moods for verb in mood.reactions]
