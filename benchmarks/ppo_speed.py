@@ -42,14 +42,14 @@ def ours() -> list[float]:
     torch.set_num_threads(1)
     config = GPTConfig(n_vocab=V, n_ctx=PROMPT + ANSWER, n_layers=2, n_heads=4, d_model=64, norm="pre")
     policy = GPT(config, torch.Generator().manual_seed(0))
-    judge = RewardModel(GPT(config, torch.Generator().manual_seed(1)))
+    scorer = RewardModel(GPT(config, torch.Generator().manual_seed(1)))
     agent = ppo.ActorCritic(copy.deepcopy(policy), RewardModel(copy.deepcopy(policy)))
     prompts = torch.randint(3, V, (1024, PROMPT), generator=torch.Generator().manual_seed(2))
     settings = ppo.PPOConfig(
         n_iterations=SKIPPED + COUNTED, end_id=1, longest=ANSWER, batch_size=BATCH, n_minibatches=MINIBATCHES, lr=3e-4
     )
     times, start = [], time.perf_counter()
-    for _ in ppo.ppo(agent, policy, judge.score, prompts, settings, torch.Generator().manual_seed(3)):
+    for _ in ppo.ppo(agent, policy, scorer.score, prompts, settings, torch.Generator().manual_seed(3)):
         times.append(time.perf_counter() - start)
         start = time.perf_counter()
     return times[SKIPPED:]

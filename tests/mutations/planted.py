@@ -353,7 +353,7 @@ _MISTAKES = {
         ("np.exp(logp) @ (reward - beta", "np.exp(logp) @ (reward + beta"),
         ("np.exp(logp) * (reward - beta", "np.exp(logp) * (reward + beta"),
         ("np.exp(logp[seen]) @ (logp[seen] - logq[seen])", "np.exp(logq[seen]) @ (logp[seen] - logq[seen])"),
-        ("below[-1] = 1.0", "pass", "only removes the rounding error of a cumulative sum, 1e-16"),
+        ("below[-1] = 1.0", "pass"),
         ("below[1:] ** n - below[:-1] ** n", "below[1:] ** n"),
         ("- np.log(mass[group])", ""),
         ("(ahead > 0) + (ahead == 0) / 2", "(ahead > 0) + (ahead == 0)"),

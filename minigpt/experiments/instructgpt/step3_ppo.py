@@ -27,7 +27,8 @@ def rlhf(start: Trained, judge: Trained, seed: int = 0, label: str = "PPO", rewa
     """Step 3: PPO from the SFT model, against the reward model; `changes` are fields of PPOConfig.
 
     curves: every field of ppo.Record, and "text": nats per token on pre-training text, now and then. `reward_fn`
-    replaces the reward model's score (its code and all that it captures are then part of the key). Source: InstructGPT, section 3.5.
+    replaces the reward model's score (its code and all that it captures are then part of the key).
+    Source: InstructGPT, section 3.5.
     """
     config = replace(PPO, end_id=dialogue.tale_dataset().tokenizer.endoftext, **changes)
     agent, texts = ActorCritic(step1_sft.with_dropout(start.model), copy.deepcopy(judge.model)), None
