@@ -51,8 +51,8 @@ def attention(
 
     Shapes: q (..., T, d_head), k and v (..., T_k, d_head), mask broadcastable to (..., T, T_k) with True where the
     query may see the key; out (..., T, d_head), weights (..., T, T_k) before dropout, each row adding to 1.
-    Errors: ValueError if the shapes do not fit or mask is not bool. A query that may see nothing gets nan, since there is
-    nothing to average.
+    Errors: ValueError if the shapes do not fit or mask is not bool. A query that may see nothing gets nan, since there
+    is nothing to average.
     Source: Vaswani et al. 2017, section 3.2.1, equation 1; dropout on the weights: GPT-1, section 4.1.
     Differs: nothing; "+ mask" adds 0 where mask is True and minus infinity where it is False.
 

@@ -1,18 +1,20 @@
-"""Losses: what is made small in training, in nats.
+"""Losses in nats: next-token cross-entropy (L1), classification (L2), L3 = L2 + lambda L1, masked language modelling.
 
-Floor 0 of the east wing. GPT-1 writes its objectives as log-likelihoods to be made large; here each is a loss:
-the sign is turned, and the sum is a mean, so that the numbers can be compared between batches and with the floor.
+GPT-1 writes its objectives as log-likelihoods to be made large; here each is a loss:
+the sign is turned, and the sum is a mean, so that the numbers can be compared between batches and with the entropy
+floor.
 """
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from minigpt.io.checks import is_number, is_whole
 from minigpt.tokenizer import IGNORED  # -100: nothing is to be predicted (padding, or a token that BERT did not hide)
 
 
 def lm_loss(logits: Tensor, targets: Tensor) -> Tensor:
-    """How surprised the model is by the next token, on average.
+    """Cross-entropy loss of a language model: the mean surprise at the next token.
 
         L1 = - mean over t of log P(u_t | u_1 ... u_{t-1})
 
@@ -26,14 +28,14 @@ def lm_loss(logits: Tensor, targets: Tensor) -> Tensor:
     >>> round(lm_loss(torch.zeros(1, 3, 2), torch.tensor([[0, 1, -100]])).item(), 4)
     0.6931
     """
-    _check(logits, targets)
+    targets = _checked(logits, targets)
     if (targets == IGNORED).all():
         raise ValueError(f"lm_loss needs at least one target to predict, but all {targets.numel()} are {IGNORED}")
     return F.cross_entropy(logits.reshape(-1, logits.shape[-1]), targets.reshape(-1), ignore_index=IGNORED)
 
 
 def token_logps(logits: Tensor, targets: Tensor) -> Tensor:
-    """The log-probability that the model gives to each target.
+    """Log-probability that the model gives to each target.
 
         log P(u_t | u_1 ... u_{t-1})
 
@@ -45,46 +47,46 @@ def token_logps(logits: Tensor, targets: Tensor) -> Tensor:
     >>> token_logps(torch.tensor([[0.0, 0.0], [5.0, 5.0]]), torch.tensor([1, -100]))
     tensor([-0.6931,  0.0000])
     """
-    _check(logits, targets)
+    targets = _checked(logits, targets)
     ignored = targets == IGNORED
     logps = logits.log_softmax(dim=-1).gather(-1, targets.masked_fill(ignored, 0)[..., None])[..., 0]  # (...)
     return logps.masked_fill(ignored, 0.0)
 
 
 def task_loss(logits: Tensor, labels: Tensor) -> Tensor:
-    """How surprised the model is by the right label, on average.
+    """Cross-entropy loss of a classifier: the mean surprise at the right label.
 
         L2 = - mean over (x, y) of log P(y | x_1 ... x_m)
 
     Shapes: logits (B, C), one number per class or per candidate answer; labels (B,); result one number.
     Unit: nats per example.
-    Errors: ValueError if the shapes do not fit or a label is not in 0 ... C-1.
+    Errors: ValueError if there are no examples, the shapes do not fit or a label is not in 0 ... C-1.
     Source: GPT-1, section 3.2, equation 4. Differs: a mean to be made small; the paper has a sum to be made large.
     """
-    if logits.ndim != 2:
+    labels = _checked(logits, labels)
+    if logits.ndim != 2 or not len(logits):
         raise ValueError(f"task_loss needs logits of shape (B, C), but they have shape {tuple(logits.shape)}")
-    _check(logits, labels)
     if (labels == IGNORED).any():
         raise ValueError(f"every example needs a label from 0 to {logits.shape[-1] - 1}, but there is a {IGNORED}")
     return F.cross_entropy(logits, labels)
 
 
 def joint_loss(task: Tensor, lm: Tensor, aux_weight: float = 0.5) -> Tensor:
-    """The task counts in full, and reading on as a language model counts a little.
+    """Joint loss of fine-tuning: the task's loss, and the language model's as an auxiliary objective.
 
         L3 = L2 + lambda L1
 
     Shapes: task (L2), lm (L1) and the result are one number each; aux_weight is lambda.
     Unit: nats (per example and per token, added as the paper adds them).
-    Errors: ValueError if aux_weight is negative.
+    Errors: ValueError if aux_weight is no number of at least 0.
     Source: GPT-1, section 3.2, equation 5; lambda = 0.5: section 4.1.
     Differs: L1 and L2 are means, so lambda weighs a token against an example whatever the lengths.
 
     >>> joint_loss(torch.tensor(1.0), torch.tensor(3.0)).item()
     2.5
     """
-    if not aux_weight >= 0:
-        raise ValueError(f"aux_weight must be at least 0, but it is {aux_weight}")
+    if not is_number(aux_weight) or aux_weight < 0:
+        raise ValueError(f"aux_weight must be a number of at least 0, but it is {aux_weight!r}")
     return task + aux_weight * lm
 
 
@@ -96,20 +98,22 @@ def mask_tokens(
     fraction: float = 0.15,
     protect: tuple[int, ...] = (),
 ) -> tuple[Tensor, Tensor]:
-    """Hide some tokens of each row for a model to guess: BERT's masked language model.
+    """Masked language modelling (BERT): hide some tokens of each row for a model to predict.
 
     In each row round(fraction n) of its n tokens are chosen, at least one. A chosen token becomes mask_id with
     probability 0.8, any token of the vocabulary with 0.1, and stays itself with 0.1; it is the target in all cases.
 
     Shapes: inputs (B, T) ids; results inputs' (B, T) and targets (B, T), -100 where no token was chosen. Tokens in
     `protect` (padding, specials) are never chosen.
-    Errors: ValueError if fraction is not in (0, 1], mask_id is no id, or no row has a token that may be chosen.
+    Errors: ValueError if inputs are no ids, fraction is not in (0, 1], mask_id is no id, or no token may be chosen.
     Source: BERT (Devlin et al. 2018), section 3.1, task 1, and appendix A.1.
     Differs: nothing in the rule; BERT masks a text once for all epochs or ten times, here each call draws anew.
     """
-    if not 0 < fraction <= 1:
+    if not isinstance(inputs, Tensor) or inputs.ndim != 2 or inputs.dtype not in (torch.int64, torch.int32):
+        raise ValueError(f"inputs must be a tensor of ids of shape (B, T), but they are {_kind(inputs)}")
+    if not is_number(fraction) or not 0 < fraction <= 1:
         raise ValueError(f"fraction must be above 0 and at most 1, but it is {fraction}")
-    if not 0 <= mask_id < n_vocab:
+    if not is_whole(n_vocab, 1) or not is_whole(mask_id, 0) or mask_id >= n_vocab:
         raise ValueError(f"mask_id must be a token id from 0 to {n_vocab - 1}, but it is {mask_id}")
     protected = torch.isin(inputs, torch.tensor(protect, dtype=inputs.dtype, device=inputs.device))  # (B, T)
     n_free = (~protected).sum(dim=1, keepdim=True)  # (B, 1)
@@ -131,7 +135,19 @@ def _rand(like: Tensor, generator: torch.Generator) -> Tensor:
     return drawn.to(like.device)
 
 
-def _check(logits: Tensor, targets: Tensor) -> None:
+def _kind(x) -> str:
+    return f"{x.dtype} of shape {tuple(x.shape)}" if isinstance(x, Tensor) else type(x).__name__
+
+
+def _checked(logits: Tensor, targets: Tensor) -> Tensor:
+    """The targets as int64, if they fit the logits."""
+    whole = isinstance(targets, Tensor) and targets.dtype in (torch.int64, torch.int32, torch.int16, torch.uint8)
+    if not whole or not isinstance(logits, Tensor) or not logits.is_floating_point():
+        raise ValueError(
+            f"logits must be a tensor of floats and targets one of ids, "
+            f"but they are {_kind(logits)} and {_kind(targets)}"
+        )
+    targets = targets.long()
     if logits.shape[:-1] != targets.shape:
         raise ValueError(
             f"logits must have the shape of targets and one more axis for the vocabulary, "
@@ -141,3 +157,4 @@ def _check(logits: Tensor, targets: Tensor) -> None:
     wrong = ((targets < 0) | (targets >= V)) & (targets != IGNORED)
     if wrong.any():
         raise ValueError(f"targets must be from 0 to {V - 1}, or {IGNORED}, but there is a {targets[wrong][0].item()}")
+    return targets

@@ -1,7 +1,7 @@
-"""The model: GPT-1's Transformer (LayerNorm after each step) and GPT-2's (LayerNorm before it).
+"""GPT: the Transformer decoder of GPT-1 (post-LN) and of GPT-2 (pre-LN), and a classifier on top of it.
 
-Floor 1 of the east wing (uses attention). Ids go in, scores for the next token come out; with a TaskModel on top,
-scores for labels. Every initial weight is drawn from the generator that the caller hands in.
+Ids go in, logits of the next token come out; with a TaskModel on top, logits of labels. Every initial weight is drawn
+from the generator that the caller hands in.
 """
 
 import math
@@ -12,11 +12,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from minigpt.attention import KeyValueCache, MultiHeadAttention
+from minigpt.io.checks import is_number, is_whole, use_python_numbers
 
 
 @dataclass(frozen=True)
 class GPTConfig:
-    """The sizes and choices that make one model.
+    """Configuration of a GPT: its sizes and choices.
 
     Errors: ValueError naming the field, what was expected and what came.
     Source: GPT-1, section 4.1, "Model specifications"; GPT-2, section 2.3.
@@ -25,7 +26,7 @@ class GPTConfig:
 
     n_vocab: int  # V, number of token ids; GPT-1: 40,478 in the released code, GPT-2: 50,257
     n_ctx: int  # most tokens the model can look at; GPT-1: 512, GPT-2: 1,024
-    n_layers: int  # blocks, one on top of another; GPT-1: 12, GPT-2: 12 to 48
+    n_layers: int  # blocks; GPT-1: 12, GPT-2: 12 to 48
     n_heads: int  # H, attention heads in a block; GPT-1: 12
     d_model: int  # d, numbers that stand for a token; GPT-1: 768, GPT-2: 768 to 1,600
     d_ff: int | None = None  # width inside the MLP; None is 4 d_model, as in GPT-1 (3,072) and GPT-2
@@ -33,26 +34,28 @@ class GPTConfig:
     dropout: float = 0.0  # of embeddings, residual steps and attention weights; GPT-1: 0.1
     init_std: float = 0.02  # standard deviation of the first weights; both: 0.02. Small widths: 1 / sqrt(d_model)
     init: str = "gpt1"  # "gpt1"; "gpt2": residual steps / sqrt(2 n_layers); "width": W_2 / sqrt(d_ff / d_model)
-    position_init: str = "normal"  # positions start "normal" (both papers) or "sinusoid", half as loud as tokens
+    position_init: str = "normal"  # positions start "normal" (both papers) or "sinusoid", half as large as tokens
     band: int | None = None  # positions that the 2nd, 4th, ... block sees; None: all. GPT-3: a band, width not printed
     causal: bool = True  # True: each position sees what came before (GPT). False: it sees all (BERT)
     tie_embeddings: bool = True  # True: the output layer is the token embedding again, as in both papers
     ln_eps: float = 1e-5  # added to the variance in LayerNorm; both released codes: 1e-5
 
     def __post_init__(self):
+        use_python_numbers(self)
         for name in ("n_vocab", "n_ctx", "n_layers", "n_heads", "d_model", "d_ff", "band"):
             value = getattr(self, name)
-            whole = isinstance(value, int) and not isinstance(value, bool) and value >= 1
-            self._need(whole or (name in ("d_ff", "band") and value is None), name, "a whole number of at least 1")
+            none = value is None and name in ("d_ff", "band")
+            self._need(none or is_whole(value, 1), name, "a whole number of at least 1")
         self._need(self.d_model % self.n_heads == 0, "d_model", f"a multiple of n_heads = {self.n_heads}")
         for name, choices in (("norm", ("post", "pre")), ("init", ("gpt1", "gpt2", "width")),
-                              ("position_init", ("normal", "sinusoid")), ("causal", (True, False)),
-                              ("tie_embeddings", (True, False))):  # fmt: skip
+                              ("position_init", ("normal", "sinusoid"))):  # fmt: skip
             self._need(getattr(self, name) in choices, name, " or ".join(map(repr, choices)))
+        for name in ("causal", "tie_embeddings"):
+            self._need(isinstance(getattr(self, name), bool), name, "True or False")
         self._need(self.band is None or self.causal, "band", "None in a model that is not causal")
-        self._need(_is_number(self.dropout) and 0 <= self.dropout < 1, "dropout", "a number from 0 to below 1")
-        self._need(_is_number(self.init_std) and 0 < self.init_std < math.inf, "init_std", "a number above 0")
-        self._need(_is_number(self.ln_eps) and 0 < self.ln_eps < 1, "ln_eps", "a small number above 0")
+        self._need(is_number(self.dropout) and 0 <= self.dropout < 1, "dropout", "a number from 0 to below 1")
+        self._need(is_number(self.init_std) and self.init_std > 0, "init_std", "a number above 0")
+        self._need(is_number(self.ln_eps) and 0 < self.ln_eps < 1, "ln_eps", "a small number above 0")
 
     def _need(self, right: bool, name: str, expected: str) -> None:
         if not right:
@@ -65,7 +68,7 @@ class GPTConfig:
 
 
 class MLP(nn.Module):
-    """Each position thinks for itself: widen, bend, narrow.
+    """Position-wise feed-forward network with GELU: two layers, applied to each position alone.
 
         mlp(x) = gelu(x W_1 + b_1) W_2 + b_2,   gelu(x) = x Phi(x), Phi the cumulative normal distribution
 
@@ -84,7 +87,7 @@ class MLP(nn.Module):
 
 
 class Block(nn.Module):
-    """The positions talk to each other, then each thinks for itself; what they find is added to what they knew.
+    """Transformer block: attention, then a feed-forward network, each with a residual connection and LayerNorm.
 
         GPT-1 (post): h = LN(h + attn(h)),  h = LN(h + mlp(h))
         GPT-2 (pre):  h = h + attn(LN(h)),  h = h + mlp(LN(h))
@@ -111,7 +114,7 @@ class Block(nn.Module):
 
 
 class GPT(nn.Module):
-    """A stack of blocks that reads tokens and, at each position, scores every token as the next one.
+    """GPT language model: token and position embeddings, n Transformer blocks, and logits of the next token.
 
         h_0 = U W_e + W_p,   h_l = block(h_{l-1}) for l = 1 ... n,   P(u) = softmax(h_n W_e^T)
 
@@ -138,7 +141,7 @@ class GPT(nn.Module):
         self._draw_weights(generator)
 
     def hidden(self, ids: Tensor, cache: list[KeyValueCache] | None = None, visible: Tensor | None = None) -> Tensor:
-        """What the last block knows at each position: h_n of the formula (after ln_f where there is one).
+        """Hidden states of the last block at each position: h_n of the formula (after ln_f where there is one).
 
         Shapes: ids (B, T); cache from new_cache(), then ids are the T tokens after those read before; visible
         (B, T) bool, False for padding, for models that are not causal; result (B, T, d_model).
@@ -151,21 +154,21 @@ class GPT(nn.Module):
         return self.ln_f(h)
 
     def logits(self, h: Tensor) -> Tensor:
-        """The score of every token as the next one: h W_e^T. Shapes: h (..., d_model); result (..., V)."""
+        """Logits of the next token: h W_e^T. Shapes: h (..., d_model); result (..., V)."""
         return F.linear(h, self.W_e.weight if self.W_out is None else self.W_out.weight)
 
     def forward(self, ids: Tensor, cache: list[KeyValueCache] | None = None, visible: Tensor | None = None) -> Tensor:
         return self.logits(self.hidden(ids, cache, visible))  # (B, T, V)
 
     def new_cache(self) -> list[KeyValueCache]:
-        """An empty memory, one per block, for reading a text piece by piece."""
+        """An empty key-value cache, one for each block, for reading a text piece by piece."""
         return [KeyValueCache() for _ in self.blocks]
 
     @torch.no_grad()
     def attention_maps(self, ids: Tensor) -> list[Tensor]:
-        """Who looks at whom: the attention weights of each block, without dropout.
+        """Attention weights of each block, without dropout.
 
-        Shapes: ids (B, T); result n_layers tensors (B, H, T, T), row = the position that looks; rows add to 1.
+        Shapes: ids (B, T); result n_layers tensors (B, H, T, T), row = the query's position; rows add to 1.
         """
         self.check_inputs(ids)
         was_training = self.training
@@ -178,7 +181,7 @@ class GPT(nn.Module):
         return maps
 
     def n_params(self) -> int:
-        """How many numbers are learned."""
+        """Number of parameters."""
         return sum(p.numel() for p in self.parameters())
 
     @torch.no_grad()
@@ -212,6 +215,8 @@ class GPT(nn.Module):
             raise ValueError(f"ids must be from 0 to n_vocab - 1 = {self.config.n_vocab - 1}, but there is a {wrong}")
         if cache is not None and not self.config.causal:
             raise ValueError("only a causal model can read piece by piece: this one (causal=False) takes no cache")
+        if cache is not None and len(cache) != len(self.blocks):
+            raise ValueError(f"this cache belongs to another model: it has {len(cache)} blocks, not {len(self.blocks)}")
         n_past = 0 if cache is None else cache[0].n_past
         if n_past + ids.shape[1] > self.config.n_ctx:
             before = f"{n_past} read before and " if n_past else ""
@@ -231,7 +236,7 @@ class GPT(nn.Module):
 
 
 class TaskModel(nn.Module):
-    """A language model becomes a classifier: one new matrix reads the last thing it knew about the text.
+    """Fine-tuning head: one new matrix turns the hidden state at the extract token into logits of the labels.
 
         P(y | x_1 ... x_m) = softmax(h_l^m W_y),   h_l^m = last block, position of the extract token
 
@@ -249,7 +254,7 @@ class TaskModel(nn.Module):
         super().__init__()
         if combine not in ("single", "add", "choice"):
             raise ValueError(f"combine must be 'single', 'add' or 'choice', but it is {combine!r}")
-        if n_outputs < 1 or (combine == "choice" and n_outputs != 1):
+        if not is_whole(n_outputs, 1) or (combine == "choice" and n_outputs != 1):
             expected = "1 for 'choice' (a score per candidate)" if combine == "choice" else "at least 1"
             raise ValueError(f"n_outputs must be {expected}, but it is {n_outputs}")
         self.gpt, self.combine = gpt, combine
@@ -263,11 +268,13 @@ class TaskModel(nn.Module):
         return self._task_logits(self._hidden(ids, extract), extract)
 
     def task_and_lm(self, ids: Tensor, extract: Tensor) -> tuple[Tensor, Tensor]:
-        """Both scores from one reading: (B, C) of the labels for L2, and (B, S, T, V) of the next tokens for L1."""
+        """Both logits from one forward pass: (B, C) of the labels for L2, (B, S, T, V) of the next tokens for L1."""
         h = self._hidden(ids, extract)
         return self._task_logits(h, extract), self.gpt.logits(h)
 
     def _hidden(self, ids: Tensor, extract: Tensor) -> Tensor:
+        if not isinstance(ids, Tensor) or not isinstance(extract, Tensor) or extract.dtype != torch.int64:
+            raise ValueError("ids and extract must be tensors of whole numbers, extract of int64")
         if ids.ndim != 3 or extract.shape != ids.shape[:2] or (self.combine == "single" and ids.shape[1] != 1):
             sizes = "(B, 1, T) and (B, 1)" if self.combine == "single" else "(B, S, T) and (B, S)"
             came = f"{tuple(ids.shape)} and {tuple(extract.shape)}"
@@ -290,7 +297,7 @@ class TaskModel(nn.Module):
 
 
 def sinusoids(n_ctx: int, d_model: int) -> Tensor:
-    """Each position is a set of clock hands, from fast to slow.
+    """Sinusoidal position encodings.
 
         PE(t, 2i) = sin(t / 10000^(2i/d)),   PE(t, 2i+1) = cos(t / 10000^(2i/d))
 
@@ -304,7 +311,7 @@ def sinusoids(n_ctx: int, d_model: int) -> Tensor:
 
 @torch.no_grad()
 def draw_normal(weight: Tensor, std: float, generator: torch.Generator) -> None:
-    """Fill a weight with N(0, std^2), the same numbers on every machine.
+    """Normal initialisation: fill a weight with N(0, std^2), the same numbers on every machine.
 
     Drawn in float64 and then rounded: torch's float32 normals differ in the last bit between kinds of processor.
     """
@@ -314,7 +321,7 @@ def draw_normal(weight: Tensor, std: float, generator: torch.Generator) -> None:
 
 
 def count_params(config: GPTConfig) -> int:
-    """The number of learned numbers, from the sizes alone.
+    """Number of parameters of a GPT, from its configuration alone.
 
         W_e: V d   W_p: n_ctx d   and in each block   attention 4 d^2 + 4 d,   MLP 2 d d_ff + d_ff + d,   LN 4 d
 
@@ -328,7 +335,3 @@ def count_params(config: GPTConfig) -> int:
     ln_f = 2 * d if config.norm == "pre" else 0
     W_out = 0 if config.tie_embeddings else V * d
     return V * d + config.n_ctx * d + config.n_layers * block + ln_f + W_out
-
-
-def _is_number(x) -> bool:
-    return isinstance(x, (int, float)) and not isinstance(x, bool)

@@ -1,86 +1,39 @@
-"""Sampling: turn a model's scores into the next token, and tokens into a text; and say how likely a text was.
+"""Sampling: greedy decoding, temperature, top-k, top-p, beam search; and the log-probability of a given text.
 
-Floor 1 of the east wing (uses loss). The model is handed in: anything with `config.n_ctx`, `hidden`, `logits` and
-`new_cache` will do. Probabilities are float64 on the CPU and each token costs one uniform number from the
-generator, so that the same generator gives the same text on every machine whose logits agree.
+The model is handed in: anything with `config` (n_ctx and n_vocab), `hidden`, `logits` and `new_cache` will do.
+Probabilities are float64 on the CPU and each token costs one uniform number from the generator, so that the same
+generator gives the same text on every machine whose logits agree. Dropout is off while a model writes or is scored
+here, except in `response_logp`; afterwards the model's mode (training or not) is put back.
 """
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from minigpt import loss
+from minigpt.io.checks import is_number, is_whole, whole
 from minigpt.loss import IGNORED, token_logps
-from minigpt.model import GPT
 from minigpt.tokenizer import Tokenizer
 
 
-@dataclass(frozen=True)
-class Written:
-    """What a search found: the ids (with the stop token, if it came), their log-probability and their score."""
-
-    ids: tuple[int, ...]
-    logp: float  # nats
-    score: float
-
-
-@torch.no_grad()
-def beam_search(
-    gpt: GPT, prompt_ids: Sequence[int], n_new: int, width: int = 4, length_penalty: float = 0.6, stop_ids=()
-) -> Written:
-    """Look for the likeliest continuation by keeping the best few beginnings at every step.
-
-        score(y) = log P(y | prompt) / ((5 + |y|) / 6)^alpha        alpha: length_penalty
-
-    At each step every kept beginning is continued by every token; of all these the `width` likeliest stay. One that
-    ends in a stop token, or has n_new tokens, is done; the best score of those done wins. width = 1 is greedy.
-
-    Errors: ValueError for a width or n_new below 1, a negative penalty, or what does not fit into the window.
-    Source: GPT-3, section 2.4: width 4, penalty 0.6, "the same parameters as" Raffel et al. 2019; the formula of the
-    penalty: Wu et al. 2016, equation 14. Differs: without its term for coverage.
-    """
-    if min(width, n_new) < 1 or length_penalty < 0 or not len(prompt_ids):
-        raise ValueError(
-            f"expected a prompt, width and n_new of at least 1 and a penalty of at least 0; got {len(prompt_ids)} ids, "
-            f"{width}, {n_new} and {length_penalty}"
-        )
-    if len(prompt_ids) + n_new - 1 > gpt.config.n_ctx:
-        raise ValueError(
-            f"the window holds n_ctx = {gpt.config.n_ctx} tokens: after a prompt of {len(prompt_ids)} there is room "
-            f"for {max(0, gpt.config.n_ctx + 1 - len(prompt_ids))} more, but n_new is {n_new}"
-        )
-    penalty = [((5 + n) / 6) ** length_penalty for n in range(n_new + 1)]
-    cache, stops, done = gpt.new_cache(), set(stop_ids), []
-    kept, logps, unread = [()], torch.zeros(1, dtype=torch.float64), torch.tensor([list(prompt_ids)])
-    for n in range(1, n_new + 1):
-        logits = gpt.logits(gpt.hidden(unread, cache)[:, -1])  # (b, V)
-        each = logps[:, None] + logits.double().log_softmax(dim=-1)  # (b, V)
-        best, places = each.flatten().sort(descending=True, stable=True)
-        going = []  # (which beginning, its ids with one more, their log P)
-        for logp, place in zip(best[:width].tolist(), places[:width].tolist()):
-            parent, token = divmod(place, logits.shape[1])
-            ids = (*kept[parent], token)
-            if token in stops or n == n_new:
-                done.append(Written(ids, logp, logp / penalty[n]))
-            else:
-                going.append((parent, ids, logp))
-        # log P only falls from here on, so a beginning can at best keep its log P and get the mildest penalty
-        if not going or done and max(w.score for w in done) >= going[0][2] / penalty[n_new]:
-            break
-        parents, kept, logps = (list(column) for column in zip(*going))
-        logps = torch.tensor(logps, dtype=torch.float64)
-        for layer in cache:
-            layer.k, layer.v = layer.k[parents], layer.v[parents]
-        unread = torch.tensor([ids[-1:] for ids in kept])
-    return max(done, key=lambda written: written.score)
+@contextlib.contextmanager
+def without_dropout(model) -> Iterator[None]:
+    """Evaluation mode inside the block, and afterwards the mode of before."""
+    was_training = model.training
+    model.eval()
+    try:
+        yield
+    finally:
+        model.train(was_training)
 
 
 def next_probs(
     logits: Tensor, temperature: float = 1.0, top_k: int | None = None, top_p: float | None = None
 ) -> Tensor:
-    """The probability of each token to be drawn next: sharpened or flattened, then cut, then made to add to 1.
+    """Next-token probabilities with temperature, top-k and top-p: sharpened or flattened, cut, made to add to 1.
 
         P(u) = softmax(logits / temperature);   top_k: keep the k likeliest;
         top_p: of these keep the likeliest, one by one, until they hold at least the share top_p
@@ -99,11 +52,14 @@ def next_probs(
     tensor([0.5714, 0.2857, 0.1429, 0.0000], dtype=torch.float64)
     """
     _check_settings(temperature, top_k, top_p)
+    if not isinstance(logits, Tensor) or not logits.ndim:
+        raise ValueError("logits must be a tensor of shape (..., V)")
     logits = logits.detach().to("cpu", torch.float64)
     if logits.numel() == 0 or not (logits.max(dim=-1).values.isfinite().all() and not logits.isnan().any()):
         raise ValueError("each row of logits must have a finite largest value and no nan: look at the model's loss")
     if temperature == 0:
         temperature, top_k = 1.0, 1
+    logits = logits - logits.max(dim=-1, keepdim=True).values  # (..., V) the largest stays 0 at any temperature
     if top_k is None and top_p is None:  # nothing is cut
         return (logits / temperature).softmax(dim=-1)  # (..., V)
     ordered, order = logits.sort(dim=-1, descending=True, stable=True)  # (..., V)
@@ -113,8 +69,8 @@ def next_probs(
         probs = probs / probs.sum(dim=-1, keepdim=True)
     if top_p is not None and top_p < 1:
         before = probs.cumsum(dim=-1).roll(1, dims=-1)  # (..., V) share held by the likelier tokens
-        before[..., 0] = 0.0
-        probs[before >= top_p - 1e-12] = 0.0  # the hair is for rounding: 0.5 + 0.3 must count as 0.8
+        before[..., 0] = -1.0  # the likeliest token always stays
+        probs[before >= top_p - 1e-12] = 0.0  # allow for rounding: eight times 0.1 must count as 0.8
         probs = probs / probs.sum(dim=-1, keepdim=True)
     return torch.zeros_like(probs).scatter(-1, order, probs)
 
@@ -131,25 +87,24 @@ def generate(
     stop_id: int | None = None,
     use_cache: bool = True,
 ) -> Tensor:
-    """Write on: draw a token, append it, read it, draw the next.
+    """Autoregressive sampling: draw a token, append it, compute the next probabilities, draw again.
 
         u_t ~ P(. | u_1 ... u_{t-1})
 
     Shapes: prompt_ids (T,) or (B, T), all rows of the same length; result (T + n,) or (B, T + n), n <= n_new, the
     prompt included. A row that has drawn stop_id repeats it from there; n < n_new if all rows have stopped.
     Errors: ValueError if the text would not fit into n_ctx (the last token drawn is never read), if there is no
-    generator to draw with (temperature = 0 needs none), or if the prompt is empty or ragged.
-    Source: GPT-2, section 3 (greedy decoding, top-k). Differs: nothing. Dropout is off; the model's mode is put back.
+    generator to draw with (temperature = 0 needs none), if the prompt is empty or ragged, or stop_id is no token.
+    Source: GPT-2, section 3 (greedy decoding, top-k). Differs: nothing.
     """
     ids, one = _rows(prompt_ids, "prompt_ids")
-    if n_new < 0:
-        raise ValueError(f"n_new must be at least 0, but it is {n_new}")
+    n_new = whole(n_new, "n_new", 0)
     _check_fits(ids.shape[1], n_new, model.config.n_ctx, "n_new")
     if generator is None and temperature != 0:
         raise ValueError("generate needs a torch.Generator to draw with, or temperature=0 for the likeliest token")
-    was_training = model.training
-    model.eval()
-    try:
+    if stop_id is not None and not (is_whole(stop_id, 0) and stop_id < model.config.n_vocab):
+        raise ValueError(f"stop_id must be from 0 to {model.config.n_vocab - 1}, or None, but it is {stop_id!r}")
+    with without_dropout(model):
         cache = model.new_cache() if use_cache else None
         unread, stopped = ids, torch.zeros(len(ids), dtype=torch.bool, device=ids.device)
         for _ in range(n_new):
@@ -162,13 +117,147 @@ def generate(
             unread = new[:, None] if use_cache else ids
             if stopped.all():
                 break
-    finally:
-        model.train(was_training)
     return ids[0] if one else ids
 
 
+def generate_text(
+    gpt,
+    tokenizer: Tokenizer,
+    prompt: str,
+    n_new: int | None = None,
+    generator: torch.Generator | None = None,
+    **settings,
+) -> str:
+    """Sample a text: what a model writes after a prompt that begins a document, up to the end of the document.
+
+    At most n_new tokens; None is as many as fit. `settings` are those of `generate`: temperature, top_k, top_p.
+    Errors: as `generate`. The prompt is not part of the result; stray bytes become "\N{REPLACEMENT CHARACTER}".
+    """
+    ids = torch.tensor([tokenizer.endoftext, *tokenizer.encode(prompt)])
+    n_new = gpt.config.n_ctx + 1 - len(ids) if n_new is None else n_new
+    row = generate(gpt, ids, n_new, generator, stop_id=tokenizer.endoftext, **settings)
+    return document_text(tokenizer, row[len(ids) :].tolist())
+
+
+def document_text(tokenizer: Tokenizer, ids: Sequence[int]) -> str:
+    """Ids as text, up to the first end-of-text; stray bytes become "\N{REPLACEMENT CHARACTER}".
+
+    >>> tokenizer = Tokenizer({bytes([byte]): byte for byte in range(256)})
+    >>> document_text(tokenizer, [104, 105, tokenizer.endoftext, 104])
+    'hi'
+    """
+    ids = list(ids)
+    return tokenizer.decode(ids[: ids.index(tokenizer.endoftext)] if tokenizer.endoftext in ids else ids)
+
+
+@dataclass(frozen=True)
+class Written:
+    """Result of a beam search: the ids (with the stop token, if it came), their log-probability and their score."""
+
+    ids: tuple[int, ...]
+    logp: float  # nats
+    score: float
+
+
+@torch.no_grad()
+def beam_search(
+    gpt, prompt_ids: Sequence[int], n_new: int, width: int = 4, length_penalty: float = 0.6, stop_ids=()
+) -> Written:
+    """Beam search for the likeliest continuation: the best few beginnings are kept at every step.
+
+        score(y) = log P(y | prompt) / ((5 + |y|) / 6)^alpha        alpha: length_penalty
+
+    At each step every kept beginning is continued by every token; of all these the `width` likeliest stay. One that
+    ends in a stop token, or has n_new tokens, is done; the best score of those done wins. width = 1 is greedy.
+
+    Errors: ValueError for a width or n_new below 1, a penalty that is no number of at least 0, or what does not fit
+    into the window.
+    Source: GPT-3, section 2.4: width 4, penalty 0.6, "the same parameters as" Raffel et al. 2019; the formula of the
+    penalty: Wu et al. 2016, equation 14. Differs: without its term for coverage.
+    """
+    right = is_whole(width, 1) and is_whole(n_new, 1) and is_number(length_penalty) and length_penalty >= 0
+    if not right or not len(prompt_ids):
+        raise ValueError(
+            f"expected a prompt, width and n_new of at least 1 and a penalty of at least 0; got {len(prompt_ids)} ids, "
+            f"{width}, {n_new} and {length_penalty}"
+        )
+    _check_fits(len(prompt_ids), n_new, gpt.config.n_ctx, "n_new")
+    penalty = [((5 + n) / 6) ** length_penalty for n in range(n_new + 1)]
+    unread, one = _rows(prompt_ids, "prompt_ids")
+    if not one:
+        raise ValueError(f"prompt_ids must be one row of ids, but their shape is {tuple(unread.shape)}")
+    cache, stops, done = gpt.new_cache(), set(stop_ids), []
+    kept, logps = [()], torch.zeros(1, dtype=torch.float64)
+    with without_dropout(gpt):
+        for n in range(1, n_new + 1):
+            logits = gpt.logits(gpt.hidden(unread, cache)[:, -1])  # (b, V)
+            each = logps[:, None] + logits.double().log_softmax(dim=-1)  # (b, V)
+            best, places = each.flatten().sort(descending=True, stable=True)
+            going = []  # (which beginning, its ids with one more, their log P)
+            for logp, place in zip(best[:width].tolist(), places[:width].tolist()):
+                parent, token = divmod(place, logits.shape[1])
+                ids = (*kept[parent], token)
+                if token in stops or n == n_new:
+                    done.append(Written(ids, logp, logp / penalty[n]))
+                else:
+                    going.append((parent, ids, logp))
+            # log P only falls from here on, so a beginning can at best keep its log P and get the mildest penalty
+            if not going or done and max(w.score for w in done) >= going[0][2] / penalty[n_new]:
+                break
+            parents, kept, logps = (list(column) for column in zip(*going))
+            logps = torch.tensor(logps, dtype=torch.float64)
+            for layer in cache:
+                layer.k, layer.v = layer.k[parents], layer.v[parents]
+            unread = torch.tensor([ids[-1:] for ids in kept])
+    return max(done, key=lambda written: written.score)
+
+
+@torch.no_grad()
+def next_logps(gpt, tokenizer: Tokenizer, prefix: str) -> Tensor:
+    """Next-token log-probabilities, log P(token | prefix), after a prefix that begins a document.
+
+    Shapes: result (V,). Unit: nats.
+    """
+    ids = torch.tensor([[tokenizer.endoftext, *tokenizer.encode(prefix)]])
+    with without_dropout(gpt):
+        return gpt(ids)[0, -1].log_softmax(dim=-1)
+
+
+@torch.no_grad()
+def continuation_logps(gpt, tokenizer: Tokenizer, prefix: str, continuations: Sequence[str]) -> Tensor:
+    """Log-probabilities of several continuations of a prefix that begins a document: log P(continuation | prefix).
+
+    The prefix is computed once, and its keys and values serve all of them. Shapes: result (n,). Unit: nats.
+    Errors: ValueError for one string in place of several, for none, or an empty one.
+    Source: the chain rule, GPT-1, equation 1. Differs: nothing.
+    """
+    if isinstance(continuations, str) or not len(continuations) or not all(continuations):
+        raise ValueError(f"expected several continuations, none of them empty; got {continuations!r}")
+    ids, cache = [tokenizer.encode(text) for text in continuations], gpt.new_cache()
+    targets = torch.full((len(ids), max(map(len, ids))), IGNORED)
+    for row, tokens_of_it in zip(targets, ids):
+        row[: len(tokens_of_it)] = torch.tensor(tokens_of_it)
+    before = torch.tensor([[tokenizer.endoftext, *tokenizer.encode(prefix)]])
+    with without_dropout(gpt):
+        logits = gpt(before, cache)[:, -1:].expand(len(ids), -1, -1)  # (n, 1, V)
+        for layer in cache:
+            layer.k, layer.v = (kept.expand(len(ids), -1, -1, -1) for kept in (layer.k, layer.v))
+        if targets.shape[1] > 1:
+            logits = torch.cat([logits, gpt(targets[:, :-1].clamp(min=0), cache)], dim=1)  # (n, longest, V)
+    return token_logps(logits, targets).sum(dim=1)
+
+
+def continuation_nats(gpt, tokenizer: Tokenizer, prefix: str, continuation: str) -> float:
+    """Cross-entropy of a continuation after a prefix that begins a document, in nats per token.
+
+    Source: GPT-1, section 5, "Zero-shot behaviors": candidates are compared by their mean token log-probability.
+    """
+    (logp,) = continuation_logps(gpt, tokenizer, prefix, [continuation]).tolist()
+    return -logp / len(tokenizer.encode(continuation))
+
+
 def response_logp(model, prompt: Tensor, response: Tensor) -> Tensor:
-    """How likely the model was to answer this prompt with this response.
+    """Log-probability of a response, given a prompt.
 
         log P(response | prompt) = sum over t of log P(y_t | prompt, y_1 ... y_{t-1})
 
@@ -197,13 +286,16 @@ def _draw(probs: Tensor, generator: torch.Generator | None) -> Tensor:
 
 
 def _rows(ids: Tensor, name: str) -> tuple[Tensor, bool]:
-    """ids as (B, T), and whether they came as one row (T,)."""
+    """ids as (B, T) int64, and whether they came as one row (T,)."""
     try:
-        ids = torch.as_tensor(ids)
+        ids = torch.tensor(ids) if isinstance(ids, np.ndarray) else torch.as_tensor(ids)
     except (TypeError, ValueError):
         raise ValueError(f"{name} must be ids of shape (T,) or (B, T), with all rows of the same length") from None
     if ids.ndim not in (1, 2) or ids.numel() == 0:
         raise ValueError(f"{name} must be ids of shape (T,) or (B, T), not empty, but its shape is {tuple(ids.shape)}")
+    if ids.is_floating_point() or ids.is_complex() or ids.dtype == torch.bool:
+        raise ValueError(f"{name} must be whole numbers, but they are {ids.dtype}")
+    ids = ids.long()
     return (ids[None], True) if ids.ndim == 1 else (ids, False)
 
 
@@ -217,45 +309,9 @@ def _check_fits(T: int, n_new: int, n_ctx: int, name: str) -> None:
 
 
 def _check_settings(temperature: float, top_k: int | None, top_p: float | None) -> None:
-    if not 0 <= temperature < float("inf"):
-        raise ValueError(f"temperature must be 0 (greedy) or above, but it is {temperature}")
-    if top_k is not None and (not isinstance(top_k, int) or top_k < 1):
+    if not is_number(temperature) or temperature < 0:
+        raise ValueError(f"temperature must be 0 (greedy) or above, but it is {temperature!r}")
+    if top_k is not None and not is_whole(top_k, 1):
         raise ValueError(f"top_k must be a whole number of at least 1, or None, but it is {top_k!r}")
-    if top_p is not None and not 0 < top_p <= 1:
-        raise ValueError(f"top_p must be above 0 and at most 1, or None, but it is {top_p}")
-
-
-@torch.no_grad()
-def continuation_logps(gpt: GPT, tokenizer: Tokenizer, prefix: str, continuations: list[str]) -> torch.Tensor:
-    """log P(continuation | prefix) for each of several continuations of a prefix that begins a document.
-
-    The prefix is read once, and its keys and values serve all of them. Shapes: result (n,). Unit: nats.
-    Source: the chain rule, GPT-1, equation 1. Differs: nothing.
-    """
-    ids, cache = [tokenizer.encode(text) for text in continuations], gpt.new_cache()
-    targets = torch.full((len(ids), max(map(len, ids))), loss.IGNORED)
-    for row, tokens_of_it in zip(targets, ids):
-        row[: len(tokens_of_it)] = torch.tensor(tokens_of_it)
-    before = torch.tensor([[tokenizer.endoftext, *tokenizer.encode(prefix)]])
-    logits = gpt(before, cache)[:, -1:].expand(len(ids), -1, -1)  # (n, 1, V)
-    for layer in cache:
-        layer.k, layer.v = (kept.expand(len(ids), -1, -1, -1) for kept in (layer.k, layer.v))
-    if targets.shape[1] > 1:
-        logits = torch.cat([logits, gpt(targets[:, :-1].clamp(min=0), cache)], dim=1)  # (n, longest, V)
-    return loss.token_logps(logits, targets).sum(dim=1)
-
-
-def continuation_nats(gpt: GPT, tokenizer: Tokenizer, prefix: str, continuation: str) -> float:
-    """The mean surprise, in nats per token, of a continuation after a prefix that begins a document.
-
-    Source: GPT-1, section 5, "Zero-shot behaviors": candidates are compared by their mean token log-probability.
-    """
-    (logp,) = continuation_logps(gpt, tokenizer, prefix, [continuation]).tolist()
-    return -logp / len(tokenizer.encode(continuation))
-
-
-@torch.no_grad()
-def next_logps(gpt: GPT, tokenizer: Tokenizer, prefix: str) -> torch.Tensor:
-    """log P(next token | prefix) for every token of the vocabulary. Shapes: result (V,). Unit: nats."""
-    ids = torch.tensor([[tokenizer.endoftext, *tokenizer.encode(prefix)]])
-    return gpt(ids)[0, -1].log_softmax(dim=-1)
+    if top_p is not None and not (is_number(top_p) and 0 < top_p <= 1):
+        raise ValueError(f"top_p must be above 0 and at most 1, or None, but it is {top_p!r}")

@@ -1,13 +1,12 @@
-"""Training: AdamW, a warm-up, a decay, clipping, and one plain loop that yields what happened.
+"""Training with AdamW: learning-rate schedule, gradient clipping, one plain loop that yields what happened; evaluation.
 
-Floor 2 of the east wing (uses loss). It knows ids and tensors, never strings. It draws no random numbers
+It knows ids and tensors, never strings. It draws no random numbers
 of its own and shows nothing: the caller iterates, and may look, evaluate, save or stop after any step.
 """
 
 import contextlib
 import dataclasses
 import math
-import numbers
 import signal
 import threading
 import time
@@ -18,12 +17,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from minigpt.io.checks import is_number, is_whole, use_python_numbers, whole
 from minigpt.loss import IGNORED, lm_loss, token_logps
 
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """How long, how fast and how carefully to train.
+    """Hyperparameters of training: length, learning-rate schedule, AdamW, clipping.
 
     Errors: ValueError naming the field, what was expected and what came.
     Source: GPT-1, section 4.1, "Model specifications" and "Fine-tuning details"; GPT-3, appendix B.
@@ -36,7 +36,7 @@ class TrainConfig:
     schedule: str = "cosine"  # how lr falls after the warm-up: "cosine" (pre-training) or "linear" (fine-tuning)
     final_lr_fraction: float = 0.0  # where the fall ends, as a fraction of lr; GPT-1: 0, GPT-3: 0.1
     betas: tuple[float, float] = (0.9, 0.95)  # memory of AdamW's two running means; GPT-3: 0.9 and 0.95
-    eps: float = 1e-8  # keeps AdamW from dividing by zero; GPT-3: 1e-8
+    eps: float = 1e-8  # keeps AdamW from dividing by zero; GPT-3: 1e-8. It is 0 in float16: there 1e-4
     weight_decay: float = 0.01  # pull towards 0, per unit of learning rate; GPT-1: 0.01, GPT-3: 0.1
     clip_norm: float | None = 1.0  # longest gradient that is allowed through, None for any; GPT-3: 1.0
 
@@ -45,25 +45,26 @@ class TrainConfig:
             if not right:
                 raise ValueError(f"TrainConfig.{name} must be {expected}, but it is {getattr(self, name)!r}")
 
-        need(_is_count(self.n_steps) and self.n_steps >= 1, "n_steps", "a whole number of at least 1")
-        need(_is_number(self.lr) and self.lr > 0, "lr", "a number above 0")
+        use_python_numbers(self)
+        need(is_whole(self.n_steps, 1), "n_steps", "a whole number of at least 1")
+        need(is_number(self.lr) and self.lr > 0, "lr", "a number above 0")
         need(
-            _is_count(self.warmup_steps) and self.warmup_steps <= self.n_steps,
+            is_whole(self.warmup_steps, 0) and self.warmup_steps <= self.n_steps,
             "warmup_steps",
             f"a whole number from 0 to n_steps = {self.n_steps}",
         )
         need(self.schedule in ("cosine", "linear"), "schedule", "'cosine' or 'linear'")
         need(
-            _is_number(self.final_lr_fraction) and 0 <= self.final_lr_fraction <= 1,
+            is_number(self.final_lr_fraction) and 0 <= self.final_lr_fraction <= 1,
             "final_lr_fraction",
             "a number from 0 to 1",
         )
         pair = isinstance(self.betas, (tuple, list)) and len(self.betas) == 2
-        need(pair and all(_is_number(b) and 0 <= b < 1 for b in self.betas), "betas", "two numbers in [0, 1)")
-        need(_is_number(self.eps) and self.eps > 0, "eps", "a number above 0")
-        need(_is_number(self.weight_decay) and self.weight_decay >= 0, "weight_decay", "a number of at least 0")
+        need(pair and all(is_number(b) and 0 <= b < 1 for b in self.betas), "betas", "two numbers in [0, 1)")
+        need(is_number(self.eps) and self.eps > 0, "eps", "a number above 0")
+        need(is_number(self.weight_decay) and self.weight_decay >= 0, "weight_decay", "a number of at least 0")
         need(
-            self.clip_norm is None or (_is_number(self.clip_norm) and self.clip_norm > 0),
+            self.clip_norm is None or (is_number(self.clip_norm) and self.clip_norm > 0),
             "clip_norm",
             "a number above 0, or None for no clipping",
         )
@@ -71,7 +72,7 @@ class TrainConfig:
 
 @dataclass(frozen=True)
 class Record:
-    """What one update did."""
+    """Log entry of one update."""
 
     step: int  # updates finished, this one included: 1 ... n_steps
     loss: float  # of this step's batch, before its update; nats per token for the default loss
@@ -115,13 +116,14 @@ class TrainState:
 
 
 def learning_rate(step: int, config: TrainConfig) -> float:
-    """The learning rate rises in a straight line, then falls along half a cosine (or a straight line).
+    """Learning-rate schedule: linear warm-up, then a fall along half a cosine (or a straight line).
 
     With w = warmup_steps, n = n_steps, f = final_lr_fraction and t = (step - w) / (n - w):
         step < w:  lr (step + 1) / w        cosine:  lr (f + (1 - f) (1 + cos pi t) / 2)
                                             linear:  lr (f + (1 - f) (1 - t))
 
     Shapes: step counts from 0. Unit: that of config.lr.
+    Errors: ValueError for a step that is no whole number of at least 0.
     Source: GPT-1, section 4.1.
     Differs: the paper leaves the ends open; here the first update is not 0 and the value f lr is reached at
     step n, one after the last update, so that no update is wasted.
@@ -130,6 +132,7 @@ def learning_rate(step: int, config: TrainConfig) -> float:
     >>> [learning_rate(step, config) for step in range(6)]
     [0.5, 1.0, 1.0, 0.75, 0.5, 0.25]
     """
+    step = whole(step, "step", 0)
     if step < config.warmup_steps:
         return config.lr * (step + 1) / config.warmup_steps
     t = min(1.0, (step - config.warmup_steps) / max(1, config.n_steps - config.warmup_steps))
@@ -138,7 +141,7 @@ def learning_rate(step: int, config: TrainConfig) -> float:
 
 
 def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict]:
-    """Matrices are pulled towards zero, biases and gains are not.
+    """Parameter groups of AdamW: weight decay on matrices, none on biases and gains.
 
     Shapes: a matrix is a parameter with two axes or more; frozen parameters are in neither group.
     Source: GPT-1, section 4.1: decay of 0.01 "on all non bias or gain weights". Differs: nothing (embeddings decay).
@@ -151,7 +154,7 @@ def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict]:
 
 
 def next_token_loss(model: nn.Module, inputs: Tensor, targets: Tensor) -> Tensor:
-    """The mean surprise of the model at each next token: L1 as a loss, in nats per token."""
+    """Next-token loss of a model on one batch: L1, in nats per token."""
     return lm_loss(model(inputs), targets)
 
 
@@ -163,7 +166,7 @@ def train(
     generator: torch.Generator | None = None,
     state: TrainState | None = None,
 ) -> Iterator[Record]:
-    """Ask for a batch, measure the loss, follow its gradient downhill, say what happened; again.
+    """Train with AdamW; yields one Record per step.
 
     batches[step] is a tuple of arrays or tensors and loss_fn(model, *batch) one number to make small. Nothing
     happens until the records are asked for. The weights are changed in place; the model is left in training mode.
@@ -214,7 +217,7 @@ def train(
 
 @dataclass(frozen=True)
 class Evaluation:
-    """How surprised a model is by some documents."""
+    """Cross-entropy of a model on some documents."""
 
     nats_per_token: float  # nats_total / n_tokens
     nats_per_document: float  # nats_total / number of documents
@@ -225,7 +228,7 @@ class Evaluation:
 
 
 def evaluate(model: nn.Module, batches) -> Evaluation:
-    """Measure, without learning, how many nats a model needs for each document.
+    """Evaluate a language model: the nats of each document, without training.
 
     Shapes: each batch is (inputs (B, T), targets (B, T)), one document a row, -100 where nothing is predicted;
     each batch of `batches` is used once, in order.
@@ -238,7 +241,10 @@ def evaluate(model: nn.Module, batches) -> Evaluation:
     try:
         with torch.no_grad():
             for i in range(len(batches)):
-                inputs, targets = _tensors(batches, i, device)
+                batch = _tensors(batches, i, device)
+                if len(batch) != 2:
+                    raise ValueError(f"batch number {i} must be (inputs, targets), but it has {len(batch)} arrays")
+                inputs, targets = batch
                 logps = token_logps(model(inputs), targets)  # (B, T), 0 where nothing is predicted
                 nats.append(-logps.double().sum(dim=1).cpu().numpy())  # (B,)
                 counts.append((targets != IGNORED).sum(dim=1).cpu().numpy())  # (B,)
@@ -280,6 +286,8 @@ def _tensors(batches, step: int, device: torch.device) -> tuple[Tensor, ...]:
         batch = batches[step]
     except IndexError:
         raise ValueError(f"batch number {step} was asked for, but there are only {len(batches)}") from None
+    except (TypeError, KeyError):
+        raise ValueError(f"batches must give batches[{step}], but they are a {type(batches).__name__}") from None
     if not isinstance(batch, (tuple, list)) or not batch:
         raise ValueError(f"batch number {step} must be a tuple of arrays, but it is {type(batch).__name__}")
     return tuple((torch.tensor(a) if isinstance(a, np.ndarray) else torch.as_tensor(a)).to(device) for a in batch)
@@ -337,11 +345,3 @@ def _not_finite(loss: float, grad_norm: float, step: int, lr: float, config: Tra
         f"{config.warmup_steps} steps), clip_norm=1.0 (now {config.clip_norm}), and look at batches[{step}] for "
         "rows with nothing to predict."
     )
-
-
-def _is_count(x) -> bool:
-    return isinstance(x, numbers.Integral) and not isinstance(x, bool) and x >= 0
-
-
-def _is_number(x) -> bool:
-    return isinstance(x, numbers.Real) and not isinstance(x, bool) and math.isfinite(x)

@@ -301,7 +301,7 @@ def test_the_interval_of_other_scores_is_the_usual_one():
         (lambda g: score_choices(g, TOKENIZER, "x", [" sea", ""]), "a token of its own"),
         (lambda g: beam_search(g, [], 3), "got 0 ids"),
         (lambda g: beam_search(g, [1], 3, width=0), "got 1 ids, 0"),
-        (lambda g: beam_search(g, [1] * N_CTX, 2), "room for 1 more, but n_new is 2"),
+        (lambda g: beam_search(g, [1] * N_CTX, 2), "room for 1 more, but 2 were asked for"),
         (lambda g: complete(g, TOKENIZER, "x", how="best"), "got 'best'"),
         (lambda g: complete(g, TOKENIZER, "x", stop=""), "a text to stop at"),
         (lambda g: evaluate(g, TOKENIZER, [], 0, "plain", random.Random(0)), "at least one example"),

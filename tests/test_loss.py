@@ -71,6 +71,33 @@ def test_task_loss_is_the_mean_surprise_of_the_labels():
     assert task_loss(logits, torch.tensor([1, 1])).item() == pytest.approx((math.log(4 / 3) + math.log(4)) / 2)
 
 
+@pytest.mark.parametrize("dtype", [torch.int32, torch.int16, torch.uint8])
+def test_ids_of_any_whole_kind_are_ids(dtype):
+    targets = TARGETS.clamp(min=0)
+    for function in (lm_loss, token_logps):
+        assert torch.equal(function(LOGITS, targets.to(dtype)), function(LOGITS, targets))
+    assert torch.equal(task_loss(LOGITS[0], targets[0].to(dtype)), task_loss(LOGITS[0], targets[0]))
+
+
+@pytest.mark.parametrize("function", [lm_loss, token_logps, task_loss])
+def test_what_are_no_logits_or_no_ids_is_refused(function):
+    for logits, targets in (
+        (LOGITS, TARGETS.tolist()),
+        (LOGITS.tolist(), TARGETS),
+        (LOGITS, TARGETS.double()),
+        (LOGITS, TARGETS > 0),
+        (LOGITS.long(), TARGETS),
+        (LOGITS.numpy(), TARGETS.numpy()),
+    ):
+        with pytest.raises(ValueError, match="logits must be a tensor of floats and targets one of ids, but they are"):
+            function(logits, targets)
+
+
+def test_a_loss_of_no_examples_is_refused():
+    with pytest.raises(ValueError, match=r"shape \(B, C\), but they have shape \(0, 2\)"):
+        task_loss(torch.zeros(0, 2), torch.zeros(0, dtype=torch.long))
+
+
 def test_wrong_labels_are_named():
     with pytest.raises(ValueError, match="needs a label from 0 to 1"):
         task_loss(torch.zeros(2, 2), torch.tensor([0, -100]))
@@ -88,8 +115,9 @@ def test_lambda_weighs_the_language_model_and_not_the_task():
     assert (task.grad.item(), lm.grad.item()) == (1.0, 0.5)
     assert joint_loss(task, lm, aux_weight=0.25).item() == 10.25
     assert joint_loss(task, lm, aux_weight=0).item() == 10.0
-    with pytest.raises(ValueError, match="at least 0, but it is -1"):
-        joint_loss(task, lm, aux_weight=-1)
+    for wrong in (-1, math.nan, math.inf, True, "1"):
+        with pytest.raises(ValueError, match=f"a number of at least 0, but it is {wrong!r}"):
+            joint_loss(task, lm, aux_weight=wrong)
 
 
 def test_fifteen_percent_of_each_row_are_chosen():
@@ -101,6 +129,15 @@ def test_fifteen_percent_of_each_row_are_chosen():
     assert not chosen[:, 40:].any()
     assert torch.equal(targets[chosen], inputs[chosen])
     assert torch.equal(masked[~chosen], inputs[~chosen])
+
+
+@pytest.mark.parametrize("fraction", [0.15, 0.5])
+def test_the_number_chosen_is_rounded_to_the_nearest(fraction):
+    for n_free in range(1, 61):  # a row of 60 tokens, the rest of it padding
+        inputs = torch.where(torch.arange(60) < n_free, 7, 0)[None]
+        _, targets = mask_tokens(inputs, 1, 50, generator(n_free), fraction, protect=(0,))
+        exact = fraction * n_free
+        assert abs((targets != -100).sum().item() - max(1.0, exact)) <= 0.5 + 1e-9
 
 
 def test_every_position_is_as_likely_to_be_chosen():
@@ -146,5 +183,9 @@ def test_impossible_masking_is_refused():
     for fraction in (0, 1.5):
         with pytest.raises(ValueError, match=f"fraction must be .* but it is {fraction}"):
             mask_tokens(inputs, 1, 3, generator(), fraction=fraction)
-    with pytest.raises(ValueError, match="from 0 to 2, but it is 3"):
-        mask_tokens(inputs, 3, 3, generator())
+    for mask_id, n_vocab in ((3, 3), (-1, 3), (1.0, 3), (True, 3), (1, 3.0)):
+        with pytest.raises(ValueError, match=f"mask_id must be a token id from 0 to 2.*, but it is {mask_id}"):
+            mask_tokens(inputs, mask_id, n_vocab, generator())
+    for wrong in (inputs.double(), inputs[0], inputs.tolist()):
+        with pytest.raises(ValueError, match=r"inputs must be a tensor of ids of shape \(B, T\), but they are"):
+            mask_tokens(wrong, 1, 3, generator())

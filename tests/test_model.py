@@ -1,12 +1,14 @@
 """The model against transformers' GPT-1 and GPT-2, published parameter counts, and what causality demands."""
 
 import hashlib
+import json
 import math
 import os
 import re
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -360,7 +362,63 @@ def test_dropout_acts_in_training_only(config):
     assert all(block.attn.dropout == 0.3 for block in model.blocks)
 
 
+@pytest.mark.parametrize("norm", ["post", "pre"])
+@torch.no_grad()
+def test_dropout_stands_where_gpt1_puts_it(norm):
+    """On the sum of the embeddings, on what each of the two steps of a block adds, and on the attention weights."""
+    config = changed(POST, norm=norm, n_layers=1, dropout=0.4)
+    model, ids = build(config).train(), draw_ids(2, N_CTX)
+    block = model.blocks[0]
+    with torch.random.fork_rng():
+        torch.manual_seed(3)
+        h = nn.functional.dropout(model.W_e(ids) + model.W_p(torch.arange(N_CTX)), 0.4)
+        if norm == "post":
+            h = block.ln_1(h + nn.functional.dropout(block.attn(h), 0.4))
+            expected = block.ln_2(h + nn.functional.dropout(block.mlp(h), 0.4))
+        else:
+            h = h + nn.functional.dropout(block.attn(block.ln_1(h)), 0.4)
+            expected = model.ln_f(h + nn.functional.dropout(block.mlp(block.ln_2(h)), 0.4))
+        torch.manual_seed(3)
+        torch.testing.assert_close(model.hidden(ids), expected)
+        zeros = (model.drop(torch.ones(1000)) == 0).double().mean().item()
+    assert 0.3 < zeros < 0.5
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_attention_maps_leave_the_mode_as_it_was(training):
+    model = build(changed(POST, dropout=0.5)).train(training)
+    assert torch.equal(model.attention_maps(draw_ids(1, 4))[1], model.attention_maps(draw_ids(1, 4))[1])
+    assert model.training is model.drop.training is training
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@BOTH
+def test_a_model_in_half_precision_is_near_the_whole_one(config, dtype):
+    model, ids = build(changed(config, band=3)), draw_ids(2, N_CTX)
+    exact = model(ids)
+    half = model.to(dtype)
+    assert half(ids).dtype == dtype
+    assert (half(ids).float() - exact).abs().mean() < 0.05 * exact.abs().mean()
+    cache = half.new_cache()
+    parts = torch.cat([half(part, cache) for part in ids.split([4, 1, 7], dim=1)], dim=1)
+    torch.testing.assert_close(parts.float(), half(ids).float(), atol=0.15, rtol=0)
+    lm_loss(half(ids)[:, :-1], ids[:, 1:]).backward()
+    assert all(p.grad.isfinite().all() for p in half.parameters())
+
+
 # Bad input
+
+
+def test_numbers_of_numpy_are_numbers_in_a_config():
+    config = changed(POST, n_vocab=np.int64(V), d_ff=np.uint16(7), init_std=np.float32(0.5), causal=np.bool_(True))
+    assert config == changed(POST, d_ff=7, init_std=0.5)
+    assert json.loads(json.dumps(config.__dict__)) == config.__dict__
+
+
+def test_a_cache_of_another_model_is_refused():
+    other = GPT(changed(POST, n_layers=1), generator())
+    with pytest.raises(ValueError, match="this cache belongs to another model: it has 1 blocks, not 3"):
+        build(POST)(draw_ids(1, 2), other.new_cache())
 
 
 @pytest.mark.parametrize(
@@ -403,6 +461,8 @@ def test_padding_and_caches_that_make_no_sense_are_refused():
         ({"norm": "rms"}, "norm must be 'post' or 'pre', but it is 'rms'"),
         ({"init": "gpt3"}, "init must be 'gpt1' or 'gpt2' or 'width', but it is 'gpt3'"),
         ({"position_init": None}, "position_init must be 'normal' or 'sinusoid'"),
+        ({"causal": 1}, "causal must be True or False, but it is 1"),
+        ({"band": np.bool_(True)}, "band must be a whole number of at least 1, but it is True"),
         ({"causal": "no"}, "causal must be True or False, but it is 'no'"),
         ({"dropout": 1.0}, "dropout must be a number from 0 to below 1"),
         ({"dropout": "0.1"}, "dropout must be"),
@@ -440,9 +500,15 @@ def test_a_task_model_that_sees_both_ways_does_not_see_the_padding():
     model = TaskModel(gpt, 2, "single", generator(3))
     ids, extract = draw_ids(1, 1, 9), torch.tensor([[5]])
     torch.testing.assert_close(model(ids, extract), model(ids[..., :6], extract))
-    other = ids.clone()
-    other[0, 0, 2] = (other[0, 0, 2] + 1) % V
-    assert not torch.allclose(model(other, extract), model(ids, extract))
+    for place in (2, 5):  # the text before the extract token, and the extract token itself
+        other = ids.clone()
+        other[0, 0, place] = (other[0, 0, place] + 1) % V
+        assert not torch.allclose(model(other, extract), model(ids, extract))
+    visible = torch.arange(9)[None] <= 5
+    expected = gpt.hidden(ids[0], visible=visible)[0, 5] @ model.W_y.weight.T
+    torch.testing.assert_close(model(ids, extract)[0], expected)
+    alone = model(ids[..., :1], torch.tensor([[0]]))  # a text of the extract token alone may be seen by itself
+    assert alone.isfinite().all()
 
 
 def test_the_joint_loss_reaches_both_heads():
@@ -473,11 +539,15 @@ def test_wrong_tasks_are_named():
         TaskModel(gpt, 2, "sum", generator())
     with pytest.raises(ValueError, match="n_outputs must be 1 for 'choice'"):
         TaskModel(gpt, 3, "choice", generator())
-    with pytest.raises(ValueError, match="n_outputs must be at least 1"):
-        TaskModel(gpt, 0, "add", generator())
+    for wrong in (0, 2.0, True):
+        with pytest.raises(ValueError, match=f"n_outputs must be at least 1, but it is {wrong}"):
+            TaskModel(gpt, wrong, "add", generator())
     model = TaskModel(gpt, 2, "single", generator())
     with pytest.raises(ValueError, match=r"\(B, 1, T\) and \(B, 1\) for 'single', but they have \(2, 2, 5\)"):
         model(draw_ids(2, 2, 5), torch.zeros(2, 2, dtype=torch.long))
+    for ids, extract in ((draw_ids(1, 1, 5), torch.tensor([[4.0]])), (draw_ids(1, 1, 5).tolist(), torch.tensor([[4]]))):
+        with pytest.raises(ValueError, match="ids and extract must be tensors of whole numbers"):
+            model(ids, extract)
     with pytest.raises(ValueError, match="from 0 to T - 1 = 4, but it goes from 5 to 5"):
         model(draw_ids(1, 1, 5), torch.tensor([[5]]))
 

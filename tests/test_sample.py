@@ -3,12 +3,15 @@
 import itertools
 import math
 
+import numpy as np
 import pytest
 import torch
 from scipy import stats
 
+from minigpt import sample
 from minigpt.model import GPT, GPTConfig
-from minigpt.sample import generate, next_probs, response_logp
+from minigpt.sample import beam_search, document_text, generate, generate_text, next_probs, response_logp
+from minigpt.tokenizer import train_bpe
 
 V, N_CTX = 5, 10
 CONFIG = GPTConfig(n_vocab=V, n_ctx=N_CTX, n_layers=2, n_heads=2, d_model=8, init_std=0.5)
@@ -47,6 +50,12 @@ def probs_of(p, **settings):
         ({"top_k": 99}, [0.2, 0.4, 0.1, 0.3]),
         ({"top_p": 0.3}, [0, 1, 0, 0]),  # the likeliest alone is already more
         ({"top_p": 1e-9}, [0, 1, 0, 0]),
+        ({"top_p": 1e-12}, [0, 1, 0, 0]),
+        ({"top_p": 5e-324}, [0, 1, 0, 0]),
+        ({"temperature": 1e-310}, [0, 1, 0, 0]),
+        ({"temperature": 5e-324}, [0, 1, 0, 0]),
+        ({"temperature": 5e-324, "top_k": 2, "top_p": 5e-324}, [0, 1, 0, 0]),
+        ({"temperature": 0, "top_p": 5e-324}, [0, 1, 0, 0]),
         ({"top_p": 0.4}, [0, 1, 0, 0]),  # exactly reached
         ({"top_p": 0.41}, [0, 4 / 7, 0, 3 / 7]),
         ({"top_p": 0.7}, [0, 4 / 7, 0, 3 / 7]),  # 0.4 + 0.3 counts as 0.7
@@ -68,6 +77,44 @@ def test_of_equally_likely_tokens_the_smaller_id_comes_first():
     assert probs_of([0.25] * 4, temperature=0) == [1, 0, 0, 0]
     assert probs_of([0.25] * 4, top_p=0.5) == [0.5, 0.5, 0, 0]
     assert probs_of([0.2, 0.3, 0.2, 0.3], top_k=3) == pytest.approx([0.25, 0.375, 0, 0.375])
+
+
+def test_a_share_that_is_reached_up_to_rounding_is_reached():
+    """Eight times 0.1 is 0.7999999999999999 in float64."""
+    assert sum([0.1] * 8) < 0.8
+    assert probs_of([0.1] * 10, top_p=0.8) == pytest.approx([0.125] * 8 + [0, 0], abs=1e-12)
+
+
+def test_many_equally_likely_tokens_keep_their_order():
+    probs = next_probs(torch.zeros(3, 5000), top_k=1000)
+    assert torch.equal(probs > 0, (torch.arange(5000) < 1000).expand(3, 5000))
+
+
+def test_the_largest_uniform_number_still_draws_a_token(monkeypatch):
+    """Ten times 0.1 adds to 0.9999999999999999, which is the largest number below 1 that can be drawn."""
+
+    class Level:
+        config, training = CONFIG.__class__(n_vocab=10, n_ctx=4, n_layers=1, n_heads=1, d_model=1), False
+
+        def hidden(self, ids, cache):
+            return torch.zeros(*ids.shape, 1)
+
+        def logits(self, h):
+            return torch.zeros(len(h), 10)
+
+        def new_cache(self):
+            return []
+
+        def eval(self):
+            return self
+
+        def train(self, mode):
+            return self
+
+    largest = math.nextafter(1.0, 0.0)
+    assert torch.full((10,), 0.1, dtype=torch.float64).cumsum(0)[-1].item() <= largest
+    monkeypatch.setattr(torch, "rand", lambda *shape, **how: torch.full(shape, largest, dtype=torch.float64))
+    assert generate(Level(), torch.tensor([0]), 1, generator()).tolist() == [0, 9]
 
 
 def test_rows_do_not_mix_and_logits_are_left_alone():
@@ -100,6 +147,11 @@ def test_extreme_logits_are_no_trouble():
         ({"temperature": math.inf}, "temperature must be"),
         ({"top_k": 0}, "top_k must be a whole number of at least 1, or None, but it is 0"),
         ({"top_k": 1.5}, "top_k must be"),
+        ({"top_k": True}, "top_k must be a whole number of at least 1, or None, but it is True"),
+        ({"temperature": True}, "temperature must be 0 .* but it is True"),
+        ({"temperature": "hot"}, "temperature must be"),
+        ({"top_p": math.nan}, "top_p must be"),
+        ({"top_p": "0.9"}, "top_p must be"),
         ({"top_p": 0}, "top_p must be above 0 and at most 1, or None, but it is 0"),
         ({"top_p": 1.1}, "top_p must be"),
     ],
@@ -196,6 +248,86 @@ def test_the_model_stays_in_its_mode_and_draws_no_dropout():
     assert model.training
 
 
+@pytest.mark.parametrize("training", [True, False])
+def test_whatever_samples_or_scores_leaves_the_mode_as_it_was_and_draws_no_dropout(training):
+    config = GPTConfig(**{**CONFIG.__dict__, "dropout": 0.5, "n_vocab": WORDS.n_vocab})
+    noisy = GPT(config, generator(1)).train(training)
+    quiet = GPT(GPTConfig(**{**config.__dict__, "dropout": 0.0}), generator(1))
+    for function in (
+        lambda gpt: generate(gpt, ids(3), 4, generator(2)).tolist(),
+        lambda gpt: generate_text(gpt, WORDS, "the", 4, generator(2)),
+        lambda gpt: beam_search(gpt, [1, 2], 3).logp,
+        lambda gpt: sample.next_logps(gpt, WORDS, "the").tolist(),
+        lambda gpt: sample.continuation_logps(gpt, WORDS, "the", [" cat", " mat sat"]).tolist(),
+        lambda gpt: sample.continuation_nats(gpt, WORDS, "the", " mat sat"),
+    ):
+        state = torch.random.get_rng_state()
+        assert function(noisy) == function(quiet)
+        assert torch.equal(torch.random.get_rng_state(), state)
+        assert noisy.training is noisy.drop.training is training
+
+
+@pytest.mark.parametrize("kind", [np.uint16, np.int8, list])
+def test_ids_of_any_whole_kind_begin_a_text(model, kind):
+    prompt = [1, 4, 2] if kind is list else np.array([1, 4, 2], dtype=kind)
+    if kind is not list:
+        prompt.flags.writeable = False  # as those of a corpus that lies in a file
+    expected = torch.tensor([1, 4, 2])
+    assert torch.equal(generate(model, prompt, 4, generator(1)), generate(model, expected, 4, generator(1)))
+    assert torch.equal(generate(model, expected.int(), 4, generator(1)), generate(model, expected, 4, generator(1)))
+    assert torch.equal(response_logp(model, prompt, prompt), response_logp(model, expected, expected))
+    assert beam_search(model, prompt, 3) == beam_search(model, [1, 4, 2], 3)
+    assert torch.equal(generate(model, expected, np.int64(2), generator(1), top_k=np.int64(2), stop_id=np.uint8(1)),
+                       generate(model, expected, 2, generator(1), top_k=2, stop_id=1))  # fmt: skip
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_a_model_in_half_precision_writes(dtype):
+    half = GPT(CONFIG, generator(1)).to(dtype)
+    assert generate(half, ids(2, 4), 6, generator(1)).shape == (2, 10)
+    text = ids(4)
+    for _ in range(3):
+        text = torch.cat([text, half(text[None])[0, -1].argmax()[None]])
+    assert torch.equal(generate(half, ids(4), 3, temperature=0), text)
+
+
+# Texts as strings
+
+WORDS = train_bpe(["the cat sat on the mat. der Bär saß."] * 2, 270)
+
+
+def test_ids_become_text_up_to_the_first_end_of_text():
+    text = "the Bär sat"
+    row = WORDS.encode(text)
+    assert document_text(WORDS, row) == text
+    assert document_text(WORDS, [*row, WORDS.endoftext, *row, WORDS.endoftext]) == text
+    assert document_text(WORDS, np.array([WORDS.endoftext, *row])) == document_text(WORDS, []) == ""
+    assert document_text(WORDS, [0xC3, ord("b")]) == "\N{REPLACEMENT CHARACTER}b"  # the first half of a letter
+
+
+def test_a_text_is_what_generate_draws_after_the_end_of_text_token_and_the_prompt():
+    gpt = GPT(GPTConfig(WORDS.n_vocab, 16, 2, 2, 8, init_std=0.5), generator(4))
+    begun = torch.tensor([WORDS.endoftext, *WORDS.encode("the cat")])
+    lengths = set()
+    for seed in range(30):
+        n_new = None if seed % 2 else 3
+        row = generate(gpt, begun, n_new or 17 - len(begun), generator(seed), 1.2, stop_id=WORDS.endoftext)
+        written = row[len(begun) :].tolist()
+        written = written[: written.index(WORDS.endoftext)] if WORDS.endoftext in written else written
+        expected = b"".join(map(WORDS.decode_bytes, written)).decode("utf-8", errors="replace")
+        assert generate_text(gpt, WORDS, "the cat", n_new, generator(seed), temperature=1.2) == expected
+        lengths.add(len(written))
+    assert {3, 17 - len(begun)} <= lengths
+    with pytest.raises(ValueError, match="needs a torch.Generator"):
+        generate_text(gpt, WORDS, "the cat")
+
+
+def test_continuations_that_are_none_are_refused(model):
+    for wrong in (" cat", [], [" cat", ""]):
+        with pytest.raises(ValueError, match="expected several continuations, none of them empty; got"):
+            sample.continuation_logps(model, WORDS, "the", wrong)
+
+
 def test_a_text_that_does_not_fit_is_refused_with_the_limit(model):
     assert generate(model, ids(4), 7, generator()).shape == (11,)  # the last token is drawn but never read
     for use_cache in (True, False):
@@ -214,8 +346,19 @@ def test_wrong_prompts_are_named(model):
         generate(model, ids(1, 1, 1), 1, generator())
     with pytest.raises(ValueError, match="needs a torch.Generator to draw with, or temperature=0"):
         generate(model, ids(2), 1)
-    with pytest.raises(ValueError, match="n_new must be at least 0, but it is -1"):
-        generate(model, ids(2), -1, generator())
+    for wrong in (-1, 1.5, True):
+        with pytest.raises(ValueError, match="expected n_new to be a whole number of at least 0, got"):
+            generate(model, ids(2), wrong, generator())
+    for prompt in (ids(2).double(), ids(2) > 0, [0.5, 1.0]):
+        with pytest.raises(ValueError, match="prompt_ids must be whole numbers, but they are torch"):
+            generate(model, prompt, 1, generator())
+    for stop_id in (-1, V, 99, 1.5, True):
+        with pytest.raises(ValueError, match=f"stop_id must be from 0 to 4, or None, but it is {stop_id}"):
+            generate(model, ids(2), 1, generator(), stop_id=stop_id)
+    with pytest.raises(ValueError, match=r"prompt_ids must be one row of ids, but their shape is \(2, 3\)"):
+        beam_search(model, ids(2, 3), 2)
+    with pytest.raises(ValueError, match=r"logits must be a tensor of shape \(\.\.\., V\)"):
+        next_probs([0.0, 1.0])
     assert torch.equal(generate(model, ids(2), 0, generator()), ids(2))
 
 

@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from minigpt.checkpoint import load_state, save_state
+from minigpt.model import GPT, GPTConfig
 from minigpt.train import (
     Evaluation,
     TrainConfig,
@@ -123,7 +124,15 @@ def test_wrong_config_values_are_named(field, value):
 
 
 def test_numpy_numbers_are_fine_in_a_config():
-    assert TrainConfig(n_steps=np.int64(3), lr=np.float64(0.1)).n_steps == 3
+    config = TrainConfig(n_steps=np.int64(3), lr=np.float32(0.5))
+    assert (config.n_steps, type(config.n_steps), config.lr, type(config.lr)) == (3, int, 0.5, float)
+
+
+@pytest.mark.parametrize("step", [-1, 1.5, True, None])
+def test_a_learning_rate_is_asked_for_by_the_number_of_a_step(step):
+    with pytest.raises(ValueError, match="expected step to be a whole number of at least 0, got"):
+        learning_rate(step, CONFIG)
+    assert learning_rate(np.int64(2), CONFIG) == learning_rate(2, CONFIG)
 
 
 # --- AdamW -------------------------------------------------------------------------------------------------------
@@ -282,7 +291,8 @@ def test_cut_in_two_and_saved_equals_one_run_bit_for_bit(tmp_path, dropout):
     save_state(tmp_path, first, state)
 
     second = tiny(seed=99, dropout=dropout)  # other weights: those of the file must win
-    resumed = load_state(tmp_path, second, TrainState())
+    resumed = TrainState()
+    load_state(tmp_path, second, resumed)
     assert resumed.step == 10
     late = list(train(second, Batches(), CONFIG, generator=generator(77), state=resumed))
     assert same(weights(second), weights(straight))
@@ -428,6 +438,32 @@ def test_evaluation_of_a_table_by_hand():
     assert result.nats_per_token == pytest.approx(sum(expected) / 5)
     assert result.nats_per_document == pytest.approx(sum(expected) / 3)
     assert model.training and model.logits.grad is None
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_evaluation_leaves_the_mode_as_it_was(training):
+    model = tiny(dropout=0.5).train(training)
+    one, two = (evaluate(model, [Batches()[0]]).nats_total for _ in range(2))
+    assert one == two  # without dropout in either mode
+    assert model.training is model[1].training is training
+
+
+def test_evaluation_needs_inputs_and_targets():
+    with pytest.raises(ValueError, match=r"batch number 0 must be \(inputs, targets\), but it has 3 arrays"):
+        evaluate(tiny(), [(np.array([[1]]),) * 3])
+    with pytest.raises(ValueError, match=r"batches must give batches\[0\], but they are a generator"):
+        next(train(tiny(), (batch for batch in [Batches()[0]]), CONFIG))
+
+
+@pytest.mark.parametrize(("dtype", "eps"), [(torch.bfloat16, 1e-8), (torch.float16, 1e-4)])
+def test_a_model_in_half_precision_learns(dtype, eps):
+    config = GPTConfig(n_vocab=7, n_ctx=8, n_layers=2, n_heads=2, d_model=16, norm="pre", init_std=0.25)
+    model = GPT(config, generator()).to(dtype)
+    before = evaluate(model, [Batches()[0]]).nats_per_token
+    records = list(train(model, Batches(), TrainConfig(n_steps=40, lr=0.02, warmup_steps=4, eps=eps)))
+    assert len(records) == 40
+    assert evaluate(model, [Batches()[0]]).nats_per_token < 0.6 * before
+    assert all(p.dtype == dtype and p.isfinite().all() for p in model.parameters())
 
 
 def test_evaluation_puts_the_mode_back_even_after_an_error():
