@@ -146,9 +146,7 @@ def complete(
     with _asking(gpt):
         search = {"width": 1} if how == "greedy" else search
         written = sample.beam_search(gpt, ids, n_new, stop_ids=_stop_ids(tokenizer, stop), **search).ids
-    written = written[: written.index(tokenizer.endoftext)] if tokenizer.endoftext in written else written
-    text = b"".join(tokenizer.decode_bytes(i) for i in written).decode("utf-8", errors="replace")
-    return text.split(stop)[0]
+    return sample.document_text(tokenizer, written).split(stop)[0]
 
 
 def _stop_ids(tokenizer: Tokenizer, stop: str) -> set[int]:

@@ -100,11 +100,8 @@ def generate_stories(gpt: GPT, data: Dataset, openings: list[str], seed: int, **
     """Documents that go on from their first sentences, decoded in some way."""
     texts, generator = [], torch.Generator().manual_seed(seed)
     for opening in openings:
-        ids = torch.tensor([data.tokenizer.endoftext, *data.tokenizer.encode(opening)])
-        room = gpt.config.n_ctx - len(ids)
-        row = sample.generate(gpt, ids, room, generator, stop_id=data.tokenizer.endoftext, **how).tolist()[1:]
-        row = row[: row.index(data.tokenizer.endoftext)] if data.tokenizer.endoftext in row else row
-        texts.append(b"".join(map(data.tokenizer.decode_bytes, row)).decode("utf-8", errors="replace"))
+        room = gpt.config.n_ctx - 1 - len(data.tokenizer.encode(opening))
+        texts.append(opening + sample.generate_text(gpt, data.tokenizer, opening, room, generator, **how))
     return texts
 
 

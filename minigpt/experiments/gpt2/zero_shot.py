@@ -93,11 +93,8 @@ def write_freely(gpt: GPT, tokenizer: Tokenizer, prompts: list[str], generator: 
     """What the model writes after each prompt, all of it, drawing from the two likeliest tokens."""
     written = []
     for prompt in prompts:
-        ids = torch.tensor([tokenizer.endoftext, *tokenizer.encode(prompt)])
-        room = min(24, gpt.config.n_ctx + 1 - len(ids))
-        row = sample.generate(gpt, ids, room, generator, top_k=2, stop_id=tokenizer.endoftext)[len(ids) :].tolist()
-        row = row[: row.index(tokenizer.endoftext)] if tokenizer.endoftext in row else row
-        written.append(b"".join(tokenizer.decode_bytes(i) for i in row).decode("utf-8", errors="replace"))
+        room = min(24, gpt.config.n_ctx - len(tokenizer.encode(prompt)))
+        written.append(sample.generate_text(gpt, tokenizer, prompt, room, generator, top_k=2))
     return written
 
 

@@ -174,8 +174,7 @@ def questions(task: str, n: int = 100, which: str = "test") -> list[Question]:
 
 def first_sentence(tokenizer: Tokenizer, ids: list[int]) -> str:
     """The first sentence of some ids as text; stray bytes become a mark."""
-    text = b"".join(tokenizer.decode_bytes(i) for i in ids).decode("utf-8", errors="replace")
-    return re.split(r"[.\n]", text, maxsplit=1)[0]
+    return re.split(r"[.\n]", tokenizer.decode(ids), maxsplit=1)[0]
 
 
 def slots(question: Question, written: str) -> dict[str, bool]:
