@@ -406,7 +406,7 @@ def test_the_running_mean_of_the_weights():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", range(3))
 def test_e7_ppo_reaches_the_best_policy_there_is(seed):
     world, reference = enumerable_ppo.small_world(seed)
     agent = enumerable_ppo.agent_of(reference)

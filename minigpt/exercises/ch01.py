@@ -1,7 +1,7 @@
 """Checks for the exercises of chapter 01, GPT-1.
 
 Each takes the reader's own function, tries it on examples it has not seen, and prints one line: correct, or the likely
-mistake. What is right is worked out by the rooms of the package, or by hand; never stored.
+mistake. What is right is worked out by the modules of the package, or by hand; never stored.
 """
 
 import math

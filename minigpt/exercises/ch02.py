@@ -1,7 +1,7 @@
 """Checks for the exercises of chapter 02, GPT-2.
 
 Each takes the reader's own function, tries it on examples it has not seen, and prints one line: correct, or the likely
-mistake. What is right is worked out here by hand or by the rooms of the package; never stored.
+mistake. What is right is worked out here by hand or by the modules of the package; never stored.
 """
 
 import math
