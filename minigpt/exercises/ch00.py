@@ -5,6 +5,7 @@ the likely mistake. Nothing here holds an answer in disguise: what is right is w
 """
 
 import math
+import numbers
 import random
 from collections import Counter
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from minigpt.exercises.judging import (
     called,
     compare,
     judge,
+    scalar,
     short,
 )
 from minigpt.worlds import grammar, stories
@@ -71,6 +73,9 @@ def document_surprise(answer: Callable[[Callable, str], float]) -> None:
         program, rng = stories.program(), random.Random("chain")
         for kind in ("story", "walks", "feelings"):
             (text,) = stories.documents(1, rng, {kind: 1.0})
+            got = called(answer, program, text)
+            if isinstance(scalar(got), bool) or not isinstance(scalar(got), numbers.Real):
+                raise Problem(f"expected a number, got {short(got)} for {text[:40]!r}...")
             each = [nats for _, nats in information.word_nats(program, text)]
             right, end = sum(each), each[-1]
             mistakes = (
@@ -82,7 +87,7 @@ def document_surprise(answer: Callable[[Callable, str], float]) -> None:
                 (right / len(each), "you divided by the number of words: the surprise of a document is the sum"),
                 (math.exp(-right), "that is the probability; the surprise is minus its logarithm"),
             )
-            compare(called(answer, program, text), right, mistakes, f"for {text[:40]!r}...")
+            compare(got, right, mistakes, f"for {text[:40]!r}...")
 
     judge(3, examine, "The surprises of the words add up to the surprise of the document.")
 

@@ -30,6 +30,7 @@ def judge(number: int, examine: Callable[[], None], praise: str) -> None:
     except Exception as error:  # noqa: BLE001  an answer of a form that nobody thought of gets its line too
         what = f"{type(error).__name__}: {' '.join(str(error).split())}"
         verdict = f"not yet. Your answer has a form that cannot be judged; is it what was asked for? ({short(what)})."
+    verdict = " ".join(verdict.split())
     print(f"exercise {number}: {verdict}")
     if os.environ.get("MINIGPT_GRADE") == "1" and not verdict.startswith("correct"):
         raise AssertionError(f"exercise {number}: {verdict}")

@@ -11,7 +11,6 @@ from minigpt import plots
 from minigpt.notebook import display, ranking_desk
 from minigpt.plots import style
 
-
 MOST_TOKENS = 24  # of an attention map that can be read on one screen
 N_CACHED = 64  # pictures that an explorer keeps, about 30 kB each
 
@@ -89,7 +88,7 @@ class Explorer(ipywidgets.VBox):
 def slider_explorer(
     draw: Callable[..., tuple[Figure, str]], name: str, low, high, step, start, description: str, label: str = ""
 ) -> Explorer:
-    """Explore one number with a slider. Twin: show.show(*draw(value)) for a value of your choice.
+    """Explore one number with a slider. Twin: display.show(*draw(value)).
 
     draw: called with the keyword `name`, returns (figure, alt). Whole numbers if low, high, step and start are.
 
@@ -104,7 +103,7 @@ def slider_explorer(
 
 
 def attention_explorer(maps: list, tokens: list, allowed=None, description: str = "") -> Explorer:
-    """Choose a layer and a head, and see where each position looks. Twin: show.attention_grid, show.attention_map.
+    """Choose a layer and a head, and see where each position looks. Twin: plots.attention_grid.
 
     maps: one (H, T, T) for each layer. allowed: (T, T), True where a position may look. The first 24 tokens are drawn.
 
@@ -137,7 +136,7 @@ def attention_explorer(maps: list, tokens: list, allowed=None, description: str 
 def sampling_explorer(
     tokens: list, next_probs: Callable[[float, int], np.ndarray], n: int = 12, description: str = ""
 ) -> Explorer:
-    """Move temperature and top-k, and see what is sampled from. Twin: show.next_token_bars.
+    """Move temperature and top-k, and see what is sampled from. Twin: plots.next_token_bars.
 
     tokens: names of all V tokens. next_probs(temperature, top_k) gives their (V,) probabilities.
 
@@ -168,12 +167,12 @@ def sampling_explorer(
 def prompt_explorer(
     answer: Callable[[int], tuple[str, list]], shots: list, right: str | None = None, description: str = ""
 ) -> Explorer:
-    """Choose K, and see the prompt and the answers. Twin: charts.prompt_answers(*answer(k), right).
+    """Choose K, and see the prompt and the answers. Twin: plots.prompt_answers(*answer(k), right).
 
     answer(k) gives the prompt with k examples and the model's answers as (answer, probability); it is called when k is
     chosen, once for each k. shots: the values of K that can be chosen. right: the right answer, which is marked.
 
-    Errors: ValueError for no shots, or negative ones; those of charts.prompt_answers.
+    Errors: ValueError for no shots, or negative ones; those of plots.prompt_answers.
     """
     shots = list(shots)
     if not shots or min(shots) < 0:
@@ -213,7 +212,7 @@ def prediction_game(
 
     ladders: name -> (compute, loss, at, came): the small runs, the compute of the large one, and its loss, hidden until
     "show what came" is ticked, for each ladder anew. score(low, high, came): what one pays; less is better.
-    rival(compute, loss, at) gives the interval of somebody to compete with, (low, high). Twin: charts.prediction.
+    rival(compute, loss, at) gives the interval of somebody to compete with, (low, high). Twin: plots.prediction.
 
     Errors: ValueError for no ladders, or one whose large run is not larger than its small ones.
     """
@@ -264,9 +263,9 @@ def question_box(
     question: str,
     description: str = "",
 ) -> Explorer:
-    """Put things into the places of a picture, and ask about it in words. Twin: charts.image_answers.
+    """Put things into the places of a picture, and ask about it in words. Twin: plots.image_answers.
 
-    ask(chosen, question, sees) gives (image, looks, answers, right) for charts.image_answers; chosen is one of `things`
+    ask(chosen, question, sees) gives (image, looks, answers, right) for plots.image_answers; chosen is one of `things`
     for each place. start: the first choice. A question that cannot be read stands as an error in the picture's place.
 
     Errors: ValueError if there is not one first choice, among the things, for each place.

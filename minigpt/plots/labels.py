@@ -189,13 +189,20 @@ def prompt_lines(prompt: str, width: int = 66) -> list[str]:
     ]
 
 
-def draw_legend(axes, names: list, y: float, bar_style) -> None:
-    """The names of the kinds of bar, from the left, around the height y; the axes are in inches."""
-    x = 0.0
+def legend_height(names: list, width: float) -> float:
+    """How high `draw_legend` is, in inches: nothing for one name, a line for each if they do not fit side by side."""
+    if len(names) < 2:
+        return 0.0
+    return 0.36 if sum(0.78 + text_width(name) for name in names) - 0.4 <= width else 0.06 + 0.3 * len(names)
+
+
+def draw_legend(axes, names: list, width: float, bar_style) -> None:
+    """The names of the kinds of bar, beneath y = 0, side by side if the width allows; the axes are in inches."""
+    x, y, beneath = 0.0, -0.2, legend_height(names, width) > 0.36
     for j, name in enumerate(names):
         axes.add_artist(Rectangle((x, y - 0.09), 0.3, 0.18, **bar_style(j)))
         axes.text(x + 0.38, y, name, va="center")
-        x += 0.38 + text_width(name) + 0.4
+        x, y = (0.0, y - 0.3) if beneath else (x + 0.78 + text_width(name), y)
 
 
 def short(value: float) -> str:

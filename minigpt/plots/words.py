@@ -61,11 +61,11 @@ def surprise(words: list, series: dict, *, width: float = 8.7, title: str = "") 
     heights = np.zeros(places[-1][0] + 1)  # of the highest bar in each line, in inches
     for (line, _, _), highest in zip(places, np.max(list(rows.values()), axis=0)):
         heights[line] = max(heights[line], highest * scale)
-    head = 0.36 if len(rows) > 1 else 0.0
-    bases = -head - np.cumsum(heights + 0.66)
+    below = labels.legend_height(list(rows), width)
+    bases = -below - np.cumsum(heights + 0.66)
     figure, axes = style.paper(title, width, 0.4 - bases[-1])
-    if len(rows) > 1:
-        labels.draw_legend(axes, list(rows), -0.2, style.bar_style)
+    if below:
+        labels.draw_legend(axes, list(rows), width, style.bar_style)
     for i, (word, (line, left, wide)) in enumerate(zip(words, places)):
         base = bases[line]
         axes.plot([left, left + wide], [base, base], color="#999999", linewidth=1)

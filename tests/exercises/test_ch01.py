@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from exercising import odd_checks
 from torch.nn import functional as F
 
 from minigpt.exercises import ch01
@@ -213,3 +214,6 @@ def test_every_exercise_is_tried_here_and_numbered_in_order(capsys):
 
 def test_the_paper_sizes_give_the_released_model():
     assert count(40478, 512, 12, 768) == 116_534_784
+
+
+globals().update(odd_checks(ch01, RIGHT))

@@ -274,7 +274,7 @@ def test_every_explorer_can_be_described_in_the_chapters_own_words():
 
 
 def test_every_public_explorer_names_its_twin():
-    for function in (slider_explorer, attention_explorer, sampling_explorer, prompt_explorer):
+    for function in (attention_explorer, sampling_explorer, prompt_explorer):
         twins = re.findall(r"plots\.(\w+)", function.__doc__.split("\n")[0])
         assert twins and all(hasattr(plots, twin) for twin in twins)
     assert issubclass(explorers.Explorer, ipywidgets.VBox)
@@ -312,12 +312,26 @@ def test_ranking_by_clicks_and_by_words():
 
 def test_a_ranking_that_is_none_is_answered_in_words():
     built, _ = desk()
-    for wrong in ("1 2", "1 2 2", "9 1 2", "best one"):
-        with pytest.raises(ValueError, match="each number"):
+    for wrong in ("1 2", "1 2 2", "9 1 2", "best one", "3<1<2", "1/2/3", "321", "="):
+        with pytest.raises(ValueError, match="best first"):
             built.rank(wrong)
         built.typed.value = wrong
         assert built.made == [] and "alert" in built.status.value
     assert built.rank("3 > 1 > 2") == (2, 3, 1)
+
+
+@pytest.mark.parametrize("order", ["3，1，2", "3、1、2", "3-1-2", "3–1–2", "3; 1; 2", "3；1；2", "３＞１＞２", "3。1。2"])
+def test_an_order_typed_on_any_keyboard_is_understood(order):
+    built, _ = desk()
+    built.typed.value = order
+    assert built.made == [(2, 3, 1)]
+
+
+def test_an_error_while_learning_is_shown_to_the_reader():
+    built, _ = desk()
+    built.learn = lambda rankings: 1 / 0
+    built.teach.click()
+    assert "alert" in built.status.value and "ZeroDivisionError" in built.status.value
 
 
 def test_starting_again_and_what_is_saved():

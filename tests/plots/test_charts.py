@@ -171,13 +171,13 @@ def test_axes_are_named(figure):
     figure = figure()
     drawn_axes = [axes for axes in figure.axes if axes.axison]
     named = words(figure) & {"examples, K", "parameters", "training steps", "compute", "printed", "x", "probability",
-                             "training compute (PF-days)", "share of the whole (%)", "how sure it is", "percentile",
+                             "training compute (PF-days)", "share of the whole (%)", "confidence", "percentile",
                              "compute (floating-point operations)"}  # fmt: skip
     assert (
         not drawn_axes
         or named
         or figure.axes[0].images
-        or any("may look at position" in word for word in words(figure))
+        or any("may look at" in word for word in words(figure))
     )
 
 
@@ -280,7 +280,7 @@ def test_the_frontier_has_two_logarithmic_axes_rings_and_a_straight_law():
         assert np.allclose(line.get_xydata(), np.column_stack([x, y]))
     (rings,) = [line for line in axes.lines if line.get_label() == "frontier"]
     assert rings.get_xydata().tolist() == [[1e-5, 1.0], [1e-4, 0.8]] and rings.get_markerfacecolor() == "none"
-    (law,) = [line for line in axes.lines if "C^" in line.get_label()]
+    (law,) = [line for line in axes.lines if "to the power" in line.get_label()]
     (x0, y0), (x1, y1) = law.get_xydata()
     assert np.log(y1 / y0) / np.log(x1 / x0) == pytest.approx(-0.08) and y0 == pytest.approx(0.4 * x0**-0.08)
     assert {*LAW, "frontier", "floor 0.10"} <= words(figure)
@@ -344,7 +344,8 @@ def test_a_prompt_is_shown_as_it_is_read_with_its_answers_sorted_and_the_right_o
 
 def test_a_long_prompt_shows_its_end_and_the_right_answer_is_always_drawn():
     figure = plots.prompt_answers("one\ntwo\nthree\nfour $5", ANSWERS, " mill", n=2, n_lines=3)
-    assert [text.get_text() for text in figure.axes[0].texts] == ["...", "three", r"four \$5 ___"]
+    assert [text.get_text() for text in figure.axes[0].texts] == ["...", "three", "four $5 ___"]
+    assert not any(text.get_parse_math() for text in figure.findobj(Text))  # a $ is drawn as a dollar
     assert [label.get_text() for label in figure.axes[1].get_yticklabels()] == ["forest", "mill"]
 
 
@@ -408,7 +409,7 @@ def test_bad_input_is_named(call, message):
 
 def test_every_public_chart_says_its_errors():
     for name, thing in vars(plots).items():
-        if callable(thing) and name != "prompt_lines":
+        if callable(thing) and name not in {"prompt_lines", "rows", "short", "plain_log"}:
             assert re.search(r"Errors: ", thing.__doc__), name
 
 
@@ -456,3 +457,60 @@ def test_where_a_model_looks_is_written_in_per_cent_and_the_rest_washed_out():
     assert shown[4, 8].max() < 0.01 and shown[15, 15].min() > 0.8
     assert [tick.get_text() for tick in bars.get_yticklabels()] == [" forest", " sea", " mill"]
     assert "nothing" in words(plots.image_answers(None, [], ANSWERS))
+
+
+def test_seeds_are_dots_and_reference_lines_are_one_option_everywhere():
+    seeds, wanted = {"a": [[0.4, 0.5], [0.6, 0.9]]}, {"majority": 0.3, "shortcut": 0.35}
+    with_seeds = [
+        plots.bars(["x", "y"], {"a": [0.5, 0.7]}, seeds=seeds, references=wanted),
+        plots.lines({"a": ([1, 2], [0.5, 0.7])}, seeds=seeds, references=wanted, x_label="x", y_label="y"),
+        plots.learning_curve([1, 2], {"a": [[0.5, 0.7], [0.4, 0.6], [0.6, 0.8]]}, seeds=seeds, references=wanted),
+    ]
+    for figure in with_seeds:
+        dots = [line for line in figure.axes[0].lines if line.get_markerfacecolor() == "white"]
+        assert np.sort(np.concatenate([line.get_ydata() for line in dots]).ravel()).tolist() == [0.4, 0.5, 0.6, 0.9]
+        assert {"majority 0.30", "shortcut 0.35"} <= words(figure)
+    others = [
+        plots.loss_curve({"a": ([1, 2], [0.5, 0.7])}, references=wanted),
+        plots.prediction(([1, 2], [0.5, 0.7]), references=wanted),
+        plots.frontier_plot({"a": ([1, 2], [0.5, 0.7])}, references=wanted),
+        plots.small_multiples({"p": {"a": ([1, 2], [0.5, 0.7])}}, references=wanted, x_label="x", y_label="y"),
+    ]
+    for figure in others:
+        flat = {line.get_ydata()[0] for line in figure.axes[0].lines if len(set(line.get_ydata())) == 1}
+        assert {0.3, 0.35} <= flat and any("majority" in word for word in words(figure))
+    with pytest.raises(ValueError, match="one number a seed for each place"):
+        plots.bars(["x", "y"], {"a": [0.5, 0.7]}, seeds={"a": [[0.4]]})
+
+
+def test_legends_cover_no_data():
+    for name, make in FIGURES.items():
+        figure = make()
+        renderer = drawn(figure) if "drawn" in globals() else FigureCanvasAgg(figure).get_renderer()
+        figure.draw(renderer)
+        for legend in figure.legends:
+            box = legend.get_window_extent(renderer)
+            assert not any(box.overlaps(axes.get_window_extent(renderer)) for axes in figure.axes), name
+            assert box.x0 >= 0 and box.x1 <= figure.bbox.x1 + 1 and box.y0 >= -1, name
+
+
+def test_letters_that_no_font_has_are_said_once_and_zero_width_ones_are_visible(recwarn):
+    figure = plots.attention_map(np.eye(3), ["\u200b", "\ue123\ue124", "$x_1$"])
+    style.png(figure)
+    (told,) = [str(each.message) for each in recwarn]
+    assert "drawn as boxes" in told and "\ue123" in told and "Noto Sans CJK" in told
+    assert {"⟨200b⟩", "$x_1$"} <= words(figure)
+
+
+def test_the_readers_own_font_is_used():
+    import matplotlib
+
+    with matplotlib.rc_context({"font.family": ["DejaVu Serif"], "text.usetex": True, "savefig.transparent": True}):
+        figure = plots.bars(["a"], {"x": [1]}, title="T")
+        picture = style.png(figure)
+    assert figure.axes[0].yaxis.label.get_fontfamily()[0] == "DejaVu Serif"
+    from io import BytesIO
+
+    from PIL import Image
+
+    assert Image.open(BytesIO(picture)).convert("RGBA").getpixel((0, 0)) == (255, 255, 255, 255)

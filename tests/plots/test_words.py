@@ -53,7 +53,7 @@ def test_a_word_that_cannot_come_is_refused():
 def test_a_long_beginning_is_cut_between_words_and_dollars_are_no_formulas():
     figure = plots.next_word("Alas! " * 40 + "It cost $5 and $6 for the", {" hat": 1.0}, " hat")
     title = figure.axes[0].get_title(loc="left")
-    assert title.startswith("… Alas!") and r"\$5 and \$6" in title
+    assert title.startswith("… Alas!") and "$5 and $6" in title.replace("\n", " ")
     style.png(figure)
 
 
