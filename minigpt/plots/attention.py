@@ -104,11 +104,12 @@ def _draw_map(axes, values: np.ndarray, tokens: list, allowed):
     size = min(TEXT, 72 * 0.95 * 6.2 / n)
     axes.set_xticks(range(n), names, rotation=90 if max(map(len, names)) > 2 else 0, size=size)
     axes.set_yticks(range(n), names, size=size)
-    axes.set_xticks(np.arange(n + 1) - 0.5, minor=True)
-    axes.set_yticks(np.arange(n + 1) - 0.5, minor=True)
-    axes.grid(which="minor", color="#d5d5d5", linewidth=0.8)
+    edges = np.arange(n + 1) - 0.5
+    for draw_lines in (axes.hlines, axes.vlines):  # two artists; a grid of minor ticks is as many as there are lines
+        draw_lines(edges, -0.5, n - 0.5, color="#d5d5d5", linewidth=0.8)
     axes.tick_params(which="both", length=0)
     axes.spines[:].set_visible(False)
+    axes.set(xlim=(-0.5, n - 0.5), ylim=(n - 0.5, -0.5))
     return image
 
 

@@ -7,6 +7,7 @@ import warnings
 
 import numpy as np
 from matplotlib import rc_context, rcParamsDefault
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
@@ -69,13 +70,13 @@ def png(figure: Figure) -> bytes:
 
     Letters that no font here can draw become boxes, and one UserWarning says which and what helps.
     """
-    stream = io.BytesIO()
+    canvas, shown = FigureCanvasAgg(figure), (figure.dpi, figure.get_facecolor())
     with settings(), warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        figure.savefig(stream, format="rgba", dpi=DPI)
-    width = int(figure.get_figwidth() * DPI)
-    size = (width, len(stream.getvalue()) // (4 * width))
-    picture = Image.frombytes("RGBA", size, stream.getvalue()).convert("RGB")
+        figure.set(dpi=DPI, facecolor="white")
+        canvas.draw()  # not savefig, which draws everything twice
+        figure.set(dpi=shown[0], facecolor=shown[1])
+    picture = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
     small = io.BytesIO()
     few = picture.quantize(256, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)  # a third of the bytes
     palette, paper = few.getpalette(), 3 * few.getpixel((0, 0))
