@@ -32,6 +32,7 @@ class DocumentBatches:
     Source: GPT-1, section 3.1. Differs: GPT-1 trains on runs of 512 tokens cut out of whole books.
 
     >>> tokenizer = Tokenizer({bytes([byte]): byte for byte in range(256)})
+    >>> from minigpt.corpus import encode
     >>> inputs, targets = DocumentBatches(encode(["ab", "c"], tokenizer), tokenizer, n_ctx=8)[0]
     >>> inputs[inputs[:, 1].argsort()].tolist()
     [[256, 97, 98], [256, 99, 256]]
