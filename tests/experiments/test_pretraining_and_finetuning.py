@@ -1,4 +1,4 @@
-"""classroom: the set-ups of the book, on a library so small and trainings so short that all is checked in seconds.
+"""Pre-training and fine-tuning, on a dataset so small and trainings so short that all is checked in seconds.
 
 How well the models do is measured in the chapters; here it is whether they do what they say.
 """
@@ -43,13 +43,13 @@ def cache(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def library():
+def data():
     return dataset.story_dataset(n_documents=200, n_held_out=20)
 
 
 @pytest.fixture(scope="module")
-def pretrained(library):
-    return pretraining.pretrain(library, n_steps=N_STEPS, n_watched=3)
+def pretrained(data):
+    return pretraining.pretrain(data, n_steps=N_STEPS, n_watched=3)
 
 
 @pytest.fixture(scope="module")
@@ -69,34 +69,34 @@ def same(a, b):
     return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
 
 
-# --- the library ----------------------------------------------------------------------------------------------------
+# --- the dataset ----------------------------------------------------------------------------------------------------
 
 
-def test_the_library_is_what_it_says(library):
-    assert len(library.documents) == len(library.corpus) == 200 and len(library.held_out) == 20
-    assert library.documents == list(stories.documents(200, random.Random(1)))
-    assert [library.tokenizer.decode(library.corpus.document(i)) for i in range(200)] == library.documents
-    assert [library.tokenizer.decode(library.held_out_corpus.document(i)) for i in range(20)] == library.held_out
-    assert library.tokenizer.n_vocab <= N_VOCAB
-    exact = [-grammar.score(library.program, text).logp for text in library.held_out]
-    assert library.held_out_nats == pytest.approx(exact)
-    n_tokens = [len(library.tokenizer.encode(text)) + 1 for text in library.held_out]
-    assert library.held_out_tokens.tolist() == n_tokens
-    assert library.floor.mean == pytest.approx(sum(exact) / sum(n_tokens))
+def test_the_dataset_is_what_it_says(data):
+    assert len(data.documents) == len(data.corpus) == 200 and len(data.held_out) == 20
+    assert data.documents == list(stories.documents(200, random.Random(1)))
+    assert [data.tokenizer.decode(data.corpus.document(i)) for i in range(200)] == data.documents
+    assert [data.tokenizer.decode(data.held_out_corpus.document(i)) for i in range(20)] == data.held_out
+    assert data.tokenizer.n_vocab <= N_VOCAB
+    exact = [-grammar.score(data.program, text).logp for text in data.held_out]
+    assert data.held_out_nats == pytest.approx(exact)
+    n_tokens = [len(data.tokenizer.encode(text)) + 1 for text in data.held_out]
+    assert data.held_out_tokens.tolist() == n_tokens
+    assert data.floor.mean == pytest.approx(sum(exact) / sum(n_tokens))
 
 
-def test_the_library_is_a_function_of_its_arguments(library):
+def test_the_dataset_is_a_function_of_its_arguments(data):
     again, other = dataset.story_dataset(200, 20), dataset.story_dataset(200, 20, seed=2)
-    assert again.fingerprint == library.fingerprint != other.fingerprint
-    assert again.documents == library.documents != other.documents and again.held_out == library.held_out
-    assert again.tokenizer.fingerprint == library.tokenizer.fingerprint != other.tokenizer.fingerprint
-    assert not set(library.held_out) & {text for text in library.documents if len(text) > 200}
+    assert again.fingerprint == data.fingerprint != other.fingerprint
+    assert again.documents == data.documents != other.documents and again.held_out == data.held_out
+    assert again.tokenizer.fingerprint == data.tokenizer.fingerprint != other.tokenizer.fingerprint
+    assert not set(data.held_out) & {text for text in data.documents if len(text) > 200}
 
 
 # --- pre-training ---------------------------------------------------------------------------------------------------
 
 
-def test_pre_training_learns_and_is_recorded(library, pretrained):
+def test_pre_training_learns_and_is_recorded(data, pretrained):
     assert pretrained.steps.tolist() == list(range(1, N_STEPS + 1))
     assert len(pretrained.losses) == len(pretrained.tokens) == N_STEPS
     assert pretrained.losses[-1] < pretrained.losses[0] < 1.3 * math.log(N_VOCAB)
@@ -105,39 +105,40 @@ def test_pre_training_learns_and_is_recorded(library, pretrained):
     assert not pretrained.model.training
 
 
-def test_snapshots_are_the_model_on_the_way(library, pretrained):
+def test_snapshots_are_the_model_on_the_way(data, pretrained):
     for step, expected in zip(pretrained.watched, pretrained.held_out, strict=True):
         model = pretrained.at(int(step))
-        nats = pretraining.held_out_nats(model, library)
-        assert nats.sum() / library.held_out_tokens.sum() == pytest.approx(expected, rel=1e-5)
+        nats = pretraining.held_out_nats(model, data)
+        assert nats.sum() / data.held_out_tokens.sum() == pytest.approx(expected, rel=1e-5)
     assert same(pretrained.at(N_STEPS), pretrained.model)
     first = pretrained.at(int(pretrained.watched[0]))
     assert not same(first, pretrained.model) and first is not pretrained.model
 
 
-def test_a_model_is_trained_only_once(library, pretrained, monkeypatch):
+def test_a_model_is_trained_only_once(data, pretrained, monkeypatch):
     def refuse(*arguments, **options):
         raise AssertionError("trained again")
 
     monkeypatch.setattr(train, "train", refuse)
-    again = pretraining.pretrain(library, n_steps=N_STEPS, n_watched=3)
+    again = pretraining.pretrain(data, n_steps=N_STEPS, n_watched=3)
     assert same(again.model, pretrained.model) and list(again.snapshots) == list(pretrained.snapshots)
     for name in ("steps", "tokens", "losses", "watched", "held_out"):
         np.testing.assert_array_equal(getattr(again, name), getattr(pretrained, name))
     for other in ({"seed": 1}, {"n_steps": N_STEPS + 1}, {"config": replace(GPT1, n_layers=1)}, {"n_watched": 4}):
         with pytest.raises(AssertionError, match="trained again"):
-            pretraining.pretrain(library, **({"n_steps": N_STEPS, "n_watched": 3} | other))
+            pretraining.pretrain(data, **({"n_steps": N_STEPS, "n_watched": 3} | other))
 
 
-def test_batches_of_another_size_make_another_model(library, pretrained, monkeypatch):
-    monkeypatch.setattr(dataset, "TOKENS_PER_BATCH", dataset.TOKENS_PER_BATCH // 2)
-    assert not same(pretraining.pretrain(library, n_steps=N_STEPS, n_watched=3).model, pretrained.model)
+def test_batches_of_another_size_make_another_model(data, pretrained):
+    size = dataset.TOKENS_PER_BATCH // 2
+    other = pretraining.pretrain(data, n_steps=N_STEPS, n_watched=3, tokens_per_batch=size)
+    assert not same(other.model, pretrained.model)
 
 
-def test_pre_training_by_hand(library, pretrained):
+def test_pre_training_by_hand(data, pretrained):
     """The same steps with train.train itself: nothing is added and nothing left out."""
     gpt = GPT(GPT1, torch.Generator().manual_seed(0))
-    batches = DocumentBatches(library.corpus, library.tokenizer, N_CTX, dataset.TOKENS_PER_BATCH, 0)
+    batches = DocumentBatches(data.corpus, data.tokenizer, N_CTX, dataset.TOKENS_PER_BATCH, 0)
     config = replace(sizes.PRETRAINING, n_steps=N_STEPS, warmup_steps=min(60, N_STEPS // 10))
     losses = [record.loss for record in train.train(gpt, batches, config)]
     assert pretrained.losses.tolist() == pytest.approx(losses, rel=1e-5)
@@ -145,17 +146,17 @@ def test_pre_training_by_hand(library, pretrained):
         torch.testing.assert_close(weight, pretrained.model.state_dict()[name], rtol=1e-4, atol=1e-5)
 
 
-def test_no_model_is_below_the_floor(library, pretrained, untrained):
+def test_no_model_is_below_the_floor(data, pretrained, untrained):
     for model in (pretrained.model, untrained):
-        nats = pretraining.held_out_nats(model, library)
-        assert nats.shape == (20,) and entropy.gap(nats, library.held_out_nats, library.held_out_tokens).low > 0
+        nats = pretraining.held_out_nats(model, data)
+        assert nats.shape == (20,) and entropy.gap(nats, data.held_out_nats, data.held_out_tokens).low > 0
 
 
-def test_held_out_nats_are_sums_of_token_surprises(library, pretrained):
-    nats = pretraining.held_out_nats(pretrained.model, library)
-    end = library.tokenizer.endoftext
+def test_held_out_nats_are_sums_of_token_surprises(data, pretrained):
+    nats = pretraining.held_out_nats(pretrained.model, data)
+    end = data.tokenizer.endoftext
     for i in (0, 7, 19):
-        row = torch.tensor([[end, *library.held_out_corpus.document(i).tolist(), end]])
+        row = torch.tensor([[end, *data.held_out_corpus.document(i).tolist(), end]])
         with torch.no_grad():
             logps = pretrained.model(row[:, :-1]).double().log_softmax(-1)
         assert nats[i] == pytest.approx(-logps.gather(-1, row[:, 1:, None]).sum().item(), rel=1e-5)
@@ -204,26 +205,26 @@ def test_the_masked_loss_counts_hidden_words_and_never_padding():
         n_masked += (spy.ids == 49).sum().item()
         by_hand = -logits.log_softmax(-1).gather(-1, inputs[..., None])[..., 0][counted].mean()
         assert value.item() == pytest.approx(by_hand.item())
-    assert stats.binomtest(n_masked, 30 * 6, 0.8 + 0.1 / 50).pvalue > 1e-3
+    assert scipy_stats.binomtest(n_masked, 30 * 6, 0.8 + 0.1 / 50).pvalue > 1e-3
 
 
-def test_a_masked_model_sees_both_sides_and_is_cached(library, monkeypatch):
-    bert = pretrain_masked(library, n_steps=3)
+def test_a_masked_model_sees_both_sides_and_is_cached(data, monkeypatch):
+    bert = pretrain_masked(data, n_steps=3)
     assert not bert.model.config.causal and np.isfinite(bert.losses).all() and np.isnan(bert.held_out).all()
     ids = torch.tensor([[1, 2, 3, 4]])
     with torch.no_grad():
         change = bert.model(ids)[0, 0] - bert.model(torch.tensor([[1, 2, 3, 9]]))[0, 0]
     assert change.abs().max() > 1e-6
     monkeypatch.setattr(train, "train", None)
-    assert same(pretrain_masked(library, n_steps=3).model, bert.model)
+    assert same(pretrain_masked(data, n_steps=3).model, bert.model)
 
 
 # --- asking without training ----------------------------------------------------------------------------------------
 
 
-def test_continuations_by_hand(library, untrained):
+def test_continuations_by_hand(data, untrained):
     """Token after token, each with everything before it."""
-    tokenizer = library.tokenizer
+    tokenizer = data.tokenizer
     prefix, continuation = "Lucy was glad.", " Tom was sad. They felt"
     before, after = [tokenizer.endoftext, *tokenizer.encode(prefix)], tokenizer.encode(continuation)
     assert len(after) > 3
@@ -239,27 +240,32 @@ def test_continuations_by_hand(library, untrained):
     assert -logps[after[0]].item() == pytest.approx(nats[0], rel=1e-5)
 
 
-def test_many_continuations_at_once_are_as_likely_as_one_by_one(library, untrained):
-    prefix, verbs = library.held_out[0][:60], [f" {verb}" for mood in LEXICON.moods for verb in mood.reactions]
-    lengths = {len(library.tokenizer.encode(verb)) for verb in verbs}
+def test_many_continuations_at_once_are_as_likely_as_one_by_one(data, untrained):
+    prefix, verbs = data.held_out[0][:60], [f" {verb}" for mood in LEXICON.moods for verb in mood.reactions]
+    lengths = {len(data.tokenizer.encode(verb)) for verb in verbs}
     assert len(lengths) > 1  # or the padding is not tried
-    together = sample.continuation_logps(untrained, library.tokenizer, prefix, verbs)
+    together = sample.continuation_logps(untrained, data.tokenizer, prefix, verbs)
     alone = [
         sample.response_logp(
             untrained,
-            torch.tensor([library.tokenizer.endoftext, *library.tokenizer.encode(prefix)]),
-            torch.tensor(library.tokenizer.encode(verb)),
+            torch.tensor([data.tokenizer.endoftext, *data.tokenizer.encode(prefix)]),
+            torch.tensor(data.tokenizer.encode(verb)),
         ).item()
         for verb in verbs
     ]
     assert together.tolist() == pytest.approx(alone, abs=1e-4)
 
 
-def one_word(tokenizer, word):
-    """A stand-in for a model that always expects the first token of one word."""
-    logits = torch.zeros(N_VOCAB)
-    logits[tokenizer.encode(word)[0]] = 5.0
-    return lambda ids: logits.expand(*ids.shape, N_VOCAB)
+class OneWord(torch.nn.Module):
+    """A model that always expects the first token of one word."""
+
+    def __init__(self, tokenizer, word):
+        super().__init__()
+        self.logits = torch.zeros(N_VOCAB)
+        self.logits[tokenizer.encode(word)[0]] = 5.0
+
+    def forward(self, ids):
+        return self.logits.expand(*ids.shape, N_VOCAB)
 
 
 def share(task, label, n=40):
@@ -267,11 +273,11 @@ def share(task, label, n=40):
     return np.mean([y == label for _, y in story_tasks.labelled(task, n, random.Random(f"zero-shot {task}"))])
 
 
-def test_heuristics_with_a_model_of_one_answer(library, monkeypatch):
+def test_heuristics_with_a_model_of_one_answer(data, monkeypatch):
     """Whoever always says the same is right as often as that is the answer."""
-    tokenizer = library.tokenizer
+    tokenizer = data.tokenizer
     for word, label in ((" felt", 1), (" did", 0)):
-        right = zero_shot.zero_shot(one_word(tokenizer, word), library, "similarity", 40)
+        right = zero_shot.zero_shot(OneWord(tokenizer, word), data, "similarity", 40)
         assert right == pytest.approx(share("similarity", label))
     for label, mood in enumerate(LEXICON.moods):  # a whole verb, not only its first letters
 
@@ -279,15 +285,15 @@ def test_heuristics_with_a_model_of_one_answer(library, monkeypatch):
             return torch.tensor([-0.1 if text == verb else -9.0 for text in continuations])
 
         monkeypatch.setattr(sample, "continuation_logps", knows)
-        right = zero_shot.zero_shot(None, library, "classification", 40)
+        right = zero_shot.zero_shot(None, data, "classification", 40)
         assert right == pytest.approx(share("classification", label))
 
 
-def test_the_hidden_place_is_surprising_as_the_walks_say(library, untrained):
+def test_the_hidden_place_is_surprising_as_the_walks_say(data, untrained):
     """From the left, half of the walks lead home and half to 7 other places; the sentence after it tells which."""
     both_sided = GPT(replace(untrained.config, causal=False), torch.Generator().manual_seed(1))
     examples = hidden_examples("place", 60)
-    nats = hidden_word(untrained, both_sided, library, examples)
+    nats = hidden_word(untrained, both_sided, data, examples)
     homes = {animal.name: animal.home for animal in LEXICON.animals}
     home = np.mean([homes[before.split()[2]] == place.strip() for before, place, _, _ in examples])
     assert nats["left"] == pytest.approx(home * math.log(2) + (1 - home) * math.log(14))
@@ -295,14 +301,14 @@ def test_the_hidden_place_is_surprising_as_the_walks_say(library, untrained):
     assert nats["gpt"] == pytest.approx(math.log(N_VOCAB), rel=0.3) == nats["bert"]  # they know nothing
 
 
-def test_the_hidden_article_is_certain_only_for_who_sees_the_next_word(library, untrained):
+def test_the_hidden_article_is_certain_only_for_who_sees_the_next_word(data, untrained):
     both_sided = GPT(replace(untrained.config, causal=False), torch.Generator().manual_seed(1))
     examples = hidden_examples("article", 60)
     for _, article, after, _ in examples:
         assert (article == " an") == (after[1] in "aeiou")
     p_an = np.mean([trait[0] in "aeiou" for trait in LEXICON.traits])
     share = np.mean([article == " an" for _, article, _, _ in examples])
-    nats = hidden_word(untrained, both_sided, library, examples)
+    nats = hidden_word(untrained, both_sided, data, examples)
     assert nats["left"] == pytest.approx(-share * math.log(p_an) - (1 - share) * math.log(1 - p_an))
     assert nats["both"] == pytest.approx(0, abs=1e-9)
 
@@ -312,7 +318,7 @@ def test_another_hidden_word_is_refused():
         hidden_examples("verb", 1)
 
 
-def test_endings_are_compared_by_their_mean_surprise(library, monkeypatch):
+def test_endings_are_compared_by_their_mean_surprise(data, monkeypatch):
     examples = story_tasks.labelled("multiple choice", 40, random.Random("zero-shot multiple choice"))
     answers = {(parts[0], parts[1 + label]) for parts, label in examples}
 
@@ -320,21 +326,21 @@ def test_endings_are_compared_by_their_mean_surprise(library, monkeypatch):
         return 1.0 if (prefix, continuation) in answers else 2.0
 
     monkeypatch.setattr(sample, "continuation_nats", knows)
-    assert zero_shot.zero_shot(None, library, "multiple choice", 40) == 1.0
+    assert zero_shot.zero_shot(None, data, "multiple choice", 40) == 1.0
     monkeypatch.setattr(sample, "continuation_nats", lambda *question: -knows(*question))
-    assert zero_shot.zero_shot(None, library, "multiple choice", 40) == 0.0
+    assert zero_shot.zero_shot(None, data, "multiple choice", 40) == 0.0
 
 
-def test_real_models_can_be_asked(library, pretrained):
+def test_real_models_can_be_asked(data, pretrained):
     for task in ("classification", "similarity", "multiple choice"):
-        assert 0 <= zero_shot.zero_shot(pretrained.model, library, task, 10) <= 1
+        assert 0 <= zero_shot.zero_shot(pretrained.model, data, task, 10) <= 1
 
 
-def test_tasks_without_a_heuristic(library, untrained):
+def test_tasks_without_a_heuristic(data, untrained):
     with pytest.raises(ValueError, match="'classification'.*no heuristic.*got 'entailment'"):
-        zero_shot.zero_shot(untrained, library, "entailment")
+        zero_shot.zero_shot(untrained, data, "entailment")
     with pytest.raises(ValueError, match="task among .*got 'poetry'"):
-        zero_shot.zero_shot(untrained, library, "poetry")
+        zero_shot.zero_shot(untrained, data, "poetry")
 
 
 # --- fine-tuning ----------------------------------------------------------------------------------------------------
@@ -364,31 +370,31 @@ def test_a_transferred_model_shares_nothing(untrained):
     assert same(before, untrained)
 
 
-def special_rows(library):
-    t = library.tokenizer
+def special_rows(data):
+    t = data.tokenizer
     return [t.start, t.delim, t.extract]
 
 
-def test_a_probe_leaves_the_language_model_as_it_was(library, untrained, short):
+def test_a_probe_leaves_the_language_model_as_it_was(data, untrained, short):
     before = copy.deepcopy(untrained.state_dict())
-    model = finetuning.fine_tune(untrained, library, FineTuning("classification", 16, "probe"))
+    model = finetuning.fine_tune(untrained, data, FineTuning("classification", 16, "probe"))
     assert same(before, untrained)
     for name, weight in model.gpt.state_dict().items():
         old = before[name].clone()
         if name == "W_e.weight":
-            rows = special_rows(library)
+            rows = special_rows(data)
             assert not torch.isclose(weight[rows], old[rows]).all(dim=1).any()
             old[rows] = weight[rows]
         assert torch.equal(weight, old), name
     assert not model.training and not any(p.requires_grad for p in model.gpt.parameters())
 
 
-def test_what_fine_tuning_starts_from(library, untrained, monkeypatch):
+def test_what_fine_tuning_starts_from(data, untrained, monkeypatch):
     """Without any update: the old weights, three fresh embeddings of the right size, and W_y."""
     monkeypatch.setattr(train, "train", lambda *arguments: [])
-    model = finetuning.fine_tune(untrained, library, FineTuning("similarity", 16))
-    scratch = finetuning.fine_tune(untrained, library, FineTuning("similarity", 16, "scratch"))
-    rows = special_rows(library)
+    model = finetuning.fine_tune(untrained, data, FineTuning("similarity", 16))
+    scratch = finetuning.fine_tune(untrained, data, FineTuning("similarity", 16, "scratch"))
+    rows = special_rows(data)
     for started, origin in ((model, untrained), (scratch, finetuning.transfer(untrained, -1, 0))):
         state, old = started.gpt.state_dict(), copy.deepcopy(origin.state_dict())
         assert not torch.isclose(state["W_e.weight"][rows], old["W_e.weight"][rows]).all(dim=1).any()
@@ -399,14 +405,14 @@ def test_what_fine_tuning_starts_from(library, untrained, monkeypatch):
 
 
 @pytest.mark.parametrize("task", finetuning.CLASSES)
-def test_every_task_can_be_fine_tuned(library, pretrained, task, short):
+def test_every_task_can_be_fine_tuned(data, pretrained, task, short):
     before = copy.deepcopy(pretrained.model.state_dict())
     how = FineTuning(task, 16, aux_weight=0.5)
-    model, again = (finetuning.fine_tune(pretrained.model, library, how, seed=1) for _ in range(2))
+    model, again = (finetuning.fine_tune(pretrained.model, data, how, seed=1) for _ in range(2))
     assert same(model, again) and same(before, pretrained.model)
     assert not torch.equal(model.gpt.blocks[0].mlp.W_1.weight, pretrained.model.blocks[0].mlp.W_1.weight)
-    assert not same(model, finetuning.fine_tune(pretrained.model, library, how, seed=2))
-    batches = finetuning.test_batches(library, task, n_test=20)
+    assert not same(model, finetuning.fine_tune(pretrained.model, data, how, seed=2))
+    batches = finetuning.test_batches(data, task, n_test=20)
     assert sum(len(labels) for _, _, labels, _ in batches) == 20
     with torch.no_grad():
         ids, extract, labels, _ = (torch.from_numpy(array) for array in batches[0])
@@ -416,27 +422,27 @@ def test_every_task_can_be_fine_tuned(library, pretrained, task, short):
     assert finetuning.accuracy(model, batches) == pytest.approx(np.mean(right))
 
 
-def test_fine_tuning_learns_its_examples(library, pretrained):
+def test_fine_tuning_learns_its_examples(data, pretrained):
     """After 80 updates on 16 examples: the examples themselves are known by heart."""
     how = FineTuning("similarity", 16)
-    model = finetuning.fine_tune(pretrained.model, library, how)
+    model = finetuning.fine_tune(pretrained.model, data, how)
     examples = story_tasks.labelled("similarity", 16, random.Random("train similarity 16 0"))
-    batches = transforms.TaskBatches("similarity", examples, library.tokenizer, N_CTX)
+    batches = transforms.TaskBatches("similarity", examples, data.tokenizer, N_CTX)
     assert how.n_steps == 80 and finetuning.accuracy(model, batches.in_order()) >= 15 / 16
 
 
-def test_test_examples_are_always_the_same(library):
-    first, again = finetuning.test_batches(library, "entailment", 20), finetuning.test_batches(library, "entailment", 20)
+def test_test_examples_are_always_the_same(data):
+    first, again = finetuning.test_batches(data, "entailment", 20), finetuning.test_batches(data, "entailment", 20)
     for arrays, others in zip(first, again, strict=True):
         for array, other in zip(arrays, others, strict=True):
             np.testing.assert_array_equal(array, other)
 
 
 @pytest.mark.parametrize("task", ["classification", "similarity", "multiple choice"])
-def test_the_objective_is_L2_plus_lambda_L1(library, untrained, task):
+def test_the_objective_is_L2_plus_lambda_L1(data, untrained, task):
     """L3 = L2 + lambda L1, each by hand from the scores."""
     model = TaskModel(untrained, finetuning.CLASSES[task], transforms.COMBINE[task], torch.Generator().manual_seed(0)).eval()
-    [batch] = finetuning.test_batches(library, task, n_test=6)
+    [batch] = finetuning.test_batches(data, task, n_test=6)
     ids, extract, labels, lm_targets = (torch.from_numpy(array) for array in batch)
     with torch.no_grad():
         scores = model(ids, extract).double()  # (B, C)
@@ -451,17 +457,6 @@ def test_the_objective_is_L2_plus_lambda_L1(library, untrained, task):
 
 
 # --- measured results -----------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("n", range(2, 11))
-def test_intervals_over_seeds_against_scipy(n):
-    values = np.random.default_rng(n).normal(0.8, 0.05, n)
-    estimate = stats.over_seeds(values)
-    expected = scipy_stats.t.interval(0.95, n - 1, loc=values.mean(), scale=scipy_stats.sem(values))
-    assert (estimate.low, estimate.high) == pytest.approx(expected, rel=1e-3)
-    for wrong in (1, 11):
-        with pytest.raises(ValueError, match=f"2 to 10 seeds; got {wrong}"):
-            stats.over_seeds([0.5] * wrong)
 
 
 def test_claims_are_judged_by_their_cases():
