@@ -240,7 +240,8 @@ def _patterns():
         "visitor": rf" Then a {heroes} came by\.",
     }
     whole = (
-        rf" ?Once a {table(TRAITS)} {heroes} went to the {_any(PLACES)}\. It {table(DEEDS)} a {colours} {_any(THINGS)}\."
+        rf" ?Once a {table(TRAITS)} {heroes} went to the {_any(PLACES)}\."
+        rf" It {table(DEEDS)} a {colours} {_any(THINGS)}\."
         rf"(?:{'|'.join(extras.values())}){{0,{N_EXTRAS}}} At last it {table(REACTIONS)}\."
     )
     hero = re.compile(rf"Once a \w+ ({heroes}) ")
