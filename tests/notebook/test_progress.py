@@ -190,7 +190,7 @@ def test_one_line_in_a_terminal(monkeypatch):
 def test_a_pseudo_terminal_shows_the_line():
     pty = pytest.importorskip("pty", reason="Windows has no pseudo-terminals; the test above covers the text")
     main, other = pty.openpty()
-    script = "from minigpt.progress import progress\nprint(sum(progress(range(4), 4, label='adding')))"
+    script = "from minigpt.notebook.progress import progress\nprint(sum(progress(range(4), 4, label='adding')))"
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     try:
         run = subprocess.run([sys.executable, "-c", script], env=environment, stderr=other, stdout=subprocess.PIPE)
@@ -224,7 +224,7 @@ def test_the_protocol_of_the_display():
 SETUP = """
 import time
 from types import SimpleNamespace
-from minigpt.progress import progress
+from minigpt.notebook.progress import progress
 def records(n):
     for step in range(1, n + 1):
         time.sleep(0.06)
