@@ -65,7 +65,7 @@ def test_following_a_reward_model_that_cannot_see_the_trap(seed):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(1))  # over three seeds: a measured table, whose canary sees the same code
+@pytest.mark.parametrize("seed", range(3))
 def test_the_tax_and_what_pre_training_text_does_against_it(seed):
     """KL to the reference is small where the policy is asked; elsewhere it forgets, unless it goes on reading."""
     world, documents, reference = enumerable_ppo.document_world(seed)
