@@ -52,6 +52,7 @@ CHAPTERS = {
     "04_instructgpt": (4.0, []),
     "05_gpt4": (3.0, ["04_instructgpt"]),
 }
+LAB_MINUTES = 0.5  # of a lab, whose lesson has trained its models
 
 SIZES = {  # measured on Linux x86-64: download in MB, on disk in GB (CUDA: a lower bound, from an earlier release)
     "cpu": (300, 1.3),
@@ -521,25 +522,37 @@ def unit_command(options, jobs):
     return command + (["-m", "not slow"] if options.quick else []) + options.rest
 
 
+def notebooks(root=ROOT):
+    """The lessons, chapters/*.ipynb, and the labs, chapters/labs/*.ipynb."""
+    folders = (os.path.join(root, "chapters"), os.path.join(root, "chapters", "labs"))
+    return [path for folder in folders for path in sorted(glob.glob(os.path.join(folder, "*.ipynb")))]
+
+
 def chapter_jobs(options, root=ROOT):
-    """[(name, command, names of those that must have ended before)]: each chapter with its solutions, longest first.
+    """[(name, command, names of those that must have ended before)]: each notebook with its solutions, longest first.
 
     The length of a chapter counts those that wait for it.
     """
     jobs = {}
-    for path in sorted(glob.glob(os.path.join(root, "chapters", "*.ipynb"))):
-        solutions = os.path.join(root, "chapters", "solutions", os.path.basename(path))
+    for path in notebooks(root):
+        solutions = os.path.join(os.path.dirname(path), "solutions", os.path.basename(path))
         files = [os.path.relpath(p, root) for p in (path, solutions) if os.path.exists(p)]
         command = [venv_python(VENV), "-m", "pytest", "-p", "no:xdist", "-p", "no:randomly", "--nbval"]
-        jobs[os.path.splitext(os.path.basename(path))[0]] = command + files + options.rest
+        name = os.path.splitext(os.path.relpath(path, os.path.join(root, "chapters")))[0].replace(os.sep, "/")
+        jobs[name] = command + files + options.rest
     if not jobs:
         raise Problem("There are no notebooks in the folder chapters; this checkout is not complete.")
 
-    def minutes(name):
-        own = CHAPTERS.get(name, (0, []))[0]
-        return own + max([minutes(other) for other in CHAPTERS if name in CHAPTERS[other][1]] or [0])
+    def needed(name):
+        if name.startswith("labs/"):  # a lab goes on with the models of its lesson
+            return [other for other in jobs if other.startswith(name[5:7] + "_")]
+        return [other for other in CHAPTERS.get(name, (0, []))[1] if other in jobs]
 
-    after = dict((name, [other for other in CHAPTERS.get(name, (0, []))[1] if other in jobs]) for name in jobs)
+    def minutes(name):
+        own = LAB_MINUTES if name.startswith("labs/") else CHAPTERS.get(name, (0, []))[0]
+        return own + max([minutes(other) for other in jobs if name in after[other]] or [0])
+
+    after = dict((name, needed(name)) for name in jobs)
     return [(name, jobs[name], after[name]) for name in sorted(jobs, key=lambda name: -minutes(name))]
 
 

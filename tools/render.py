@@ -23,9 +23,14 @@ TIMEOUT_S = 900  # for one cell; the longest trains for a minute or two on a qui
 
 
 def id_prefix(path: Path) -> str:
-    """The beginning of every cell id in a notebook: ch01 for chapters/01_gpt1.ipynb, sol01 for its solutions."""
+    """The beginning of every cell id in a notebook: ch01 for chapters/01_gpt1.ipynb, sol01 for its solutions,
+    lab-01_heads for chapters/labs/01_heads.ipynb, sol-01_heads for the solutions of that lab."""
+    path = path.resolve()
+    solutions = path.parent.name == "solutions"
+    if (path.parent.parent if solutions else path.parent).name == "labs":
+        return ("sol-" if solutions else "lab-") + path.stem
     number = re.match(r"\d+", path.name)
-    return ("sol" if path.parent.name == "solutions" else "ch") + (number.group() if number else path.stem)
+    return ("sol" if solutions else "ch") + (number.group() if number else path.stem)
 
 
 def normal_outputs(outputs: list) -> list:

@@ -18,7 +18,8 @@ import pytest
 ROOT = Path(__file__).parents[2]
 CHAPTERS = ROOT / "chapters"
 SOLUTIONS = CHAPTERS / "solutions"
-PATHS = sorted(CHAPTERS.glob("*.ipynb")) + sorted(SOLUTIONS.glob("*.ipynb"))
+LABS = CHAPTERS / "labs"
+PATHS = [path for folder in (CHAPTERS, SOLUTIONS, LABS, LABS / "solutions") for path in sorted(folder.glob("*.ipynb"))]
 WRITTEN = ["00_world.ipynb", "01_gpt1.ipynb", "02_gpt2.ipynb", "03_gpt3.ipynb", "04_instructgpt.ipynb", "05_gpt4.ipynb"]
 
 ALLOWED_TAGS = {"raises-exception", "nbval-ignore-output", "exercise", "solution", "check"}
@@ -127,7 +128,14 @@ def test_the_chapters_are_there():
 
 
 def test_every_chapter_has_its_solutions_and_the_other_way_round():
-    assert [p.name for p in sorted(CHAPTERS.glob("*.ipynb"))] == [p.name for p in sorted(SOLUTIONS.glob("*.ipynb"))]
+    for folder in (CHAPTERS, LABS):
+        names = [path.name for path in sorted(folder.glob("*.ipynb"))]
+        assert names == [path.name for path in sorted((folder / "solutions").glob("*.ipynb"))]
+
+
+def test_every_lab_belongs_to_a_chapter():
+    chapters = {path.name[:2] for path in CHAPTERS.glob("*.ipynb")}
+    assert {path.name[:2] for path in LABS.glob("*.ipynb")} <= chapters
 
 
 def test_the_chapters_are_numbered_without_a_gap():
@@ -139,7 +147,7 @@ def test_the_chapters_are_numbered_without_a_gap():
 def test_committed_notebook_is_whole(path):
     assert path.stat().st_size < MAX_BYTES
     nb = json.loads(path.read_text(encoding="utf-8"))
-    assert faults(nb, is_chapter=path.parent == CHAPTERS) == []
+    assert faults(nb, is_chapter=path.parent in (CHAPTERS, LABS)) == []
 
 
 @notebooks
@@ -247,6 +255,18 @@ def test_rendering_runs_a_notebook_and_gives_the_same_file_twice(tmp_path):
     assert done.cells[1].metadata == {"tags": ["check"]} and set(done.metadata) == {"kernelspec", "language_info"}
     render.render(path)
     assert path.read_bytes() == first and b"\r" not in first and first.endswith(b"}\n")
+
+
+@pytest.mark.parametrize(
+    ("path", "prefix"),
+    [("01_gpt1", "ch01"), ("solutions/01_gpt1", "sol01"), ("labs/01_heads", "lab-01_heads"),
+     ("labs/solutions/01_heads", "sol-01_heads")],
+)  # fmt: skip
+def test_cell_ids_say_which_notebook_they_are_from(path, prefix, monkeypatch):
+    render = render_tool()
+    assert render.id_prefix(CHAPTERS / f"{path}.ipynb") == prefix
+    monkeypatch.chdir(ROOT / "chapters")
+    assert render.id_prefix(Path(f"{path}.ipynb")) == prefix
 
 
 def test_rendering_leaves_a_failing_notebook_as_it_was(tmp_path, capsys):

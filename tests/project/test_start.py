@@ -321,13 +321,15 @@ def test_slow_tests_come_first_and_what_belongs_together_stays_together():
 
 def test_every_notebook_is_run_with_its_solutions_longest_first():
     jobs = start.chapter_jobs(options("--", "-x"))
-    folders = (ROOT / "chapters", ROOT / "chapters" / "solutions")
-    there = {path.relative_to(ROOT).as_posix() for folder in folders for path in folder.glob("*.ipynb")}
+    there = {path.relative_to(ROOT).as_posix() for path in (ROOT / "chapters").rglob("*.ipynb")}
+    there = {path for path in there if ".ipynb_checkpoints" not in path}
     run = [Path(word).as_posix() for _, command, _ in jobs for word in command if word.endswith(".ipynb")]
     assert set(run) == there and len(run) == len(there)
     for name, command, _ in jobs:
         assert command[1:3] == ["-m", "pytest"] and "--nbval" in command and command[-1] == "-x"
-        assert [Path(word).name for word in command if word.endswith(".ipynb")] == [f"{name}.ipynb"] * 2
+        files = [Path(word).as_posix() for word in command if word.endswith(".ipynb")]
+        folder, _, stem = f"chapters/{name}".rpartition("/")
+        assert files == [f"{folder}/{stem}.ipynb", f"{folder}/solutions/{stem}.ipynb"]
     names = [name for name, _, _ in jobs]
     waits = {name: after for name, _, after in jobs}
     assert names[0] == "04_instructgpt" and waits["05_gpt4"] == ["04_instructgpt"] and waits["03_gpt3"] == ["02_gpt2"]
@@ -340,6 +342,12 @@ def test_a_new_chapter_runs_too_and_none_is_a_problem(tmp_path):
         (tmp_path / name).touch()
     jobs = start.chapter_jobs(options(), str(tmp_path))
     assert [(name, after) for name, _, after in jobs] == [("03_gpt3", []), ("00_world", []), ("09_new", [])]
+    lab = tmp_path / "chapters" / "labs" / "09_deep.ipynb"
+    lab.parent.mkdir()
+    lab.touch()
+    jobs = start.chapter_jobs(options(), str(tmp_path))
+    assert [name for name, _, _ in jobs][1:] == ["00_world", "09_new", "labs/09_deep"]
+    assert jobs[-1][2] == ["09_new"]  # after its lesson, whose models it loads
     with pytest.raises(start.Problem, match="no notebooks"):
         start.chapter_jobs(options(), str(tmp_path / "chapters"))
 
@@ -435,7 +443,7 @@ def test_models_are_trained_on_one_thread_whatever_the_reader_has_set(monkeypatc
 def test_ci_runs_what_the_reader_runs():
     script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
     assert "set -euo pipefail" in script and "\npython3 start.py test\n" in script
-    assert "ATEN_CPU_CAPABILITY=$capability" in script and '"chapters/solutions/$name.ipynb"' in script
+    assert "ATEN_CPU_CAPABILITY=$capability" in script and '"$solutions"' in script
     assert "-k canary tests/experiments/test_measured.py" in script
     after = [script.split(f"printf '{c} %s\\n' ")[1].split("\n")[0] for c in ("default", "avx2")]
     plain, avx2 = (names.removesuffix("|").split() for names in after)
