@@ -24,7 +24,7 @@ Flat in this folder lies what a reader of the papers looks for by name:
     contamination   n-gram overlap of test and training text, a Bloom filter
     checkpoint      models and unfinished training runs on disk: safetensors and JSON
     hub             published GPT-2 weights and vocabulary
-    stats           confidence intervals: Student's t over seeds, Wilson for shares
+    stats           confidence intervals (Student's t over seeds, Wilson for shares), the verdict on a claim
     papers          the numbers that the papers print, with their sources
 
 and in folders:

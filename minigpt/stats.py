@@ -1,4 +1,4 @@
-"""Confidence intervals: Student's t over seeds, Wilson for shares."""
+"""Confidence intervals (Student's t over seeds, Wilson for shares), and the verdict on a claim."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -131,3 +131,29 @@ def intervals(
     """
     found = [over_seeds(values) for values in quantities]
     return [e.mean for e in found], [max(low, e.low) for e in found], [min(high, e.high) for e in found]
+
+
+NOT_TESTABLE = "not testable here"
+
+
+def verdict(effects: Iterable[float], margin: float) -> str:
+    """Verdict on a claim: "reproduced", "partly" or "not reproduced", by the share of cases in which it holds.
+
+        effect >= margin in at least 80 % of the cases: reproduced; in at most 20 %: not reproduced; else partly
+
+    effects: one number for each case, such as a seed, large where the claim holds; margin: what counts as an effect, in
+    the same unit.
+    Errors: ValueError for no effects, or a number that is not finite.
+
+    >>> verdict([0.03, 0.01, 0.02, 0.04, 0.05], margin=0.02)
+    'reproduced'
+    >>> verdict([0.03, 0.01, 0.0, 0.0, 0.0], margin=0.02)
+    'not reproduced'
+    """
+    effects = [float(effect) for effect in effects]
+    if not effects or not all(math.isfinite(x) for x in (*effects, margin)):
+        raise ValueError(f"expected at least one effect and a margin, all finite; got {effects} and {margin}")
+    n, of = sum(effect >= margin for effect in effects), len(effects)
+    if 5 * n >= 4 * of:  # whole numbers: 0.8 has no exact binary form
+        return "reproduced"
+    return "not reproduced" if 5 * n <= of else "partly"

@@ -51,8 +51,19 @@ def test_intervals_are_those_of_each_quantity_cut_at_their_limits():
     lambda: stats.wilson(11, 10), lambda: stats.wilson(0, 0), lambda: stats.wilson(float("nan"), 4),
     lambda: stats.share_interval([]), lambda: stats.share_interval([0.5, 1.5]),
     lambda: stats.over_seeds([1.0]), lambda: stats.over_seeds([1.0, float("nan")]),
-    lambda: stats.t95(0), lambda: stats.t95(2.5), lambda: stats.t95(True),
+    lambda: stats.verdict([], 0.1), lambda: stats.verdict([0.1, float("nan")], 0.1),
+    lambda: stats.verdict([0.1], float("inf")), lambda: stats.t95(0), lambda: stats.t95(2.5), lambda: stats.t95(True),
 ])  # fmt: skip
 def test_bad_input_is_named(call):
     with pytest.raises(ValueError, match="expected"):
         call()
+
+
+@pytest.mark.parametrize(("n", "of", "words"), [
+    (5, 5, "reproduced"), (4, 5, "reproduced"), (8, 10, "reproduced"), (12, 15, "reproduced"), (1, 1, "reproduced"),
+    (3, 5, "partly"), (7, 10, "partly"), (2, 5, "partly"), (3, 10, "partly"), (1, 2, "partly"),
+    (1, 5, "not reproduced"), (2, 10, "not reproduced"), (3, 15, "not reproduced"), (0, 1, "not reproduced"),
+])  # fmt: skip
+def test_the_verdict_counts_the_cases_with_at_least_the_margin(n, of, words):
+    assert stats.verdict([0.5] * n + [0.25] * (of - n), 0.5) == words
+    assert stats.verdict((x for x in [-0.5] * n + [-0.75] * (of - n)), -0.5) == words

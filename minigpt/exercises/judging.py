@@ -1,8 +1,13 @@
-"""What the checks of all chapters share: calling the reader's function, comparing, and saying it in one line."""
+"""What the checks of all chapters share: calling the reader's function, comparing, and saying what is wrong."""
 
+import functools
 import numbers
 import os
+import sys
 from collections.abc import Callable
+from types import ModuleType
+
+from minigpt.notebook import display
 
 
 class Problem(Exception):
@@ -13,27 +18,81 @@ class NotAttempted(Exception):
     """The answer is still `...`."""
 
 
-def judge(number: int, examine: Callable[[], None], praise: str) -> None:
-    """Verdict of a check: print it in one line, whatever the answer was.
+SIGNS = {"correct": "✓", "not yet": "✗", "not attempted yet": "○"}
 
-    Where the environment says MINIGPT_GRADE=1, for graders, an answer that is not correct raises as well.
 
-    Errors: AssertionError with the same line, if grading.
+def verdict(examine: Callable[[], None], praise: str) -> tuple[str, str]:
+    """Verdict on an answer: ("correct", "not yet" or "not attempted yet", and a sentence in one line).
+
+    examine raises Problem for a wrong answer and NotAttempted for none.
     """
     try:
         examine()
-        verdict = f"correct. {praise}"
+        found, words = "correct", praise
     except NotAttempted:
-        verdict = "not attempted yet"
+        found, words = "not attempted yet", ""
     except Problem as problem:
-        verdict = f"not yet. {problem.args[0][0].upper()}{problem.args[0][1:]}."
+        found, words = "not yet", problem.args[0][0].upper() + problem.args[0][1:]
     except Exception as error:  # noqa: BLE001  an answer of a form that nobody thought of gets its line too
         what = f"{type(error).__name__}: {' '.join(str(error).split())}"
-        verdict = f"not yet. Your answer has a form that cannot be judged; is it what was asked for? ({short(what)})."
-    verdict = " ".join(verdict.split())
-    print(f"exercise {number}: {verdict}")
-    if os.environ.get("MINIGPT_GRADE") == "1" and not verdict.startswith("correct"):
-        raise AssertionError(f"exercise {number}: {verdict}")
+        words = f"Your answer has a form that cannot be judged; is it what was asked for? ({short(what)})"
+        found = "not yet"
+    words = " ".join(words.split())
+    return found, words + "." * (words != "" and words[-1] not in ".?!")
+
+
+def judge(exercise: str | int, examine: Callable[[], None], praise: str, hint: str = "") -> None:
+    """Show the verdict of a check, whatever the answer was.
+
+    exercise: the name that the reader's answer has in the notebook, such as "my_head", or a number. For a name the
+    verdict has a sign and a colour in a notebook, and `hint` folds out of a "not yet"; for a number it is a printed
+    line. Where the environment says MINIGPT_GRADE=1, for graders, an answer that is not correct raises as well.
+
+    Errors: AssertionError with the same line, if grading.
+    """
+    found, words = verdict(examine, praise)
+    if isinstance(exercise, str):
+        line = display.verdict(SIGNS[found], exercise, found, words, hint if found == "not yet" else "")
+    else:
+        line = f"exercise {exercise}: {f'{found}. {words}' if words else found}"
+        sys.stdout.write(line + "\n")
+    if os.environ.get("MINIGPT_GRADE") == "1" and found != "correct":
+        raise AssertionError(line)
+
+
+def exercise(name: str, praise: str, hint: str = "") -> Callable:
+    """Decorator: a function that examines an answer becomes the check of the exercise of this name.
+
+    The check shows its verdict, as `judge` does, when it is called with an answer; check.verdict(answer) only gives it
+    back, and check.exercise is the name.
+    """
+
+    def decorate(examine: Callable) -> Callable[..., None]:
+        @functools.wraps(examine)
+        def check(answer) -> None:
+            judge(name, functools.partial(examine, answer), praise, hint)
+
+        check.exercise = name
+        check.verdict = lambda answer: verdict(functools.partial(examine, answer), praise)
+        return check
+
+    return decorate
+
+
+def score(answers: dict, *chapters: ModuleType) -> None:
+    """Show how many exercises of a notebook are solved: all answers are judged again, so that none is out of date.
+
+    answers: the notebook's names and what they stand for, globals(). chapters: the modules that hold the checks. An
+    exercise whose name the notebook does not have is another notebook's, and does not count.
+    Errors: ValueError if the notebook has none of the exercises of these modules.
+    """
+    checks = [check for chapter in chapters for check in vars(chapter).values() if hasattr(check, "exercise")]
+    found = {check.exercise: check.verdict(answers[check.exercise])[0] for check in checks if check.exercise in answers}
+    if not found:
+        names = ", ".join(check.exercise for check in checks)
+        raise ValueError(f"expected the names of a notebook, globals(), with one of {names or 'no exercises'}")
+    n = list(found.values()).count("correct")
+    display.scores([(SIGNS[how], name) for name, how in found.items()], f"{n} of {len(found)} exercises solved")
 
 
 def called(answer: Callable, *arguments, advice: str = ""):

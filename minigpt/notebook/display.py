@@ -213,6 +213,74 @@ def claims_table(rows: list, caption: str = "What the paper says, and what we fo
     table(rows, ["the paper says", "source", "we measured", "holds?"], caption)
 
 
+def claims(rows: list, rule: str | None = None) -> None:
+    """Show a chapter's claims: what the paper says, what we measured, and a verdict by a rule that stands above them.
+
+    rows: (claim, source, effects, unit, margin), with one effect for each case (a seed, or a task and seed), made such
+    that the claim says it is large; or (claim, source, why) for a claim that cannot be tested here. The effect is shown
+    as the mean of its cases with a 95 % interval by Student's t, as if the cases were independent; the verdict is
+    that of `stats.verdict`. rule: the sentence above the table, if the usual one does not say it all.
+    nbval compares every digit, so the effects must be stored measurements.
+
+    Errors: ValueError for no rows, or a row of another length; as `stats.verdict`.
+    """
+    cells = []
+    for row in rows:
+        if len(row) == 3:
+            claim, where, why = row
+            cells.append([claim, where, why, stats.NOT_TESTABLE])
+        elif len(row) == 5:
+            claim, where, effects, unit, margin = row
+            effects = [float(effect) for effect in effects]
+            cells.append([claim, where, _effect(effects, unit, margin), stats.verdict(effects, margin)])
+        else:
+            form = "(claim, source, effects, unit, margin) or (claim, source, why)"
+            raise ValueError(f"expected rows {form}; got {row!r}")
+    caption = f"What the paper says, and what we found. {_RULE if rule is None else rule}"
+    table(cells, ["the paper says", "source", "we measured", "verdict"], caption)
+
+
+_RULE = (
+    "Verdict: reproduced if the effect is at least the margin in 80 % of the cases or more, not reproduced if in 20 % "
+    "or fewer, else partly. ± is a 95 % interval for the mean."
+)
+
+
+def _effect(effects: list[float], unit: str, margin: float) -> str:
+    """The mean effect with its interval (none for a single case), and in how many cases it reaches the margin."""
+    n, of = sum(effect >= margin for effect in effects), len(effects)
+    spread = f" ± {stats.over_seeds(effects).half_width:.2f}" if of > 1 else ""
+    mean = round(float(np.mean(effects)), 2) + 0.0 if of else math.nan  # + 0.0: never "-0.00"
+    return f"{mean:.2f}{spread} {unit}; at least {margin:g} in {n} of {of} case{'s' * (of != 1)}"
+
+
+def verdict(sign: str, name: str, found: str, words: str = "", hint: str = "") -> str:
+    """Show the verdict on an exercise: a sign, the exercise's name, what was found, and a sentence.
+
+    Result: the same as plain text. hint: a text that folds out. What stands between back-ticks is shown as code.
+    """
+    colour = {"✓": "#2e7d32", "✗": "#c62828"}.get(sign, "#757575")
+    head = f'<strong style="color: {colour}">{html.escape(sign)} {html.escape(name)}: {html.escape(found)}</strong>'
+    body = f". {_with_code(words)}" if words else ""
+    fold = f"<details><summary>Hint</summary>{_with_code(hint)}</details>" if hint else ""
+    plain = f"{sign} {name}: {found}" + (f". {words}" if words else "")
+    _put({"text/html": f'<div style="max-width: 46em; margin: 0.3em 0">{head}{body}{fold}</div>', "text/plain": plain})
+    return plain
+
+
+def scores(marks: list[tuple[str, str]], summary: str) -> None:
+    """Show how many exercises are solved: a summary, and each exercise's sign and name."""
+    each = [f"{sign} {name}" for sign, name in marks]
+    listed = " &nbsp; ".join(f"<code>{html.escape(one)}</code>" for one in each)
+    markup = f'<div style="max-width: 46em; margin: 0.3em 0"><strong>{html.escape(summary)}</strong><div>{listed}</div></div>'
+    _put({"text/html": markup, "text/plain": "\n".join([summary, *each])})
+
+
+def _with_code(text: str) -> str:
+    """Text as HTML, with what stands between back-ticks as code."""
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(text))
+
+
 def _verdict(holds) -> str:
     return {True: "✓ yes", False: "✗ no"}.get(holds, holds) if isinstance(holds, (bool, np.bool_)) else str(holds)
 

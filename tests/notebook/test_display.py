@@ -65,9 +65,12 @@ def test_whatever_text_is_put_on_the_page_is_escaped(put):
     display.show(figure, HOSTILE)
     display.table([[HOSTILE, 1]], [HOSTILE, "n"], caption=HOSTILE)
     display.claims_table([(HOSTILE, HOSTILE, HOSTILE, HOSTILE)])
+    display.claims([(HOSTILE, HOSTILE, [1.0, 2.0], HOSTILE, 0.5), (HOSTILE, HOSTILE, HOSTILE)], rule=HOSTILE)
+    display.verdict("✗", HOSTILE, HOSTILE, HOSTILE, HOSTILE)
+    display.scores([("✓", HOSTILE)], HOSTILE)
     display.token_strip([HOSTILE], [1], label=HOSTILE)
     display.merge_tree([(HOSTILE, [HOSTILE])])
-    assert len(put) == 5
+    assert len(put) == 8
     for bundle, _ in put:
         outline = Outline(bundle["text/html"])
         assert "script" not in {tag for tag, _ in outline.seen}
@@ -236,6 +239,51 @@ def test_claims_say_yes_and_no_in_words(put):
         "no",
         "partly",
     ]
+
+
+def test_claims_have_an_effect_with_its_interval_and_one_of_four_verdicts(put):
+    display.claims([
+        ("it helps", "Table 1", [1.0, 2.0, 3.0], "points", 1),  # 2 ± t(2) s / sqrt(3) = 2 ± 4.303 / 1.732
+        ("it scales", "Fig. 2", (x for x in (0.0, 0.25, 0.5, 0.75)), "nats", 0.5),  # s = 0.3227, t(3) = 3.182
+        ("it is fast", "sec. 4", [-0.001], "s", 0.5),
+        ("it reads", "sec. 5", "we have no books"),
+    ])  # fmt: skip
+    lines = [re.split(r"\s{2,}", line) for line in put[0][0]["text/plain"].split("\n")]
+    assert lines[0][0].startswith("What the paper says, and what we found. Verdict: reproduced if")
+    assert lines[1] == ["the paper says", "source", "we measured", "verdict"]
+    assert lines[3:] == [
+        ["it helps", "Table 1", "2.00 ± 2.48 points; at least 1 in 3 of 3 cases", "reproduced"],
+        ["it scales", "Fig. 2", "0.38 ± 0.51 nats; at least 0.5 in 2 of 4 cases", "partly"],
+        ["it is fast", "sec. 4", "0.00 s; at least 0.5 in 0 of 1 case", "not reproduced"],
+        ["it reads", "sec. 5", "we have no books", "not testable here"],
+    ]
+
+
+def test_the_rule_above_the_claims_can_be_told_in_other_words(put):
+    display.claims([("it reads", "sec. 5", "we have no books")], rule="Our own rule.")
+    assert put[0][0]["text/plain"].startswith("What the paper says, and what we found. Our own rule.\n")
+
+
+@pytest.mark.parametrize("rows", [[], [("a", "b")], [("a", "b", [1.0], "points")], [("a", "b", [], "points", 1)]])
+def test_claims_of_another_form_are_named(rows):
+    with pytest.raises(ValueError, match="row|expected"):
+        display.claims(rows)
+
+
+def test_a_verdict_has_a_sign_a_fold_for_the_hint_and_the_same_words_in_plain_text(put):
+    plain = display.verdict("✗", "my_head", "not yet", "Use `return`.", "Think of `tril`.")
+    ((bundle, _),) = put
+    assert plain == bundle["text/plain"] == "✗ my_head: not yet. Use `return`."
+    outline = Outline(bundle["text/html"])
+    assert [tag for tag, _ in outline.seen] == ["div", "strong", "code", "details", "summary", "code"]
+    assert "".join(outline.texts) == "✗ my_head: not yet. Use return.HintThink of tril."
+    display.verdict("○", "my_head", "not attempted yet")
+    assert put[1][0]["text/plain"] == "○ my_head: not attempted yet" and "details" not in put[1][0]["text/html"]
+
+
+def test_scores_name_each_exercise_with_its_sign(put):
+    display.scores([("✓", "my_head"), ("○", "my_block")], "1 of 2 exercises solved")
+    assert put[0][0]["text/plain"] == "1 of 2 exercises solved\n✓ my_head\n○ my_block"
 
 
 def test_tokens_are_apart_without_colour(put):

@@ -1,0 +1,103 @@
+"""Judging: named verdicts with signs and hints, numbered ones as one printed line, the score, and what graders get."""
+
+import sys
+import types
+
+import pytest
+
+from minigpt.exercises import judging
+from minigpt.exercises.judging import NotAttempted, Problem, compare
+from minigpt.notebook import display
+
+
+def examine_double(answer):
+    compare(judging.called(answer, 3), 6, ((9, "you took the square"),), "for 3")
+
+
+double = judging.exercise("my_double", "Twice as much.", hint="Add it to itself.")(examine_double)
+
+
+def half(answer):
+    """Half."""
+    compare(judging.called(answer, 6), 3, (), "for 6")
+
+
+half = judging.exercise("my_half", "Half as much.")(half)
+
+
+@pytest.fixture
+def put(monkeypatch):
+    bundles = []
+    monkeypatch.setattr(display, "_put", lambda bundle, metadata=None: bundles.append(bundle))
+    return bundles
+
+
+def raising(error):
+    def examine():
+        raise error
+
+    return examine
+
+
+@pytest.mark.parametrize(("error", "words"), [
+    (NotAttempted(), "not attempted yet"),
+    (Problem("it is  too\nlong"), "not yet. It is too long."),
+    (Problem("does it end with `return`?"), "not yet. Does it end with `return`?"),
+    (KeyError(2), "not yet. Your answer has a form that cannot be judged; is it what was asked for? ('KeyError: 2')."),
+])  # fmt: skip
+def test_a_numbered_verdict_is_printed_and_a_named_one_begins_with_a_sign(error, words, put, capsys):
+    judging.judge(3, raising(error), "Praise.", hint="A hint.")
+    assert capsys.readouterr().out == f"exercise 3: {words}\n" and not put
+    judging.judge("my_head", raising(error), "Praise.", hint="A hint.")
+    sign = "○" if isinstance(error, NotAttempted) else "✗"
+    assert put[0]["text/plain"] == f"{sign} my_head: {words}"
+    assert ("A hint." in put[0]["text/html"]) == (sign == "✗")  # a hint for who has tried
+    assert not capsys.readouterr().out
+
+
+def test_a_correct_answer_is_praised_and_gets_no_hint(put, capsys):
+    judging.judge(3, lambda: None, "Well done.", hint="A hint.")
+    assert capsys.readouterr().out == "exercise 3: correct. Well done.\n"
+    judging.judge("my_head", lambda: None, "Well done.", hint="A hint.")
+    assert put[0]["text/plain"] == "✓ my_head: correct. Well done." and "A hint." not in put[0]["text/html"]
+
+
+def test_outside_a_notebook_a_named_verdict_is_printed(capsys):
+    double(lambda x: x * x)
+    assert capsys.readouterr().out == "✗ my_double: not yet. You took the square (for 3 you have 9).\n"
+
+
+def test_a_check_can_give_its_verdict_without_showing_it(put, capsys):
+    assert double.verdict(lambda x: 2 * x) == ("correct", "Twice as much.")
+    assert double.verdict(...) == ("not attempted yet", "")
+    assert double.verdict(lambda x: x * x)[0] == "not yet"
+    assert not put and not capsys.readouterr().out
+    assert double.exercise == "my_double" and half.__doc__ == "Half." and half.__name__ == "half"
+
+
+def test_the_score_judges_the_answers_of_this_notebook_again(put):
+    chapter = types.SimpleNamespace(double=double, half=half, other=judging.exercise("my_other", "")(lambda a: None))
+    judging.score({"my_double": lambda x: 2 * x, "my_half": ..., "my_head": 1, "x": 3}, chapter)
+    assert put[0]["text/plain"] == "1 of 2 exercises solved\n✓ my_double\n○ my_half"
+    with pytest.raises(ValueError, match="my_double, my_half, my_other"):
+        judging.score({"x": 3}, chapter)
+
+
+@pytest.mark.parametrize("answer", [lambda x: x * x, ...])
+def test_graders_can_have_an_answer_that_is_not_correct_raised(answer, monkeypatch):
+    monkeypatch.setenv("MINIGPT_GRADE", "1")
+    with pytest.raises(AssertionError, match=r"^[✗○] my_double: not"):
+        double(answer)
+    with pytest.raises(AssertionError, match="^exercise 1: not"):
+        judging.judge(1, lambda: examine_double(answer), "")
+    double(lambda x: 2 * x)  # what is right raises nothing
+
+
+def test_in_a_notebook_the_verdict_is_html_with_a_plain_twin(monkeypatch):
+    shown = []
+    monkeypatch.setitem(sys.modules, "IPython", types.SimpleNamespace(get_ipython=lambda: object()))
+    page = types.SimpleNamespace(display=lambda bundle, metadata, raw: shown.append(bundle))
+    monkeypatch.setitem(sys.modules, "IPython.display", page)
+    double(lambda x: 1)
+    ((bundle,)) = shown
+    assert set(bundle) == {"text/html", "text/plain"} and "<details><summary>Hint</summary>" in bundle["text/html"]
