@@ -6,13 +6,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from minigpt import train
+from minigpt import loss, train
 from minigpt.batches import DocumentBatches, evaluation_batches
 from minigpt.experiments.dataset import TOKENS_PER_BATCH, Dataset
 from minigpt.experiments.sizes import GPT1, PRETRAINING
 from minigpt.experiments.training import train_or_load
 from minigpt.model import GPT, GPTConfig
 from minigpt.train import TrainConfig
+from minigpt.worlds import grammar
 
 
 @dataclass(frozen=True)
@@ -82,3 +83,20 @@ def held_out_nats(gpt: GPT, dataset: Dataset) -> np.ndarray:
     """The model's own -log P of each held-out document, in nats: to be laid beside `dataset.held_out_nats`."""
     reading = evaluation_batches(dataset.held_out_corpus, dataset.tokenizer, gpt.config.n_ctx, 4096)
     return train.evaluate(gpt, reading).document_nats
+
+
+@torch.no_grad()
+def word_nats(gpt: GPT, dataset: Dataset, text: str) -> list[tuple[str, float]]:
+    """A model's surprisal of each word of a document, and of its end "": the sum over the tokens of the word.
+
+        -log P(word | words before it)
+
+    To be laid beside `entropy.word_nats`, which says the same of a perfect reader. Unit: nats.
+    Errors: ValueError for a document longer than the model's context.
+    """
+    pieces = [dataset.tokenizer.encode(word) for word in grammar.words(text)]
+    end = dataset.tokenizer.endoftext
+    ids = torch.tensor([end, *(i for piece in pieces for i in piece), end])
+    tokens = -loss.token_logps(gpt(ids[None, :-1])[0], ids[1:]).double()  # (T,)
+    sums = [each.sum().item() for each in tokens.split([*(len(piece) for piece in pieces), 1])]
+    return list(zip([*grammar.words(text), ""], sums))

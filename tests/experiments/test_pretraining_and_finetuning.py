@@ -21,7 +21,7 @@ from minigpt.batches import DocumentBatches
 from minigpt.exact import entropy
 from minigpt.experiments import dataset, measured, pretraining, sizes
 from minigpt.experiments.dataset import N_CTX, N_VOCAB
-from minigpt.experiments.gpt1 import finetuning, zero_shot
+from minigpt.experiments.gpt1 import finetuning, settings, zero_shot
 from minigpt.experiments.gpt1.bert import hidden_examples, hidden_word, masked_objective, pretrain_masked
 from minigpt.experiments.gpt1.finetuning import FineTuning
 from minigpt.experiments.sizes import GPT1
@@ -539,3 +539,22 @@ def test_the_best_possible_answer_is_that_of_a_reader_who_knows_the_words_of_eac
     said = [[word.strip(".") for part in parts for word in part.split()] for parts, _ in examples]
     sure = [all(moods[word] == 1 for word in words if word in moods) for words in said]
     assert np.mean(sure) <= best < 1 and finetuning.CHANCE[task] < best
+
+
+def test_the_words_surprisals_add_up_to_the_document_s(data, pretrained):
+    for text, nats in list(zip(data.held_out, pretraining.held_out_nats(pretrained.model, data)))[:5]:
+        words = pretraining.word_nats(pretrained.model, data, text)
+        assert [word for word, _ in words] == [*grammar.words(text), ""]
+        assert sum(each for _, each in words) == pytest.approx(nats, abs=1e-3)
+    first = pretrained.model(torch.tensor([[data.tokenizer.endoftext]]))[0, -1].log_softmax(-1)
+    start = data.tokenizer.encode(grammar.words(data.held_out[0])[0])
+    assert pretraining.word_nats(pretrained.model, data, data.held_out[0])[0][1] >= -first[start[0]].item() - 1e-5
+
+
+def test_every_difference_from_the_paper_is_named_with_its_reason():
+    rows = settings.differences()
+    assert all(len(row) == 4 and all(row) and row[1] != row[2] for row in rows)
+    here = {what: (paper, ours) for what, paper, ours, _ in rows}
+    assert here["blocks"] == ("12", "2") and here["tokens a batch"] == ("32,768", "512")
+    assert here["fine-tuning: passes"] == ("3", "80 to 7")  # 80 updates of 16 of 16 labels, 420 of 16 of 1,024
+    assert here["fine-tuning: weight λ of L1"] == ("0.5", "0.0")

@@ -21,6 +21,7 @@ from minigpt.train import TrainConfig
 from minigpt.worlds import story_tasks
 
 SEEDS = [0, 1, 2, 3, 4]
+BATCH_SIZE = 16  # examples an update; GPT-1: 32
 KEY = ("task", "n_labels", "start", "aux_weight", "n_layers", "lr", "seed")
 CLASSES = {"classification": 4, "entailment": 3, "similarity": 2, "multiple choice": 1}  # outputs of W_y
 CHANCE = {"classification": 1 / 4, "entailment": 1 / 3, "similarity": 1 / 2, "multiple choice": 1 / 2}  # by guessing
@@ -39,7 +40,7 @@ class FineTuning:
 
     @property
     def n_steps(self) -> int:
-        """Updates of 16 examples: more labels, more updates, but fewer passes over each."""
+        """Updates of BATCH_SIZE examples: more labels, more updates, but fewer passes over each."""
         return {16: 80, 32: 100, 64: 140, 128: 180, 256: 240, 512: 320, 1024: 420}.get(self.n_labels, 200)
 
 
@@ -83,7 +84,7 @@ def fine_tune(pretrained: GPT, data: Dataset, how: FineTuning, seed: int = 0) ->
         for parameter in gpt.parameters():
             parameter.requires_grad_(False)
     examples = story_tasks.labelled(how.task, how.n_labels, random.Random(f"train {how.task} {how.n_labels} {seed}"))
-    batches = transforms.TaskBatches(how.task, examples, tokenizer, N_CTX, 16, seed)
+    batches = transforms.TaskBatches(how.task, examples, tokenizer, N_CTX, BATCH_SIZE, seed)
     config = TrainConfig(
         n_steps=how.n_steps, lr=how.lr * (10 if how.start == "probe" else 1), warmup_steps=how.n_steps // 10,
         schedule="linear", betas=(0.9, 0.98),
