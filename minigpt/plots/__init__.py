@@ -1,16 +1,22 @@
 """Figures: arrays in, a matplotlib Figure out. Every figure function under one name, such as plots.loss_curve.
 
-    style      canvas, png: the one style of all figures
-    attention  attention_map, attention_grid, mask, mask_picture, attention_text
-    bars       bars, intervals, next_token_bars, shares, reliability, ranges
-    curves     loss_curve, learning_curve, lines, small_multiples, rows, frontier_plot
-    diagrams   transform_diagram, data_parallel
-    images     image_answers, pictures
-    scaling    scatter_identity, prediction
-    words      next_word, surprise, answer_strip, prompt_answers
-    labels     short, plain_log, prompt_lines: words and numbers that fit and cover nothing
+    style         canvas, png: the one style of all figures
+    architecture  transformer_stack, split_heads
+    attention     attention_map, attention_grid, mask, mask_picture, attention_text
+    bars          bars, intervals, next_token_bars, shares, reliability, ranges
+    curves        loss_curve, learning_curve, lines, small_multiples, rows, frontier_plot
+    diagrams      transform_diagram, data_parallel
+    heads         head_steps
+    images        image_answers, pictures
+    panels        task_panels
+    pipelines     shifted_targets
+    scaling       scatter_identity, prediction
+    words         next_word, surprise, answer_strip, prompt_answers
+    labels        short, plain_log, prompt_lines: words and numbers that fit and cover nothing
 """
 
+from minigpt.plots.architecture import split_heads as split_heads
+from minigpt.plots.architecture import transformer_stack as transformer_stack
 from minigpt.plots.attention import attention_grid as attention_grid
 from minigpt.plots.attention import attention_map as attention_map
 from minigpt.plots.attention import attention_text as attention_text
@@ -30,11 +36,14 @@ from minigpt.plots.curves import rows as rows
 from minigpt.plots.curves import small_multiples as small_multiples
 from minigpt.plots.diagrams import data_parallel as data_parallel
 from minigpt.plots.diagrams import transform_diagram as transform_diagram
+from minigpt.plots.heads import head_steps as head_steps
 from minigpt.plots.images import image_answers as image_answers
 from minigpt.plots.images import pictures as pictures
 from minigpt.plots.labels import plain_log as plain_log
 from minigpt.plots.labels import prompt_lines as prompt_lines
 from minigpt.plots.labels import short as short
+from minigpt.plots.panels import task_panels as task_panels
+from minigpt.plots.pipelines import shifted_targets as shifted_targets
 from minigpt.plots.scaling import prediction as prediction
 from minigpt.plots.scaling import scatter_identity as scatter_identity
 from minigpt.plots.words import answer_strip as answer_strip

@@ -80,18 +80,61 @@ def legend(figure: Figure, handles: list, names: list) -> None:
                   handleheight=1.2, columnspacing=1.4)  # fmt: skip
 
 
+GUESS = {"color": "#777777", "linestyle": (0, (7, 3)), "linewidth": 2.4, "zorder": 1.8}  # the reader's own line
+
+
+def guessed(guess) -> float | None:
+    """The reader's guess as a number; None for ..., which is what stands there before the reader has written one.
+
+    Errors: ValueError for anything else.
+
+    >>> guessed(0.7), guessed(...)
+    (0.7, None)
+    """
+    if guess is ...:
+        return None
+    number = isinstance(guess, (int, float, np.integer, np.floating)) and not isinstance(guess, bool)
+    if not number or not math.isfinite(guess):
+        raise ValueError(f"guess: expected a number, or ... for none, but got {guess!r}")
+    return float(guess)
+
+
 def reference_lines(axes, references: dict | None, ceiling: float | None = None, chance: float | None = None,
-                    ceiling_label: str = "best possible") -> list[tuple]:  # fmt: skip
+                    ceiling_label: str = "best possible", guess=...) -> list[tuple]:  # fmt: skip
     """Reference lines: what no model can beat dashed, everything else (chance, majority, shortcut) dotted.
 
-    Returns their labels, (height, text, colour), for `label_ends`.
+    guess: the reader's own number, a grey dashed line. Returns the labels, (height, text, colour), for `label_ends`.
     """
     everything = {ceiling_label: ceiling, "chance": chance} | (references or {})
     shown = {name: float(value) for name, value in everything.items() if value is not None}
     for name, value in shown.items():
-        dash = (0, (4, 3)) if name in (ceiling_label, "best possible", "floor") else ":"
-        axes.axhline(value, color="#000000", linestyle=dash, linewidth=1.6, zorder=1.9)
-    return [(value, f"{name} {value:.2f}", "#000000") for name, value in shown.items()]
+        look = (0, (4, 3)) if name == ceiling_label else dash(name)
+        axes.axhline(value, color="#000000", linestyle=look, linewidth=1.6, zorder=1.9)
+    ends = [(value, f"{name} {value:.2f}", "#000000") for name, value in shown.items()]
+    if (value := guessed(guess)) is not None:
+        axes.axhline(value, **GUESS)
+        ends.append((value, f"your guess {value:g}", GUESS["color"]))
+    return ends
+
+
+def dash(name: str):
+    """The dash of a reference line: long for what no model can beat, dotted for everything else."""
+    return (0, (4, 3)) if name in ("best possible", "floor") else ":"
+
+
+def label_beside(axes, labels: list[tuple], tall: float, size: float) -> None:
+    """As `label_ends`, for a panel that is `tall` inches high and stays so; labels wrap at their own line ends only."""
+    if not labels:
+        return
+    to_axes = axes.transData + axes.transAxes.inverted()
+    heights = np.clip([to_axes.transform((axes.get_xlim()[1], height))[1] for height, _, _ in labels], 0, 1)
+    gaps = np.array([(0.02 + 1.25 * size / 72 * (1 + text.count("\n"))) / tall for _, text, _ in labels])
+    for height, place, (_, text, colour) in zip(heights, spread(heights, gaps), labels):
+        axes.annotate(
+            text, (1.0, height), (1.06, place), xycoords="axes fraction", textcoords="axes fraction", va="center",
+            color=darker(colour), annotation_clip=False, size=size,
+            arrowprops={"arrowstyle": "-", "color": colour, "lw": 1, "relpos": (0, 0.5), "shrinkA": 1, "shrinkB": 0},
+        )  # fmt: skip
 
 
 def label_ends(axes, labels: list[tuple]) -> None:

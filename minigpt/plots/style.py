@@ -193,15 +193,17 @@ def box_width(text: str) -> float:
     return 0.24 + labels.text_width(text, NOTE)
 
 
-def box(axes, x: float, y: float, text: str, face: str, edge: str, width: float | None = None) -> float:
+def box(axes, x: float, y: float, text: str, face: str, edge: str, width: float | None = None, *,
+        height: float = 0.44, size: float = NOTE, weight: str = "normal") -> float:  # fmt: skip
     """A box whose left edge is at x and whose middle is at y; returns its right edge."""
     width = box_width(text) if width is None else width
-    axes.add_patch(Rectangle((x, y - 0.22), width, 0.44, facecolor=face, edgecolor=edge, linewidth=1.3))
-    axes.text(x + width / 2, y, text, ha="center", va="center", size=NOTE, color="#111111")
+    look = {"facecolor": face, "edgecolor": edge, "linewidth": 1.3}
+    axes.add_patch(Rectangle((x, y - height / 2), width, height, **look))
+    axes.text(x + width / 2, y, text, ha="center", va="center", size=size, color="#111111", weight=weight)
     return x + width
 
 
-def arrow(axes, start: tuple, end: tuple) -> None:
+def arrow(axes, start: tuple, end: tuple, **look) -> None:
     """An arrow between two points."""
-    look = {"arrowstyle": "-|>", "color": INK, "shrinkA": 0, "shrinkB": 0, "linewidth": 1.3}
+    look = {"arrowstyle": "-|>", "color": INK, "shrinkA": 0, "shrinkB": 0, "linewidth": 1.3} | look
     axes.annotate("", end, start, arrowprops=look)

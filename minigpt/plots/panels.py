@@ -1,0 +1,164 @@
+"""Panels: the same chart for several tasks, a training run and its gap to the floor, maps of embeddings."""
+
+import math
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from minigpt.plots import labels, style
+from minigpt.plots.labels import NOTE, SMALL, TEXT
+from minigpt.plots.style import PALETTE
+
+
+@style.styled
+def task_panels(
+    panels: dict,
+    references: dict | None = None,
+    *,
+    y_label: str = "accuracy",
+    x_label: str = "labelled examples",
+    title: str = "",
+    guess=...,
+    n_columns: int = 2,
+) -> Figure:
+    """Small multiples of learning curves: one panel for each task, one dot for each seed, a line through the means.
+
+    panels: heading -> {series: {x: [a value for each seed]}}; every panel has the same axes, y from 0 to 1.
+    references: name -> number, a line in every panel; or heading -> {name: number}, lines of that panel. "best
+    possible" is dashed, others, such as "chance" or "majority", are dotted. guess: the reader's number, a grey line.
+
+    Errors: ValueError for no panels, no values, an x that is not above 0, a value outside 0..1, or references of an
+    unknown panel.
+    """
+    drawn = {heading: {name: _seeds(heading, name, points) for name, points in series.items()}
+             for heading, series in panels.items()}  # fmt: skip
+    lines = _lines_of_panels(panels, references)
+    value, names = labels.guessed(guess), list(dict.fromkeys(name for series in panels.values() for name in series))
+    if not names:
+        raise ValueError("expected at least one panel with a series, but got none")
+    ends = {heading: _reference_ends(lines[heading], value) for heading in panels}
+    beside = max([0.15, *(0.25 + labels.text_width(line, SMALL) for end in ends.values() for _, text, _ in end
+                          for line in text.split("\n"))])  # fmt: skip
+    n_columns = min(n_columns, len(panels))
+    n_rows = math.ceil(len(panels) / n_columns)
+    rows = _legend_rows(names, style.WIDEST - 0.3)
+    head = -0.12 + (0.3 * (1 + labels.wrapped(title, 8.7, labels.TITLE, "bold").count("\n")) if title else 0.0)
+    foot = 0.62 + 0.3 * len(rows)
+    tall = min(2.6, (6.5 - head - foot) / n_rows - 0.62)
+    wide = (style.WIDEST - 0.75) / n_columns - beside - 0.12
+    figure = Figure(
+        figsize=(style.WIDEST, head + foot + n_rows * (tall + 0.62))
+    )  # 0.62 inches between panels: numbers, heading
+    labels.set_title(figure, title)
+    width, height = figure.get_size_inches()
+    every = np.unique([x for series in drawn.values() for points in series.values() for x in points])
+    for place, (heading, series) in enumerate(drawn.items()):
+        row, column = divmod(place, n_columns)
+        left, bottom = 0.75 + column * (wide + beside + 0.12), foot + (n_rows - 1 - row) * (tall + 0.62)
+        axes = figure.add_axes((left / width, bottom / height, wide / width, tall / height))
+        axes.set_title(heading, loc="left", size=TEXT, pad=8)
+        _draw_task(axes, series, names, every, wide)
+        axes.set_yticks([0, 0.25, 0.5, 0.75, 1], ["0", "", "0.5", "", "1"])
+        axes.tick_params(labelleft=column == 0)
+        if place + n_columns >= len(panels):
+            axes.set_xlabel(x_label)
+        for name, (at, _) in _merged(lines[heading]).items():
+            axes.axhline(at, color="#000000", linestyle=labels.dash(name), linewidth=1.5, zorder=1.9)
+        if value is not None:
+            axes.axhline(value, **labels.GUESS)
+        labels.label_beside(axes, ends[heading], tall, SMALL)
+    figure.text(
+        0.12 / width, (foot + (height - foot - head) / 2) / height, y_label, rotation=90, va="center", size=TEXT
+    )
+    _draw_rows(figure, rows, names)
+    return figure
+
+
+def _seeds(heading: str, name: str, points: dict) -> dict:
+    """x -> array of one value for each seed."""
+    found = {float(x): np.asarray(values, float).reshape(-1) for x, values in dict(points).items()}
+    if not found or min(found) <= 0 or any(len(values) == 0 for values in found.values()):
+        raise ValueError(f"{heading!r}, {name!r}: expected {{x above 0: [a value for each seed]}}, but got {points!r}")
+    if not all(((values >= 0) & (values <= 1)).all() for values in found.values()):
+        raise ValueError(f"{heading!r}, {name!r}: expected values from 0 to 1, but got {points!r}")
+    return dict(sorted(found.items()))
+
+
+def _lines_of_panels(panels: dict, references: dict | None) -> dict:
+    """heading -> {name: number}."""
+    references = references or {}
+    common = {name: value for name, value in references.items() if not isinstance(value, dict)}
+    unknown = [name for name, value in references.items() if isinstance(value, dict) and name not in panels]
+    if unknown:
+        raise ValueError(f"references: expected panels of {list(panels)}, but got {unknown}")
+    return {heading: {name: float(value) for name, value in (common | references.get(heading, {})).items()
+                      if value is not None} for heading in panels}  # fmt: skip
+
+
+def _merged(lines: dict) -> dict:
+    """Reference lines that stand at the same height are one line: first name -> (height, label)."""
+    groups: list[list] = []
+    for name, value in sorted(lines.items(), key=lambda pair: -pair[1]):
+        if groups and abs(groups[-1][1] - value) < 0.005:
+            groups[-1][0].append(name)
+        else:
+            groups.append([[name], value])
+    return {names[0]: (value, ",\n".join(names) + f" {value:.2f}") for names, value in groups}
+
+
+def _reference_ends(lines: dict, guess: float | None) -> list:
+    ends = [(value, text, "#000000") for value, text in _merged(lines).values()]
+    return ends if guess is None else [*ends, (guess, f"your guess {guess:g}", labels.GUESS["color"])]
+
+
+def _draw_task(axes, series: dict, names: list, every: np.ndarray, wide: float) -> None:
+    axes.set_xscale("log")
+    side = max(every[-1] / every[0], 2.0) ** 0.08
+    axes.set(xlim=(every[0] / side, every[-1] * side), ylim=(-0.03, 1.03))
+    step = max(every[-1] / every[0], 2.0) ** 0.018
+    for name, points in series.items():
+        i = names.index(name)
+        x = np.array(list(points)) * step ** (i - (len(names) - 1) / 2)
+        axes.plot(x, [values.mean() for values in points.values()], **style.line(i) | {"markersize": 0}, label=name)
+        flat = np.concatenate([np.full(len(values), at) for at, values in zip(x, points.values())])
+        axes.plot(flat, np.concatenate(list(points.values())), linestyle="none", marker=style.MARKERS[i % 6],
+                  markersize=6, markerfacecolor="white", markeredgecolor=PALETTE[i % 6], markeredgewidth=1.4,
+                  zorder=3.5, clip_on=False)  # fmt: skip
+    kept, end = [], -9.0
+    for x in every:
+        at = wide * math.log(x / axes.get_xlim()[0]) / math.log(axes.get_xlim()[1] / axes.get_xlim()[0])
+        half = labels.text_width(labels.short(x), NOTE) / 2
+        if at - half > end + 0.08:
+            kept.append(x)
+            end = at + half
+    axes.set_xticks(kept, [labels.short(x) for x in kept])
+    axes.minorticks_off()
+
+
+def _legend_rows(names: list, width: float) -> list:
+    """Names in lines that fit into a width in inches."""
+    rows, used = [[]], 0.0
+    for name in names:
+        wide = 1.0 + labels.text_width(name, TEXT - 1)
+        if rows[-1] and used + wide > width:
+            rows.append([])
+            used = 0.0
+        rows[-1].append(name)
+        used += wide
+    return rows
+
+
+def _draw_rows(figure: Figure, rows: list, names: list) -> None:
+    """The legend, at the lower edge of a figure without a layout: a line and a dot for each name."""
+    width, height = figure.get_size_inches()
+    axes = figure.add_axes((0, 0, 1, (0.3 * len(rows) + 0.08) / height), frameon=False)
+    axes.set(xlim=(0, width), ylim=(0, 0.3 * len(rows) + 0.08))
+    axes.set_axis_off()
+    for place, row in enumerate(rows):
+        wide = [1.0 + labels.text_width(name, TEXT - 1) for name in row]
+        x, y = (width - sum(wide)) / 2, 0.08 + 0.3 * (len(rows) - 1 - place) + 0.14
+        for name, room in zip(row, wide):
+            i = names.index(name)
+            axes.plot([x, x + 0.25, x + 0.5], [y] * 3, **style.line(i) | {"markerfacecolor": "white"}, markevery=[1])
+            axes.text(x + 0.62, y, name, va="center", size=TEXT - 1)
+            x += room

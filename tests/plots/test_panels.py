@@ -1,0 +1,67 @@
+"""Panels: the dots are the seeds, the lines their means, the references where they were given."""
+
+import numpy as np
+import pytest
+from gallery import words
+
+from minigpt import plots
+from minigpt.plots import style
+
+SEEDS = {"tuned": {16: [0.5, 0.7], 64: [0.9, 0.9]}, "scratch": {16: [0.2, 0.3]}}
+
+
+def test_a_dot_for_each_seed_and_a_line_through_the_means():
+    axes = plots.task_panels({"mood": SEEDS}).axes[0]
+    means, dots, lonely, two = axes.lines[:4]
+    assert means.get_ydata().tolist() == pytest.approx([0.6, 0.9])
+    assert dots.get_ydata().tolist() == [0.5, 0.7, 0.9, 0.9] and dots.get_linestyle() == "None"
+    assert lonely.get_ydata().tolist() == [0.25] and two.get_ydata().tolist() == [0.2, 0.3]
+    assert dots.get_marker() != two.get_marker()
+    assert np.allclose(dots.get_xdata(), [16, 16, 64, 64], rtol=0.1) and axes.get_xscale() == "log"
+
+
+def test_all_panels_share_the_range_from_0_to_1_and_state_the_title():
+    figure = plots.task_panels({name: SEEDS for name in "abcd"}, title="Few labels are enough")
+    panels = [axes for axes in figure.axes if axes.axison]
+    assert len(panels) == 4 and {axes.get_ylim() for axes in panels} == {(-0.03, 1.03)}
+    assert {"Few labels are enough", "a", "d", "tuned", "scratch", "accuracy", "16", "64"} <= set(words(figure))
+
+
+def test_references_are_common_or_of_one_panel_and_equal_ones_are_one_line():
+    figure = plots.task_panels({"a": SEEDS, "b": SEEDS}, {"best possible": 0.97, "b": {"chance": 0.5, "majority": 0.5}})
+    first, second = ({line.get_ydata()[0]: line.get_linestyle() for line in axes.lines[4:]} for axes in figure.axes[:2])
+    assert first == {0.97: "--"} and second == {0.97: "--", 0.5: ":"}
+    assert words(figure).count("best possible 0.97") == 2 and words(figure).count("chance,\nmajority 0.50") == 1
+
+
+def test_the_readers_guess_is_a_grey_line_and_three_dots_are_none():
+    figure = plots.task_panels({"a": SEEDS}, guess=0.7)
+    (line,) = [line for line in figure.axes[0].lines if line.get_color() == "#777777"]
+    assert line.get_ydata()[0] == 0.7 and "your guess 0.7" in words(figure)
+    assert not [word for word in words(plots.task_panels({"a": SEEDS}, guess=...)) if "guess" in word]
+
+
+@pytest.mark.parametrize(
+    ("panels", "options", "message"),
+    [
+        ({}, {}, "at least one panel"),
+        ({"a": {}}, {}, "at least one panel"),
+        ({"a": {"s": {}}}, {}, "a value for each seed"),
+        ({"a": {"s": {0: [0.5]}}}, {}, "x above 0"),
+        ({"a": {"s": {1: [1.5]}}}, {}, "from 0 to 1"),
+        ({"a": SEEDS}, {"references": {"b": {"chance": 0.5}}}, r"panels of \['a'\], but got \['b'\]"),
+        ({"a": SEEDS}, {"guess": "high"}, "a number, or ... for none"),
+        ({"a": SEEDS}, {"guess": None}, "a number, or ... for none"),
+        ({"a": SEEDS}, {"guess": float("nan")}, "a number, or ... for none"),
+    ],
+)
+def test_bad_panels_are_named(panels, options, message):
+    with pytest.raises(ValueError, match=message):
+        plots.task_panels(panels, **options)
+
+
+def test_legend_and_dots_have_the_same_marks():
+    figure = plots.task_panels({"a": SEEDS})
+    legend = figure.axes[-1].lines
+    assert [line.get_marker() for line in legend] == style.MARKERS[:2]
+    assert [line.get_color() for line in legend] == style.PALETTE[:2]
