@@ -1,6 +1,7 @@
 """Pre-training: a GPT on a dataset, with held-out loss and snapshots on the way."""
 
 import copy
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -45,15 +46,19 @@ def pretrain(
     label: str = "pre-training",
     n_watched: int = 10,
     tokens_per_batch: int | None = None,
+    warmup_steps: int = 60,
+    prepare: Callable | None = None,
 ) -> Pretrained:
     """Train a model on a dataset, or load it if this very model was trained before (same code, data and settings).
 
+    `prepare` turns the batches of documents into those that loss_fn takes (None: they are left as they are).
     Shows a progress bar with the time left and the distance to the floor.
     """
     tokens_per_batch = tokens_per_batch or TOKENS_PER_BATCH
     batches = DocumentBatches(dataset.corpus, dataset.tokenizer, config.n_ctx, tokens_per_batch, seed)
+    batches = prepare(batches) if prepare else batches
     n_steps = n_steps or len(batches)
-    training = replace(training, n_steps=n_steps, warmup_steps=min(60, n_steps // 10))
+    training = replace(training, n_steps=n_steps, warmup_steps=min(warmup_steps, n_steps // 10))
     watched = sorted({round(n_steps * (i / n_watched) ** 2) for i in range(1, n_watched + 1)} - {0})
     reading = evaluation_batches(dataset.held_out_corpus, dataset.tokenizer, config.n_ctx, 4096)
     gpt = GPT(config, torch.Generator().manual_seed(seed))
@@ -70,7 +75,7 @@ def pretrain(
 
     key = {
         "dataset": dataset, "model": config, "training": training, "seed": seed, "loss": loss_fn,
-        "tokens per batch": tokens_per_batch, "watched": watched,
+        "tokens per batch": tokens_per_batch, "watched": watched, "prepare": prepare,
     }  # fmt: skip
     floor = dataset.floor.mean if config.causal else None
     kept = train_or_load(label.replace(" ", "-"), key, gpt, start, n_steps, watch=watch, label=label, floor=floor)

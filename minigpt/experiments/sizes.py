@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from minigpt.experiments import dataset
-from minigpt.experiments.dataset import N_CTX, N_VOCAB
+from minigpt.experiments.dataset import N_CTX, N_VOCAB, TOKENS_PER_BATCH
 from minigpt.model import GPTConfig
 from minigpt.train import TrainConfig
 
@@ -16,6 +16,12 @@ GPT1 = GPTConfig(
     position_init="sinusoid",
 )  # fmt: skip
 PRETRAINING = TrainConfig(n_steps=1, lr=3e-3, warmup_steps=0, final_lr_fraction=0.03, betas=(0.9, 0.98))
+
+# BERT is asked only 15 % of the tokens it reads. In seven passes over the text, of 1,125 steps each, it is asked as many
+# as GPT-1 in one. Its batches are four times as large, as in the paper (128,000 words there, GPT-1 32,000).
+BERT = replace(GPT1, causal=False)
+BERT_PRETRAINING = replace(PRETRAINING, n_steps=7875, warmup_steps=400)
+BERT_TOKENS_PER_BATCH = 4 * TOKENS_PER_BATCH
 
 
 # Sizes of this book's GPT-2: width -> (heads, learning rate). The paper, too, tuned the rate by hand for each size.

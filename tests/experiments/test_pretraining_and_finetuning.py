@@ -14,7 +14,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from scipy import stats as scipy_stats
 
 from minigpt import loss, sample, stats, train, transforms
 from minigpt.batches import DocumentBatches
@@ -22,7 +21,6 @@ from minigpt.exact import entropy
 from minigpt.experiments import dataset, measured, pretraining, sizes
 from minigpt.experiments.dataset import N_CTX, N_VOCAB
 from minigpt.experiments.gpt1 import finetuning, settings, zero_shot
-from minigpt.experiments.gpt1.bert import hidden_examples, hidden_word, masked_objective, pretrain_masked
 from minigpt.experiments.gpt1.finetuning import FineTuning
 from minigpt.experiments.sizes import GPT1
 from minigpt.model import GPT, TaskModel
@@ -162,63 +160,6 @@ def test_held_out_nats_are_sums_of_token_surprises(data, pretrained):
         assert nats[i] == pytest.approx(-logps.gather(-1, row[:, 1:, None]).sum().item(), rel=1e-5)
 
 
-# --- hiding words ---------------------------------------------------------------------------------------------------
-
-
-class Spy:
-    """Stands in for a model: remembers what it was shown, and answers with numbers of which gradients are known."""
-
-    def __init__(self, logits, n_vocab):
-        self.logits, self.config = logits, replace(GPT1, n_vocab=n_vocab, causal=False)
-
-    def __call__(self, ids, visible):
-        self.ids, self.visible = ids, visible
-        return self.logits
-
-
-def masked_batch():
-    """(inputs, targets, logits): rows of 30, 9 and 3 tokens after the end-of-text, which is 0; 49 is the mask."""
-    rng = np.random.default_rng(0)
-    inputs, targets = np.zeros((3, 31), dtype=np.int64), np.full((3, 31), -100)
-    for row, n in enumerate((30, 9, 3)):
-        inputs[row, 1 : n + 1] = rng.integers(1, 40, n)
-        targets[row, :n], targets[row, n] = inputs[row, 1 : n + 1], 0
-    logits = torch.tensor(rng.normal(size=(3, 31, 50)), requires_grad=True)
-    return torch.tensor(inputs), torch.tensor(targets), logits
-
-
-def test_the_masked_loss_counts_hidden_words_and_never_padding():
-    inputs, targets, logits = masked_batch()
-    objective = masked_objective(mask_id=49, padding=0)
-    n_masked = 0
-    for _ in range(30):
-        spy = Spy(logits, n_vocab=50)
-        logits.grad = None
-        value = objective(spy, inputs, targets)
-        value.backward()
-        counted = logits.grad.abs().sum(dim=-1) > 0  # (B, T): the loss depends on these answers alone
-        assert counted.sum(dim=1).tolist() == [round(0.15 * 30), round(0.15 * 9), 1]  # at least one in each row
-        assert not counted[inputs == 0].any()  # neither padding nor the end-of-text in front
-        assert torch.equal(spy.visible, targets != -100)
-        changed = spy.ids != inputs
-        assert not changed[~counted].any()
-        n_masked += (spy.ids == 49).sum().item()
-        by_hand = -logits.log_softmax(-1).gather(-1, inputs[..., None])[..., 0][counted].mean()
-        assert value.item() == pytest.approx(by_hand.item())
-    assert scipy_stats.binomtest(n_masked, 30 * 6, 0.8 + 0.1 / 50).pvalue > 1e-3
-
-
-def test_a_masked_model_sees_both_sides_and_is_cached(data, monkeypatch):
-    bert = pretrain_masked(data, n_steps=3)
-    assert not bert.model.config.causal and np.isfinite(bert.losses).all() and np.isnan(bert.held_out).all()
-    ids = torch.tensor([[1, 2, 3, 4]])
-    with torch.no_grad():
-        change = bert.model(ids)[0, 0] - bert.model(torch.tensor([[1, 2, 3, 9]]))[0, 0]
-    assert change.abs().max() > 1e-6
-    monkeypatch.setattr(train, "train", None)
-    assert same(pretrain_masked(data, n_steps=3).model, bert.model)
-
-
 # --- asking without training ----------------------------------------------------------------------------------------
 
 
@@ -287,35 +228,6 @@ def test_heuristics_with_a_model_of_one_answer(data, monkeypatch):
         monkeypatch.setattr(sample, "continuation_logps", knows)
         right = zero_shot.zero_shot(None, data, "classification", 40)
         assert right == pytest.approx(share("classification", label))
-
-
-def test_the_hidden_place_is_surprising_as_the_walks_say(data, untrained):
-    """From the left, half of the walks lead home and half to 7 other places; the sentence after it tells which."""
-    both_sided = GPT(replace(untrained.config, causal=False), torch.Generator().manual_seed(1))
-    examples = hidden_examples("place", 60)
-    nats = hidden_word(untrained, both_sided, data, examples)
-    homes = {animal.name: animal.home for animal in LEXICON.animals}
-    home = np.mean([homes[before.split()[2]] == place.strip() for before, place, _, _ in examples])
-    assert nats["left"] == pytest.approx(home * math.log(2) + (1 - home) * math.log(14))
-    assert nats["both"] == pytest.approx((1 - home) * math.log(7), abs=1e-9)
-    assert nats["gpt"] == pytest.approx(math.log(N_VOCAB), rel=0.3) == nats["bert"]  # they know nothing
-
-
-def test_the_hidden_article_is_certain_only_for_who_sees_the_next_word(data, untrained):
-    both_sided = GPT(replace(untrained.config, causal=False), torch.Generator().manual_seed(1))
-    examples = hidden_examples("article", 60)
-    for _, article, after, _ in examples:
-        assert (article == " an") == (after[1] in "aeiou")
-    p_an = np.mean([trait[0] in "aeiou" for trait in LEXICON.traits])
-    share = np.mean([article == " an" for _, article, _, _ in examples])
-    nats = hidden_word(untrained, both_sided, data, examples)
-    assert nats["left"] == pytest.approx(-share * math.log(p_an) - (1 - share) * math.log(1 - p_an))
-    assert nats["both"] == pytest.approx(0, abs=1e-9)
-
-
-def test_another_hidden_word_is_refused():
-    with pytest.raises(ValueError, match="expected one of .*'article', 'place'.*; got 'verb'"):
-        hidden_examples("verb", 1)
 
 
 def test_endings_are_compared_by_their_mean_surprise(data, monkeypatch):

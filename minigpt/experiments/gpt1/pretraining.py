@@ -1,8 +1,8 @@
-"""Chapter 01, sections 5, 7 and 11. Pre-training over five seeds: distance to the floor, zero-shot behaviours, BERT.
+"""Chapter 01, sections 5 and 11. Pre-training over five seeds: distance to the floor, zero-shot behaviours.
 
 The table data/measured/gpt1/pretraining.csv has a row for each seed, step and quantity: "gap" (the loss above the
-floor, as a share of it), the accuracy of the zero-shot heuristics on 200 examples at every snapshot, and the surprisal
-of a hidden word for models that see one side and both. A quarter of an hour on one core.
+floor, as a share of it) and the accuracy of the zero-shot heuristics on 200 examples at every snapshot. Ten minutes on
+one core.
 """
 
 import random
@@ -12,7 +12,7 @@ from minigpt import sample
 from minigpt.exact import entropy
 from minigpt.experiments import dataset, pretraining
 from minigpt.experiments.dataset import Dataset
-from minigpt.experiments.gpt1 import bert, zero_shot
+from minigpt.experiments.gpt1 import zero_shot
 from minigpt.worlds import story_tasks
 
 SEEDS = [0, 1, 2, 3, 4]
@@ -26,7 +26,7 @@ def rows(seed: int) -> Iterator[dict]:
         yield dict(zip(KEY, (seed, *where)), value=f"{value:.4f}")
 
 
-def measure(data: Dataset, seed: int, n_zero_shot: int = 200, n_hidden: int = 100, n_snapshots: int = 99) -> dict:
+def measure(data: Dataset, seed: int, n_zero_shot: int = 200, n_snapshots: int = 99) -> dict:
     """Everything that is measured of one seed: (step, quantity) -> value."""
     trained = pretraining.pretrain(data, seed=seed)
     last = int(trained.steps[-1])
@@ -36,11 +36,6 @@ def measure(data: Dataset, seed: int, n_zero_shot: int = 200, n_hidden: int = 10
     for step in sorted(trained.snapshots)[:n_snapshots]:
         for task in ZERO_SHOT:
             found[step, f"zero-shot {task}"] = zero_shot.zero_shot(trained.at(step), data, task, n_zero_shot)
-    masked = bert.pretrain_masked(data, seed=seed).model
-    for what in ("article", "place"):
-        examples = bert.hidden_examples(what, n_hidden)
-        for reader, surprise in bert.hidden_word(trained.model, masked, data, examples).items():
-            found[last, f"hidden {what}, {reader}"] = surprise
     return found
 
 
@@ -50,7 +45,7 @@ def canary() -> dict[str, float]:
 
     data = stories()
     with few_updates() as found:
-        measured = measure(data, 0, n_zero_shot=4, n_hidden=1, n_snapshots=1)
+        measured = measure(data, 0, n_zero_shot=4, n_snapshots=1)
     found |= {f"step {step}, {name}": value for (step, name), value in measured.items()}
     tasks = ("multiple choice", "similarity")
     (parts, _), (pair, _) = (story_tasks.labelled(task, 1, random.Random(0))[0] for task in tasks)
