@@ -265,6 +265,21 @@ def predict(program: Program, prefix: str) -> Prediction:
     return Prediction(total, next_word)
 
 
+def first_impossible(program: Program, text: str) -> int:
+    """How many words of a text a document can begin with, before the first word that is impossible there.
+
+    The end counts as a word: a document of the grammar has len(words(text)) + 1.
+
+    >>> first_impossible(lambda d: (d.write("a"), d.pick([" red", " blue"]), d.write(" fox")), "a blue hat")
+    2
+    """
+    text_words = words(text)
+    for n, word in enumerate((*text_words, END)):
+        if word not in predict(program, "".join(text_words[:n])).next_word:
+            return n
+    return len(text_words) + 1
+
+
 def _logsumexp(values) -> float:
     values = list(values)
     top = max(values, default=-math.inf)

@@ -305,3 +305,12 @@ def test_a_silent_choice_writes_nothing():
     assert sample(lambda d: d.hidden(("only",)), random.Random(0)) == ("", "only")
     assert score(lambda d: d.hidden(("only",)), "").by_value == {"only": 0.0}
     assert list(documents(lambda d: d.hidden("ab", (1, 3)))) == [("", 0.25, "a"), ("", 0.75, "b")]
+
+
+def test_the_first_impossible_word_is_found_where_it_stands():
+    def tell(d):
+        d.write("a")
+        d.write(d.pick([" red", " blue"]) + " fox")
+
+    cases = [("a red red fox", 5), ("a red red", 3), ("a red red fox red", 4), ("a red blue fox", 2), ("", 0)]
+    assert [grammar.first_impossible(tell, text) for text, _ in cases] == [n for _, n in cases]
