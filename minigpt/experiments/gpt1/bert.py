@@ -69,9 +69,13 @@ class MaskedBatches:
 def masked_loss(bert: GPT, masked: Tensor, visible: Tensor, hidden: Tensor) -> Tensor:
     """Masked language modelling loss of BERT: minus the mean log-probability of the hidden tokens, for `train.train`.
 
+    Logits are computed where a token is hidden, and nowhere else: that halves the time and changes nothing.
+
     Shapes: as a batch of `MaskedBatches`. Unit: nats per hidden token. Source: BERT, section 3.1, task 1.
     """
-    return loss.lm_loss(bert(masked, visible=visible), hidden)
+    asked = hidden != loss.IGNORED  # (B, T)
+    logits = bert.logits(bert.hidden(masked, visible=visible)[asked])  # (n asked, V)
+    return loss.lm_loss(logits[None], hidden[asked][None])
 
 
 def pretrain_masked(
