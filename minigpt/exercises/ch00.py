@@ -184,7 +184,7 @@ def whisper(answer: float) -> None:
     _compare_number(answer, right, mistakes)
 
 
-@exercise("my_bigram", "The grammar has read your pages: all neighbours fit, and after about three words the whole does not.",
+@exercise("my_bigram", "The grammar has read your pages: neighbours fit, but after about three words the rest does not.",
           "Begin with `word = \"\"`; draw the next word with `rng.choices(list(after), after.values())`.")  # fmt: skip
 def bigram(answer: Callable[[dict, random.Random], str]) -> None:
     """A page drawn from bigram counts: counts[h][w] is how often w followed h; "" is the beginning and the end."""

@@ -39,6 +39,10 @@ from minigpt.plots.diagrams import transform_diagram as transform_diagram
 from minigpt.plots.heads import head_steps as head_steps
 from minigpt.plots.images import image_answers as image_answers
 from minigpt.plots.images import pictures as pictures
+from minigpt.plots.information import above_floor as above_floor
+from minigpt.plots.information import cost_of_belief as cost_of_belief
+from minigpt.plots.information import ruler as ruler
+from minigpt.plots.information import strips as strips
 from minigpt.plots.labels import plain_log as plain_log
 from minigpt.plots.labels import prompt_lines as prompt_lines
 from minigpt.plots.labels import short as short

@@ -7,17 +7,19 @@ from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from minigpt.plots import labels, style
+from minigpt.plots import information, labels, style
 from minigpt.plots.labels import NOTE, SMALL
 from minigpt.plots.style import PALETTE
 
 
 @style.styled
-def next_word(before: str, probabilities: dict, actual: str | None = None, *, n: int = 8, title: str = "") -> Figure:
+def next_word(
+    before: str, probabilities: dict, actual: str | None = None, *, n: int = 8, guess=..., title: str = ""
+) -> Figure:
     """Next-word distribution: the n most probable words after a text, and the rest together in one bar.
 
     probabilities: word -> probability; "" is the end of the document. actual: the word that does come, which is marked,
-    and always drawn.
+    and always drawn. guess: the reader's own probability, an upright grey line.
 
     Errors: ValueError if `actual` is not among the words.
     """
@@ -40,6 +42,7 @@ def next_word(before: str, probabilities: dict, actual: str | None = None, *, n:
         style.bar(axes, len(shown), sum(probabilities[word] for word in rest), 2, "")
         names.append(f"{len(rest)} other words" if len(rest) > 1 else labels.spoken(rest[0]))
     style.probability_axis(axes, names, n + 1)
+    information.mark_guess(axes, guess, 0.12)
     return figure
 
 

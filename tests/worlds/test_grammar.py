@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 from scipy.stats import chi2, power_divergence
 
-from minigpt.worlds.grammar import END, documents, predict, sample, score, words
+from minigpt.worlds.grammar import END, documents, first_impossible, predict, sample, score, words
 
 
 def weather(d):
@@ -313,4 +313,4 @@ def test_the_first_impossible_word_is_found_where_it_stands():
         d.write(d.pick([" red", " blue"]) + " fox")
 
     cases = [("a red red fox", 5), ("a red red", 3), ("a red red fox red", 4), ("a red blue fox", 2), ("", 0)]
-    assert [grammar.first_impossible(tell, text) for text, _ in cases] == [n for _, n in cases]
+    assert [first_impossible(tell, text) for text, _ in cases] == [n for _, n in cases]
