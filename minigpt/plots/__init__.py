@@ -5,7 +5,7 @@
     attention     attention_map, attention_grid, mask, mask_picture, attention_text
     bars          bars, intervals, next_token_bars, shares, reliability, ranges
     curves        loss_curve, learning_curve, lines, small_multiples, rows, frontier_plot
-    diagrams      transform_diagram, data_parallel
+    diagrams      transform_diagram, transform_rows, data_parallel
     heads         head_steps
     images        image_answers, pictures
     panels        task_panels
@@ -36,6 +36,7 @@ from minigpt.plots.curves import rows as rows
 from minigpt.plots.curves import small_multiples as small_multiples
 from minigpt.plots.diagrams import data_parallel as data_parallel
 from minigpt.plots.diagrams import transform_diagram as transform_diagram
+from minigpt.plots.diagrams import transform_rows as transform_rows
 from minigpt.plots.heads import head_steps as head_steps
 from minigpt.plots.images import image_answers as image_answers
 from minigpt.plots.images import pictures as pictures

@@ -1,5 +1,7 @@
 """Diagrams: input transforms, data parallelism."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
@@ -43,6 +45,30 @@ def transform_diagram(examples: list, *, title: str = "") -> Figure:
         _draw_head(axes, rows, combine, right + 1.55)
         top -= 0.62 * (len(sequences) + 1)
     return figure
+
+
+def transform_rows(task: str, parts: Sequence[str]) -> list:
+    """The sequences of a labelled example as `transform_diagram` draws them: rows of (role, text), texts cut short.
+
+    Errors: ValueError for an unknown task.
+    """
+    start, delim, extract = ("start", "start"), ("delim", "delim"), ("extract", "extract")
+    texts = [("text", _ends(part)) for part in parts]
+    if task == "similarity":
+        return [[start, a, delim, b, extract] for a, b in (texts, texts[::-1])]
+    if task == "multiple choice":
+        return [[start, texts[0], delim, ("answer", answer), extract] for _, answer in texts[1:]]
+    if task not in ("classification", "entailment"):
+        raise ValueError(
+            f"expected classification, entailment, similarity or multiple choice; got {task!r}"
+        )
+    return [[start, texts[0], *(each for text in texts[1:] for each in (delim, text)), extract]]
+
+
+def _ends(text: str) -> str:
+    """The beginning and the end of a text."""
+    words = text.split()
+    return text.strip() if len(words) < 6 else f"{' '.join(words[:2])} ... {' '.join(words[-2:])}"
 
 
 def _cut(row: list, width: float) -> list:

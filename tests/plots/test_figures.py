@@ -344,3 +344,19 @@ def test_numbers_on_the_attention_map_can_be_read():
     for weight in np.linspace(0, 1, 101):
         ink = "#ffffff" if weight > 0.7 else style.INK
         assert contrast(ink, to_hex(colormaps["Blues"](weight))) >= 3.5
+
+
+def test_the_rows_of_a_transform_are_those_of_the_paper():
+    """GPT-1, section 3.3: both orders for similarity, a sequence for each answer, delimiters between the texts."""
+    start, delim, extract = ("start", "start"), ("delim", "delim"), ("extract", "extract")
+    a, b = ("text", "A one"), ("text", "B two")
+    assert plots.transform_rows("classification", ["A one"]) == [[start, a, extract]]
+    assert plots.transform_rows("entailment", ["A one", "B two"]) == [[start, a, delim, b, extract]]
+    both = [[start, a, delim, b, extract], [start, b, delim, a, extract]]
+    assert plots.transform_rows("similarity", ["A one", "B two"]) == both
+    choice = plots.transform_rows("multiple choice", ["A one", "B two", "C three"])
+    assert choice == [[start, a, delim, ("answer", text), extract] for text in ("B two", "C three")]
+    ((_, (_, cut), _),) = plots.transform_rows("classification", [" one two three four five six"])
+    assert cut == "one two ... five six"
+    with pytest.raises(ValueError, match="got 'poetry'"):
+        plots.transform_rows("poetry", ["A"])
