@@ -58,7 +58,7 @@ def best_possible(task: str, n_test: int = 500) -> float:
 
 def transfer(pretrained: GPT, n_layers: int | None, seed: int) -> GPT:
     """A new model that takes over the embeddings and the first n_layers blocks of a trained one, the rest fresh."""
-    fresh = GPT(pretrained.config, torch.Generator().manual_seed(10_000 + seed))
+    fresh = type(pretrained)(pretrained.config, torch.Generator().manual_seed(10_000 + seed))
     if n_layers is None:
         n_layers = pretrained.config.n_layers
     kept = ["W_e.", "W_p.", *(f"blocks.{i}." for i in range(n_layers))] if n_layers >= 0 else []
