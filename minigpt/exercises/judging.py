@@ -86,11 +86,11 @@ def score(answers: dict, *chapters: ModuleType) -> None:
     exercise whose name the notebook does not have is another notebook's, and does not count.
     Errors: ValueError if the notebook has none of the exercises of these modules.
     """
-    checks = [check for chapter in chapters for check in vars(chapter).values() if hasattr(check, "exercise")]
-    found = {check.exercise: check.verdict(answers[check.exercise])[0] for check in checks if check.exercise in answers}
+    checks = {c.exercise: c for chapter in chapters for c in vars(chapter).values() if hasattr(c, "exercise")}
+    found = {name: checks[name].verdict(answer)[0] for name, answer in answers.items() if name in checks}
     if not found:
-        names = ", ".join(check.exercise for check in checks)
-        raise ValueError(f"expected the names of a notebook, globals(), with one of {names or 'no exercises'}")
+        names = ", ".join(checks) or "no exercises"
+        raise ValueError(f"expected the names of a notebook, globals(), with one of {names}")
     n = list(found.values()).count("correct")
     display.scores([(SIGNS[how], name) for name, how in found.items()], f"{n} of {len(found)} exercises solved")
 

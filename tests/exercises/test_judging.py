@@ -78,7 +78,7 @@ def test_a_check_can_give_its_verdict_without_showing_it(put, capsys):
 def test_the_score_judges_the_answers_of_this_notebook_again(put):
     chapter = types.SimpleNamespace(double=double, half=half, other=judging.exercise("my_other", "")(lambda a: None))
     judging.score({"my_double": lambda x: 2 * x, "my_half": ..., "my_head": 1, "x": 3}, chapter)
-    assert put[0]["text/plain"] == "1 of 2 exercises solved\n✓ my_double\n○ my_half"
+    assert put[0]["text/plain"] == "1 of 2 exercises solved\n✓ my_double\n○ my_half"  # in the notebook's order
     with pytest.raises(ValueError, match="my_double, my_half, my_other"):
         judging.score({"x": 3}, chapter)
 

@@ -1,0 +1,52 @@
+"""Comparing the reader's tensors and lists with the right ones, and naming the mistake that would give them."""
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor
+
+from minigpt.exercises.judging import Problem, short
+
+
+def compare_tensors(got, right: Tensor, mistakes: Iterable[tuple[Tensor, str]], where: str) -> None:
+    """Pass if the tensor is right; else name the mistake that would give exactly this one."""
+    if isinstance(got, (tuple, list)) and any(isinstance(each, Tensor) and each.shape == right.shape for each in got):
+        raise Problem(f"you returned {len(got)} things: return only the one of shape {tuple(right.shape)} ({where})")
+    if not isinstance(got, Tensor):
+        raise Problem(f"expected a tensor, got {type(got).__name__} {where}")
+    if got.shape != right.shape:
+        raise Problem(f"expected the shape {tuple(right.shape)}, got {tuple(got.shape)} {where}")
+    if same(got, right):
+        return
+    for value, sentence in mistakes:
+        if value.shape == got.shape and same(got, value) and not same(value, right):
+            raise Problem(f"{sentence} ({where})")
+    if right.dtype == torch.bool or right.ndim == 2 and right.numel() <= 16:  # few enough to be read
+        should, have = (x.int().tolist() if right.dtype == torch.bool else rounded(x) for x in (right, got))
+        raise Problem(f"{where} it should be {should}, and you have {have}")
+    apart = (got.detach().double() - right.double()).abs()
+    raise Problem(f"{where} your numbers are not the right ones: they differ by up to {apart.max().item():.3g}")
+
+
+def same(a: Tensor, b: Tensor) -> bool:
+    return not a.is_complex() and torch.allclose(a.detach().double(), b.double(), atol=1e-5, equal_nan=True)
+
+
+def as_lists(rows):
+    """Rows of ids as lists of lists, whether they came as tuples, arrays or tensors."""
+    rows = rows.tolist() if hasattr(rows, "tolist") else rows
+    if not isinstance(rows, (list, tuple)):
+        return rows
+    rows = [row.tolist() if hasattr(row, "tolist") else row for row in rows]
+    return [list(row) if isinstance(row, tuple) else row for row in rows]
+
+
+def shown(got) -> str:
+    """Rows of numbers in full, anything else in few letters."""
+    return str(got) if isinstance(got, list) and len(str(got)) < 150 else short(got)
+
+
+def rounded(values: Tensor) -> list:
+    """One or two axes of numbers as lists, with two decimals."""
+    rows = values.tolist()
+    return [[round(x, 2) for x in row] if isinstance(row, list) else round(row, 2) for row in rows]
