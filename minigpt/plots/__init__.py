@@ -6,10 +6,12 @@
     bars          bars, intervals, next_token_bars, shares, reliability, ranges
     curves        loss_curve, learning_curve, lines, small_multiples, rows, frontier_plot
     diagrams      transform_diagram, transform_rows, data_parallel
+    dots          score_dots, effects
     heads         head_steps
     images        image_answers, pictures
-    panels        task_panels
-    pipelines     shifted_targets
+    information   cost_of_belief, ruler, strips, above_floor
+    panels        task_panels, embedding_map
+    pipelines     shifted_targets, masks_and_inputs, pretrain_finetune
     scaling       scatter_identity, prediction
     words         next_word, surprise, answer_strip, prompt_answers
     labels        short, plain_log, prompt_lines: words and numbers that fit and cover nothing
@@ -37,6 +39,8 @@ from minigpt.plots.curves import small_multiples as small_multiples
 from minigpt.plots.diagrams import data_parallel as data_parallel
 from minigpt.plots.diagrams import transform_diagram as transform_diagram
 from minigpt.plots.diagrams import transform_rows as transform_rows
+from minigpt.plots.dots import effects as effects
+from minigpt.plots.dots import score_dots as score_dots
 from minigpt.plots.heads import head_steps as head_steps
 from minigpt.plots.images import image_answers as image_answers
 from minigpt.plots.images import pictures as pictures
@@ -47,7 +51,10 @@ from minigpt.plots.information import strips as strips
 from minigpt.plots.labels import plain_log as plain_log
 from minigpt.plots.labels import prompt_lines as prompt_lines
 from minigpt.plots.labels import short as short
+from minigpt.plots.panels import embedding_map as embedding_map
 from minigpt.plots.panels import task_panels as task_panels
+from minigpt.plots.pipelines import masks_and_inputs as masks_and_inputs
+from minigpt.plots.pipelines import pretrain_finetune as pretrain_finetune
 from minigpt.plots.pipelines import shifted_targets as shifted_targets
 from minigpt.plots.scaling import prediction as prediction
 from minigpt.plots.scaling import scatter_identity as scatter_identity

@@ -23,6 +23,7 @@ def bars(
     title: str = "",
     y_label: str = "accuracy",
     digits: int = 2,
+    guess=...,
     ceiling_label: str = "best possible",
 ) -> Figure:
     """Bar chart: values side by side, one bar for each series in every group.
@@ -30,8 +31,9 @@ def bars(
     series: name -> values as long as groups, or (values, low, high) with the ends of the intervals. A value that is
     None or NaN leaves its place empty. seeds: name of a series -> (n_seeds, groups), a dot for each seed. chance: a
     dotted line; ceiling: a dashed one; references: name -> number, more dotted lines.
+    guess: the reader's own number, a grey line; ... is none.
 
-    Errors: ValueError for a series that is not as long as groups.
+    Errors: ValueError for a guess that is no number, or a series that is not as long as groups.
     """
     per_bar = min(1.1, 6.4 / (len(groups) * (len(series) + 0.6)))  # inches
     figure, axes = style.canvas(title, "", y_label, (max(6.0, 2.6 + per_bar * len(groups) * (len(series) + 0.6)), 4.8))
@@ -60,7 +62,7 @@ def bars(
     _name_groups(axes, groups, per_bar * (len(series) + 0.6))
     axes.margins(y=0.25 if upright else 0.14)
     axes.axhline(0, color=INK, linewidth=1)
-    labels.label_ends(axes, labels.reference_lines(axes, references, ceiling, chance, ceiling_label))
+    labels.label_ends(axes, labels.reference_lines(axes, references, ceiling, chance, ceiling_label, guess))
     if len(series) > 1:
         labels.legend(figure, *axes.get_legend_handles_labels())
     return figure

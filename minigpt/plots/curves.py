@@ -22,6 +22,7 @@ def loss_curve(
     log_x: bool = False,
     smooth: int = 1,
     top: float | None = None,
+    guess=...,
     title: str = "",
     x_label: str = "training steps",
     y_label: str = "loss (nats per token)",
@@ -31,9 +32,10 @@ def loss_curve(
     curves: name -> (steps, losses). floor: the exact entropy, a dashed line. references: name -> loss, such as the
     unigram and bigram entropies, dotted lines. smooth: draw the mean of the last so many values, and the values
     themselves faintly behind it; a curve of fewer than twice as many points is drawn as it is. top: where the loss
-    axis ends. log_x leaves out step 0.
+    axis ends. log_x leaves out step 0. guess: the reader's own number, a grey line; ... is none.
 
-    Errors: ValueError for a curve whose steps and losses differ in length, or that has nothing to draw.
+    Errors: ValueError for a guess that is no number, a curve whose steps and losses differ in length, or that has
+    nothing to draw.
     """
     figure, axes = style.canvas(title, x_label, y_label)
     ends, lowest = [], math.inf
@@ -45,7 +47,7 @@ def loss_curve(
         axes.plot(x, y, **style.line(i), markevery=style.spaced(x, log_x, i))
         ends.append((y[-1], name, PALETTE[i % 6]))
         lowest = min(lowest, np.min(y))
-    ends += labels.reference_lines(axes, references)
+    ends += labels.reference_lines(axes, references, guess=guess)
     if log_x:
         axes.set_xscale("log")
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}" if value >= 1 or value == 0 else f"{value:g}")
@@ -69,6 +71,7 @@ def learning_curve(
     *,
     references: dict | None = None,
     seeds: dict | None = None,
+    guess=...,
     title: str = "",
     x_label: str = "labelled examples",
     y_label: str = "accuracy",
@@ -79,8 +82,9 @@ def learning_curve(
     series: name -> (mean, low, high), each as long as counts; low and high end the interval. seeds: name of a series ->
     (n_seeds, counts), a dot for each seed instead of its interval. ceiling: the exact accuracy of the Bayes-optimal
     answer, dashed. chance: the accuracy of guessing, dotted; references: name -> number, more dotted lines.
+    guess: the reader's own number, a grey line; ... is none.
 
-    Errors: ValueError for a series that is not three rows as long as counts.
+    Errors: ValueError for a guess that is no number, or a series that is not three rows as long as counts.
     """
     figure, axes = style.canvas(title, x_label, y_label)
     counts, ends = np.asarray(counts, float), []
@@ -100,7 +104,7 @@ def learning_curve(
     axes.set_xticks(counts, [f"{count:,.0f}" for count in counts])
     axes.minorticks_off()
     axes.set_xlim(counts[0] / 1.2, counts[-1] * 1.2)
-    ends += labels.reference_lines(axes, references, ceiling, chance, ceiling_label)
+    ends += labels.reference_lines(axes, references, ceiling, chance, ceiling_label, guess)
     axes.margins(y=0.08)
     labels.label_ends(axes, ends)
     return figure
@@ -129,6 +133,7 @@ def lines(
     log_y: bool = False,
     bands: bool = False,
     y_limits: tuple | None = None,
+    guess=...,
     ceiling_label: str = "best possible",
 ) -> Figure:
     """Line chart: curves with their intervals, each named at its right end.
@@ -137,9 +142,10 @@ def lines(
     seeds: name of a series -> (n_seeds, len(x)), a dot for each seed instead of the interval. ceiling: a number or a
     curve (x, y), dashed. chance: a number, dotted. references: name -> number, dotted.
     log_x: equal factors are equally far apart; a 0 stands one step to the left. bands: shade the intervals instead of
-    bars, for curves of many points.
+    bars, for curves of many points. guess: the reader's own number, a grey line; ... is none.
 
-    Errors: ValueError for a series that is not rows of the same length, or that has nothing to draw.
+    Errors: ValueError for a guess that is no number, a series that is not rows of the same length, or that has nothing
+    to draw.
     """
     figure, axes = style.canvas(title, x_label, y_label)
     drawn, curve = {name: rows(name, values) for name, values in series.items()}, None
@@ -153,7 +159,7 @@ def lines(
     if curve is not None:
         axes.plot(*curve[:2], **BOUND)
         ends.append((curve[1][-1], ceiling_label, "#000000"))
-    ends += labels.reference_lines(axes, references, ceiling, chance, ceiling_label)
+    ends += labels.reference_lines(axes, references, ceiling, chance, ceiling_label, guess)
     if y_limits is None:
         axes.margins(y=0.08)
     else:

@@ -10,7 +10,6 @@ from minigpt.plots.labels import NOTE, SMALL
 from minigpt.plots.style import PALETTE
 
 ROW = 0.29  # inches from one row of a matrix to the next
-HIDDEN = {"facecolor": "#eeeeee", "edgecolor": "#999999", "hatch": "////", "linewidth": 0}
 
 
 @style.styled
@@ -82,7 +81,7 @@ def _draw_matrix(axes, matrix: np.ndarray, hidden: np.ndarray, x: float, top: fl
     for (i, j), value in np.ndenumerate(matrix):
         place = (x + j * cell, top - ROW * (i + 1))
         if hidden[i, j]:
-            axes.add_patch(Rectangle(place, cell, ROW, **HIDDEN))
+            axes.add_patch(Rectangle(place, cell, ROW, **style.HIDDEN))
         else:
             colour = to_rgba(PALETTE[0 if value >= 0 else 1], 0.4 * abs(value) / most)
             axes.add_patch(Rectangle(place, cell, ROW, facecolor=colour, linewidth=0))

@@ -1,31 +1,11 @@
 """Information: what a belief costs, scores on a ruler, words before a mistake, n-gram models above the floor."""
 
-import math
-
 import numpy as np
 from matplotlib.figure import Figure
 
 from minigpt.plots import curves, labels, style
-from minigpt.plots.labels import NOTE, TEXT
+from minigpt.plots.labels import GUESS, NOTE, TEXT, guessed
 from minigpt.plots.style import FLOOR_DASH, INK, PALETTE
-
-GUESS = {"color": "#777777", "linestyle": (0, (7, 3)), "linewidth": 2.4, "zorder": 1.8}  # the reader's own line
-
-
-def guessed(guess) -> float | None:
-    """The reader's guess as a number; None for ..., which is what stands there before the reader has written one.
-
-    Errors: ValueError for anything else.
-
-    >>> guessed(0.7), guessed(...)
-    (0.7, None)
-    """
-    if guess is ...:
-        return None
-    number = isinstance(guess, (int, float, np.integer, np.floating)) and not isinstance(guess, bool)
-    if not number or not math.isfinite(guess):
-        raise ValueError(f"guess: expected a number, or ... for none, but got {guess!r}")
-    return float(guess)
 
 
 def mark_guess(axes, guess, place: float = 0.97, words: str = "") -> None:

@@ -148,7 +148,7 @@ def _legend_rows(names: list, width: float) -> list:
     return rows
 
 
-def _draw_rows(figure: Figure, rows: list, names: list) -> None:
+def _draw_rows(figure: Figure, rows: list, names: list, lines: bool = True) -> None:
     """The legend, at the lower edge of a figure without a layout: a line and a dot for each name."""
     width, height = figure.get_size_inches()
     axes = figure.add_axes((0, 0, 1, (0.3 * len(rows) + 0.08) / height), frameon=False)
@@ -159,6 +159,89 @@ def _draw_rows(figure: Figure, rows: list, names: list) -> None:
         x, y = (width - sum(wide)) / 2, 0.08 + 0.3 * (len(rows) - 1 - place) + 0.14
         for name, room in zip(row, wide):
             i = names.index(name)
-            axes.plot([x, x + 0.25, x + 0.5], [y] * 3, **style.line(i) | {"markerfacecolor": "white"}, markevery=[1])
+            look = {"markerfacecolor": "white"} if lines else {"linestyle": "none", "markersize": 8}
+            axes.plot([x, x + 0.25, x + 0.5], [y] * 3, **style.line(i) | look, markevery=[1])
             axes.text(x + 0.62, y, name, va="center", size=TEXT - 1)
             x += room
+
+
+@style.styled
+def embedding_map(
+    before,
+    after,
+    names: list,
+    groups: list,
+    *,
+    written: list | None = None,
+    headings: tuple = ("before training", "after training"),
+    title: str = "",
+) -> Figure:
+    """Embedding map: the same words as points in a plane, twice; groups differ by colour and marker.
+
+    before, after: (n, 2), such as the first two principal components. groups: the group of each name, at most 6.
+    written: the names to write beside their points; None: two of each group. A name that has no free place is left out.
+
+    Errors: ValueError for other shapes, more than 6 groups, or a written name that is not among the names.
+    """
+    clouds = [np.asarray(cloud, float) for cloud in (before, after)]
+    kinds = list(dict.fromkeys(groups))
+    if any(cloud.shape != (len(names), 2) or not np.isfinite(cloud).all() for cloud in clouds) or not len(names):
+        raise ValueError(f"expected ({len(names)}, 2) finite numbers, a point for each name, but got "
+                         f"{[cloud.shape for cloud in clouds]}")  # fmt: skip
+    if len(groups) != len(names) or len(kinds) > 6:
+        raise ValueError(
+            f"groups: expected one of at most 6 for each of {len(names)} names, but got {len(groups)}: {kinds}"
+        )
+    if written is None:
+        written = [name for kind in kinds for name in [n for n, g in zip(names, groups) if g == kind][:2]]
+    unknown = [name for name in written if name not in names]
+    if unknown:
+        raise ValueError(f"written: expected some of the names, but got {unknown}")
+    rows = _legend_rows(kinds, style.WIDEST - 0.3)
+    head = 0.12 + (0.3 * (1 + labels.wrapped(title, 8.7, labels.TITLE, "bold").count("\n")) if title else 0.0)
+    foot, side = 0.2 + 0.3 * len(rows), 4.25
+    figure = Figure(figsize=(style.WIDEST, head + foot + side + 0.4))
+    labels.set_title(figure, title)
+    width, height = figure.get_size_inches()
+    for i, (cloud, heading) in enumerate(zip(clouds, headings)):
+        place = ((0.15 + i * (side + 0.2)) / width, foot / height, side / width, side / height)
+        axes = figure.add_axes(place, xticks=[], yticks=[])
+        axes.spines[:].set(visible=True, color="#999999")
+        axes.set_title(heading, loc="left")
+        low, high = cloud.min(0), cloud.max(0)
+        scale = (side - 0.9) / max(1e-9, (high - low).max())  # the same in both directions: distances are distances
+        points = side / 2 + (cloud - (low + high) / 2) * scale
+        axes.set(xlim=(0, side), ylim=(0, side))
+        for k, kind in enumerate(kinds):
+            chosen = [group == kind for group in groups]
+            axes.plot(*points[chosen].T, linestyle="none", marker=style.MARKERS[k], markersize=8, color=PALETTE[k],
+                      markeredgecolor="white", markeredgewidth=0.8)  # fmt: skip
+        _write_names(axes, points, names, written, [PALETTE[kinds.index(group)] for group in groups], side)
+    _draw_rows(figure, rows, kinds, lines=False)
+    return figure
+
+
+def _write_names(axes, points: np.ndarray, names: list, written: list, colours: list, side: float) -> None:
+    """Names beside their points, each at the first of sixteen places where it covers no point and no other name."""
+    taken = [(x - 0.06, y - 0.06, x + 0.06, y + 0.06) for x, y in points]
+    for name in written:
+        i = names.index(name)
+        (x, y), wide, tall = points[i], 0.02 + labels.text_width(labels.spoken(name), NOTE), 0.2
+        for away in (0.1, 0.25):
+            for dx, dy in ((1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (-1, 1), (1, -1), (-1, -1)):
+                cx, cy = x + dx * (away + wide / 2), y + dy * (away + tall / 2)
+                box = (cx - wide / 2, cy - tall / 2, cx + wide / 2, cy + tall / 2)
+                inside = min(box) >= 0.02 and max(box) <= side - 0.02
+                if inside and not any(_meet(box, other) for other in taken):
+                    break
+            else:
+                continue
+            taken.append(box)
+            if away > 0.2:
+                axes.plot([x, x + dx * away], [y, y + dy * away], color="#888888", linewidth=0.8, zorder=1)
+            axes.text(cx, cy, labels.spoken(name), ha="center", va="center", size=NOTE, color=labels.darker(colours[i]))
+            break
+
+
+def _meet(a: tuple, b: tuple) -> bool:
+    return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]

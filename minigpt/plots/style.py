@@ -31,6 +31,7 @@ ROLES = {  # of a box in transform_diagram: (background, edge)
     "answer": ("#ead5f2", "#5b0068"),
     "extract": ("#cdeedd", "#1a885d"),
 }
+HIDDEN = {"facecolor": "#eeeeee", "edgecolor": "#999999", "hatch": "////", "linewidth": 0}  # a cell that is masked
 WIDEST = 9.0  # inches at the size shown
 DPI, SHOWN_DPI = 170, 96  # pixels an inch in the file, and on the page: an inch of CSS
 STYLE = {

@@ -19,9 +19,9 @@ def next_word(
     """Next-word distribution: the n most probable words after a text, and the rest together in one bar.
 
     probabilities: word -> probability; "" is the end of the document. actual: the word that does come, which is marked,
-    and always drawn. guess: the reader's own probability, an upright grey line.
+    and always drawn. guess: the reader's own probability, an upright grey line; ... is none.
 
-    Errors: ValueError if `actual` is not among the words.
+    Errors: ValueError if `actual` is not among the words, or for a guess that is no number.
     """
     if actual is not None and actual not in probabilities:
         raise ValueError(f"{actual!r} is not among the {len(probabilities)} words that may come next")
@@ -32,7 +32,8 @@ def next_word(
     rest = [word for word in ordered if word not in shown]
     shorter = before if len(before) <= 150 else "… " + before[-150:].split(" ", 1)[1]
     heading = labels.wrapped((shorter or "(the beginning)") + " ___", style.WIDEST - 1.6)
-    figure, axes = style.canvas(title, "probability", "", (9.0, 1.7 + 0.34 * (n + 1) + 0.27 * heading.count("\n")))
+    n_rows = n + 1 + (labels.guessed(guess) is not None)  # the guess has a line of its own for its name
+    figure, axes = style.canvas(title, "probability", "", (9.0, 1.7 + 0.34 * n_rows + 0.27 * heading.count("\n")))
     axes.set_title(heading, loc="left", weight="normal")
     for place, word in enumerate(shown):
         note = "  ◀ this one comes" if word == actual else ""
@@ -41,8 +42,8 @@ def next_word(
     if rest:
         style.bar(axes, len(shown), sum(probabilities[word] for word in rest), 2, "")
         names.append(f"{len(rest)} other words" if len(rest) > 1 else labels.spoken(rest[0]))
-    style.probability_axis(axes, names, n + 1)
-    information.mark_guess(axes, guess, 0.12)
+    style.probability_axis(axes, names, n_rows)
+    information.mark_guess(axes, guess, 0.02)
     return figure
 
 

@@ -43,6 +43,38 @@ def tasks():
     return panels, references
 
 
+def clouds():
+    draws = np.random.default_rng(1)
+    names = (
+        "happy sad angry calm proud fox owl crab hen dog Tom Mia Ann Sam Bob star hat key cup red blue green".split()
+    )
+    groups = ["moods"] * 5 + ["animals"] * 5 + ["names"] * 5 + ["objects"] * 4 + ["colours"] * 3
+    centres = dict(zip(dict.fromkeys(groups), [(0, 3), (3, 0), (-3, 0), (2, -3), (-2, -3)]))
+    before = draws.standard_normal((len(names), 2))
+    after = np.array([centres[group] for group in groups]) + 0.45 * draws.standard_normal((len(names), 2))
+    return before, after, names, groups
+
+
+GLUE = {
+    task: {"GPT-1": a, "BERT base": b, "BERT large": c}
+    for task, a, b, c in [
+        ("MNLI matched", 82.1, 84.6, 86.7), ("MNLI mismatched", 81.4, 83.4, 85.9), ("QQP", 70.3, 71.2, 72.1),
+        ("QNLI", 87.4, 90.5, 92.7), ("SST-2", 91.3, 93.5, 94.9), ("CoLA", 45.4, 52.1, 60.5),
+        ("STS-B", 80.0, 85.8, 86.5), ("MRPC", 82.3, 88.9, 89.3), ("RTE", 56.0, 66.4, 70.1),
+    ]
+}  # fmt: skip
+
+EFFECTS = {
+    "Pre-training helps on classification": [0.2, 0.25, 0.22, 0.3, 0.27],
+    "The auxiliary objective helps": [0.01, -0.02, 0.0, 0.03, 0.01],
+    "A Transformer transfers better than an LSTM": [0.05, 0.15, 0.02, 0.4, -0.1],
+    "once": [0.1],
+}
+STEPS = np.arange(0, 400, 4)
+LOSSES = 1.3 + 4 * np.exp(-STEPS / 60)
+FOLLOWING = {" hat": 0.5, " key": 0.3, " cup": 0.15, "": 0.05}
+
+
 GALLERY = {
     "task_panels": lambda: plots.task_panels(*tasks(), title="Pre-training helps most with few labels", guess=0.7),
     "task_panels_three": lambda: plots.task_panels(
@@ -60,6 +92,26 @@ GALLERY = {
         SIZES, (360_000, 360_192), beside="pre", title="Post-LN (GPT-1) and pre-LN (GPT-2)"
     ),
     "split_heads": lambda: plots.split_heads(96, 6, title="Six heads share 96 numbers"),
+    "masks_and_inputs": lambda: plots.masks_and_inputs(WORDS, [1, 3], title="GPT predicts, BERT restores"),
+    "masks_eight": lambda: plots.masks_and_inputs(["Once", " upon", " a", " time", " a", " fox", " found", " it"]),
+    "pretrain_finetune": lambda: plots.pretrain_finetune(
+        {"text": "6,000 stories, 720,000 tokens, no labels", "labels": "16 to 1,024 of each task",
+         "pre-training": "347,000 parameters"}, title="Learn from text first, then from few labels"),
+    "pretrain_finetune_plain": lambda: plots.pretrain_finetune(tasks=("mood", "order")),
+    "embedding_map": lambda: plots.embedding_map(*clouds(), title="Training sorts the words by what they mean"),
+    "score_dots": lambda: plots.score_dots(GLUE, x_label="score on the test set", title="BERT is ahead on all nine"),
+    "score_dots_seeds": lambda: plots.score_dots(
+        {"mood": {"GPT": 0.8, "BERT": 0.9}, "similarity of two texts": {"GPT": 0.6, "BERT": 0.75}}, x_label="accuracy",
+        seeds={"mood": {"GPT": [0.7, 0.8, 0.9]}}, digits=2, guess=0.7, title="T",
+        references={"best possible": 0.97, "mood": {"chance": 0.25}, "similarity of two texts": {"chance": 0.5}}),
+    "effects": lambda: plots.effects(
+        EFFECTS, x_label="difference of accuracies", margin=0.05, limits=(-1, 1), title="Two are clear", guess=0.1
+    ),
+    "guess_loss": lambda: plots.loss_curve({"GPT": (STEPS, LOSSES)}, 1.29, {"unigram": 4.3}, guess=2.0),
+    "guess_lines": lambda: plots.lines({"a": (STEPS, LOSSES)}, x_label="x", y_label="y", guess=2),
+    "guess_bars": lambda: plots.bars(["a", "b"], {"x": [0.5, 0.7]}, chance=0.5, guess=0.6),
+    "guess_next_word": lambda: plots.next_word("Tom has a", FOLLOWING, " hat", guess=0.4, title="T"),
+    "guess_next_word_high": lambda: plots.next_word("Tom has a", FOLLOWING, guess=0.95),
     "split_heads_many": lambda: plots.split_heads(768, 12),
 }  # fmt: skip
 

@@ -65,3 +65,46 @@ def test_legend_and_dots_have_the_same_marks():
     legend = figure.axes[-1].lines
     assert [line.get_marker() for line in legend] == style.MARKERS[:2]
     assert [line.get_color() for line in legend] == style.PALETTE[:2]
+
+
+NAMES, GROUPS = ["fox", "owl", "Tom", "Mia"], ["animals", "animals", "names", "names"]
+POINTS = np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 2.0], [3.0, 2.0]])
+
+
+def test_a_map_keeps_distances_and_tells_groups_apart_by_colour_and_marker():
+    figure = plots.embedding_map(POINTS, 10 * POINTS + 5, NAMES, GROUPS, title="Sorted")
+    for axes in figure.axes[:2]:
+        drawn = [line for line in axes.lines if line.get_linestyle() == "None"]
+        assert [len(line.get_xdata()) for line in drawn] == [2, 2]
+        assert len({line.get_marker() for line in drawn}) == len({line.get_color() for line in drawn}) == 2
+        places = np.concatenate([line.get_xydata() for line in drawn])
+        ratios = [np.linalg.norm(places[i] - places[0]) / np.linalg.norm(POINTS[i] - POINTS[0]) for i in (1, 2, 3)]
+        assert np.allclose(ratios, ratios[0])
+    said = words(figure)
+    assert {"Sorted", "before training", "after training", "animals", "names"} <= set(said) and said.count("fox") == 2
+
+
+def test_names_are_written_where_asked_and_left_out_where_there_is_no_place():
+    said = words(plots.embedding_map(POINTS, POINTS, NAMES, GROUPS, written=["Tom"]))
+    assert said.count("Tom") == 2 and "Mia" not in said
+    draws = np.random.default_rng(0)
+    names = [f"word{i}" for i in range(300)]
+    crowd = draws.standard_normal((300, 2))
+    said = words(plots.embedding_map(crowd, crowd, names, ["all"] * 300, written=names))
+    assert 2 < sum(word.startswith("word") for word in said) < 400
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((POINTS[:3], POINTS, NAMES, GROUPS), r"expected \(4, 2\) finite numbers"),
+        ((POINTS, POINTS * np.nan, NAMES, GROUPS), "finite numbers"),
+        ((POINTS, POINTS, NAMES, GROUPS[:3]), "one of at most 6 for each of 4 names"),
+        ((np.zeros((7, 2)), np.zeros((7, 2)), list("abcdefg"), list("abcdefg")), "at most 6"),
+    ],
+)
+def test_bad_maps_are_named(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        plots.embedding_map(*arguments)
+    with pytest.raises(ValueError, match="written: expected some of the names"):
+        plots.embedding_map(POINTS, POINTS, NAMES, GROUPS, written=["cat"])
