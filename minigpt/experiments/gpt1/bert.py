@@ -46,7 +46,7 @@ class MaskedBatches:
 
     Which tokens of a batch are hidden depends on the seed and on the number of the step alone.
 
-    Shapes: batches[step] is three tensors (B, T): masked ids; bool, False for padding; the hidden tokens, -100 elsewhere.
+    Shapes: batches[step] is three tensors (B, T): masked ids; False for padding; the hidden tokens, -100 elsewhere.
     Source: BERT, section 3.1, task 1. Differs: no next-sentence task; the symbol [MASK] is our delim token; hidden anew
     in each pass over the text.
     """
@@ -244,6 +244,43 @@ def hidden_word(
     return {reader: surprisal(belief(reader, models[reader], data, examples), examples) for reader in readers}
 
 
+# --- two conditionals that need not agree -----------------------------------------------------------------------------
+
+
+@torch.no_grad()
+def odds_ratios(bert: GPT, data: Dataset, n: int = 50) -> np.ndarray:
+    """Log odds ratios of two words, a name and an animal, from BERT's P(name | animal) and from its P(animal | name).
+
+    "Anna the monkey went to the jungle. She knew every corner of it.": with two names of one pronoun and two animals of
+    one home, all four texts are equally likely, so that the true odds ratio is 1 and its logarithm 0, whichever
+    conditional it is taken from. A joint distribution gives one number twice.
+
+    Shapes: result (n, 2). Unit: nats.
+    """
+    rng, words, mask, end = random.Random("odds"), data.tokenizer.encode, data.tokenizer.delim, data.tokenizer.endoftext
+    people = {each.name: each for each in lexicon.CHARACTERS}
+    living = {place.name: lexicon.LEXICON.animals_living(place.name) for place in lexicon.PLACES}
+    found = []
+    while len(found) < n:
+        (text,) = stories.documents(1, rng, {"walks": 1.0})
+        name, _, animal, rest = text.split(" ", 3)
+        home = rest.removeprefix("went to the ").split(".")[0]
+        others = [each.name for each in living[home] if each.name != animal]
+        names = [each for each in people if people[each].pronoun == people[name].pronoun and each != name]
+        names, animals = (name, rng.choice(names)), (animal, rng.choice(others))
+        pairs = [(words(names[i]), words(f" {animals[j]}")) for i in range(2) for j in range(2)]
+        if len(others) == 3 or any(len(ids) != 1 for pair in pairs for ids in pair):
+            continue  # not at home, or a word of several tokens
+        the, after = words(" the"), words(" " + rest)
+        first, second = [a for (a,), _ in pairs[::2]], [b for _, (b,) in pairs[:2]]
+        ids = [[end, mask, *the, b, *after] for b in second] + [[end, a, *the, mask, *after] for a in first]
+        h = bert.hidden(torch.tensor(ids))
+        of_names = bert.logits(h[:2, 1])[:, first].double()  # (animal, name)
+        of_animals = bert.logits(h[2:, 2 + len(the)])[:, second].double()  # (name, animal)
+        found.append([(t[0, 0] - t[0, 1] - t[1, 0] + t[1, 1]).item() for t in (of_names, of_animals)])
+    return np.array(found)
+
+
 # --- the table --------------------------------------------------------------------------------------------------------
 
 
@@ -254,8 +291,9 @@ def rows(seed: int) -> Iterator[dict]:
 
 
 def measure(
-    data: Dataset, seed: int, n_articles: int = 100, n_places: int = 400, labels: tuple = LABELS, n_test: int = 500
-) -> Iterator[tuple]:
+    data: Dataset, seed: int, n_articles: int = 100, n_places: int = 400, n_ratios: int = 50,
+    labels: tuple = LABELS, n_test: int = 500,
+) -> Iterator[tuple]:  # fmt: skip
     """Everything that is measured of one seed: ((quantity, reader, labels, step), value)."""
     gpt, masked = pretraining.pretrain(data, seed=seed), pretrain_masked(data, seed)
     last, end = int(gpt.steps[-1]), int(masked.steps[-1])
@@ -274,6 +312,10 @@ def measure(
             if what == "article":
                 for answer in (" a", " an"):
                     yield (f"article,{answer}", reader, 0, step), surprisal(told, examples, answer)
+    ratios = odds_ratios(masked.model, data, n_ratios)
+    for i, given in enumerate(("P(name | animal)", "P(animal | name)")):
+        yield ("log odds ratio, absolute", given, 0, end), float(np.abs(ratios[:, i]).mean())
+    yield ("log odds ratios, difference", "BERT", 0, end), float(np.abs(ratios[:, 0] - ratios[:, 1]).mean())
     for task in finetuning.CLASSES:
         tests = finetuning.test_batches(data, task, n_test)
         for n_labels in labels:
@@ -286,7 +328,7 @@ def canary() -> dict[str, float]:
     from minigpt.experiments.canaries import few_updates, stories
 
     with few_updates() as found:
-        measured = dict(measure(stories(), 0, n_articles=2, n_places=8, labels=(16,), n_test=4))
+        measured = dict(measure(stories(), 0, n_articles=2, n_places=8, n_ratios=2, labels=(16,), n_test=4))
     found |= {", ".join(map(str, where)): value for where, value in measured.items()}
     found["rates"] = sum(train.learning_rate(step, BERT_PRETRAINING) for step in range(BERT_PRETRAINING.n_steps))
     return found

@@ -133,7 +133,9 @@ def test_every_answer_is_asked_as_often_and_weighs_what_it_should():
         assert np.bincount(answers).tolist() == [len(examples) // candidates] * candidates
         assert sum(example.weight for example in examples) == pytest.approx(len(examples))
     p_an = np.mean([trait[0] in "aeiou" for trait in LEXICON.traits])
-    assert {example.word: example.weight for example in articles} == pytest.approx({" an": 2 * p_an, " a": 2 - 2 * p_an})
+    assert {example.word: example.weight for example in articles} == pytest.approx(
+        {" an": 2 * p_an, " a": 2 - 2 * p_an}
+    )
     assert {example.weight for example in places} == {1.0}
     for example in articles:
         assert (example.word == " an") == (example.after[1] in "aeiou")
@@ -229,6 +231,40 @@ def test_a_candidate_of_several_tokens_is_refused(data, gpt):
         belief("GPT, left to right", gpt, data, [odd])
 
 
+# --- two conditionals -----------------------------------------------------------------------------------------------
+
+
+class OneJoint(torch.nn.Module):
+    """Stands in for BERT: conditionals of one joint distribution, in which logit = u[name] + v[animal] + c name animal."""
+
+    config = BERT
+
+    def __init__(self, mask, c):
+        super().__init__()
+        self.mask, self.c = mask, c
+
+    def hidden(self, ids):
+        others = ids.masked_fill(ids == self.mask, 0).double()
+        return others.sum(dim=1, keepdim=True).expand(*ids.shape)[..., None]
+
+    def logits(self, h):
+        word = torch.arange(BERT.n_vocab, dtype=torch.float64)
+        return self.c * h * word / 1e4 + word.cos()
+
+
+def test_conditionals_of_one_joint_distribution_have_one_odds_ratio(data):
+    """In exp(c a b) the odds ratio is the same from both sides; what stands beside the pair cancels."""
+    ratios = bert.odds_ratios(OneJoint(data.tokenizer.delim, 1.0), data, 6)
+    assert ratios.shape == (6, 2) and np.abs(ratios).max() > 0.01
+    np.testing.assert_allclose(ratios[:, 0], ratios[:, 1], rtol=1e-6)
+    np.testing.assert_allclose(bert.odds_ratios(OneJoint(data.tokenizer.delim, 0.0), data, 3), 0, atol=1e-9)
+
+
+def test_an_untrained_bert_has_no_joint_distribution(data, both_sided):
+    ratios = bert.odds_ratios(both_sided, data, 6)
+    assert np.abs(ratios[:, 0] - ratios[:, 1]).max() > 1e-3
+
+
 # --- the table ------------------------------------------------------------------------------------------------------
 
 
@@ -252,7 +288,7 @@ def test_the_table_has_every_reader_and_every_snapshot(data, gpt, both_sided, mo
 
     monkeypatch.setattr(pretraining, "pretrain", lambda data, seed: stored(gpt, [4]))
     monkeypatch.setattr(bert, "pretrain_masked", lambda data, seed: stored(both_sided, [2, 5]))
-    found = dict(bert.measure(data, 0, n_articles=2, n_places=8, labels=(16,), n_test=4))
+    found = dict(bert.measure(data, 0, n_articles=2, n_places=8, n_ratios=2, labels=(16,), n_test=4))
     for what in ("article", "article, a", "article, an", "place"):
         steps = [(reader, step) for quantity, reader, _, step in found if quantity == what]
         others = [(reader, 4 if reader.startswith("GPT") else 0) for reader in READERS if reader != "BERT"]
@@ -260,4 +296,4 @@ def test_the_table_has_every_reader_and_every_snapshot(data, gpt, both_sided, mo
     assert found["masked loss", "BERT", 0, 5] == np.mean([0.5, 1, 1.5, 2, 2.5])
     assert {key for key in found if key[2]} == {(task, "BERT", 16, 5) for task in finetuning.CLASSES}
     assert found["hidden tokens in all", "BERT", 0, 5] == 50
-    assert len(found) == 4 * 7 + 2 + 1 + 4
+    assert len(found) == 4 * 7 + 2 + 1 + 3 + 4
