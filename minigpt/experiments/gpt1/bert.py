@@ -175,7 +175,7 @@ def belief(reader: str, model, data: Dataset, examples: Sequence[HiddenWord]) ->
 
     reader: one of READERS. model: the trained GPT, BERT or NGram of that name; the two truths need none.
 
-    Shapes: result (n, C), rows adding to 1. Errors: an unknown reader, or a candidate of several tokens, is a ValueError.
+    Shapes: result (n, C), rows adding to 1. Errors: an unknown reader or a candidate of several tokens: ValueError.
     """
     if reader not in READERS:
         raise ValueError(f"expected one of {READERS}; got {reader!r}")
@@ -291,9 +291,14 @@ def rows(seed: int) -> Iterator[dict]:
 
 
 def measure(
-    data: Dataset, seed: int, n_articles: int = 100, n_places: int = 400, n_ratios: int = 50,
-    labels: tuple = LABELS, n_test: int = 500,
-) -> Iterator[tuple]:  # fmt: skip
+    data: Dataset,
+    seed: int,
+    n_articles: int = 100,
+    n_places: int = 400,
+    n_ratios: int = 50,
+    labels: tuple = LABELS,
+    n_test: int = 500,
+) -> Iterator[tuple]:
     """Everything that is measured of one seed: ((quantity, reader, labels, step), value)."""
     gpt, masked = pretraining.pretrain(data, seed=seed), pretrain_masked(data, seed)
     last, end = int(gpt.steps[-1]), int(masked.steps[-1])

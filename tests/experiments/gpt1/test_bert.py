@@ -235,7 +235,7 @@ def test_a_candidate_of_several_tokens_is_refused(data, gpt):
 
 
 class OneJoint(torch.nn.Module):
-    """Stands in for BERT: conditionals of one joint distribution, in which logit = u[name] + v[animal] + c name animal."""
+    """Stands in for BERT: conditionals of one joint distribution, u(name) v(animal) exp(c name animal)."""
 
     config = BERT
 
