@@ -244,13 +244,15 @@ def test_endings_are_compared_by_their_mean_surprise(data, monkeypatch):
 
 
 def test_real_models_can_be_asked(data, pretrained):
-    for task in ("classification", "similarity", "multiple choice"):
+    for task in finetuning.CLASSES:
         assert 0 <= zero_shot.zero_shot(pretrained.model, data, task, 10) <= 1
 
 
 def test_tasks_without_a_heuristic(data, untrained):
-    with pytest.raises(ValueError, match="'classification'.*no heuristic.*got 'entailment'"):
-        zero_shot.zero_shot(untrained, data, "entailment")
+    with pytest.raises(ValueError, match="'classification'.*'entailment'.*got 'translation'"):
+        zero_shot.accuracy(untrained, data, "translation", [(("a",), 0)])
+    with pytest.raises(ValueError, match="at least one example, got none"):
+        zero_shot.accuracy(untrained, data, "similarity", [])
     with pytest.raises(ValueError, match="task among .*got 'poetry'"):
         zero_shot.zero_shot(untrained, data, "poetry")
 
@@ -271,6 +273,39 @@ def test_transfer_copies_the_first_blocks(untrained, n_layers):
         assert torch.equal(weight, (old if from_old else fresh)[name]), name
     changed = [name for name in old if not torch.equal(old[name], fresh[name])]
     assert any(name.startswith("blocks.0.") for name in changed) and "W_e.weight" in changed
+
+
+def test_the_majority_class_is_the_best_constant_answer(data):
+    for task, n_classes in finetuning.CLASSES.items():
+
+        def always(ids, extract, label):
+            return torch.eye(max(2, n_classes))[label].expand(len(ids), -1)
+
+        constant = [
+            finetuning.accuracy(lambda *batch, label=label: always(*batch, label), finetuning.test_batches(data, task))
+            for label in range(max(2, n_classes))
+        ]
+        assert finetuning.majority(task) == pytest.approx(max(constant))
+        assert max(constant) < finetuning.best_possible(task)
+    assert finetuning.majority("classification") == 0.424  # happy: commoner than the other three moods
+
+
+def test_stored_accuracies_are_one_number_a_seed():
+    stored = measured.rows("gpt1/finetuning")
+    for how in finetuning.plan():
+        found = finetuning.seeds(how.task, how.n_labels, how.start, how.aux_weight, how.n_layers)
+        assert found.tolist() == finetuning.scores(stored, how) and len(found) == len(finetuning.SEEDS)
+    with pytest.raises(ValueError, match="'n_labels': 17"):
+        finetuning.seeds("similarity", 17)
+    with pytest.raises(ValueError, match="no row"):
+        finetuning.seeds("similarity", 16, "probe", aux_weight=0.5)
+
+
+def test_both_starts_get_the_same_labels(untrained, data):
+    ways = [FineTuning("entailment", 16, start) for start in ("pretrained", "scratch", "probe")]
+    first, *others = [finetuning.starting_point(untrained, data, how, seed=2)[1] for how in ways]
+    assert first.batch_size == 16 and all(first.examples == other.examples for other in others)
+    assert first.examples != finetuning.starting_point(untrained, data, ways[0], seed=3)[1].examples
 
 
 def test_a_transferred_model_shares_nothing(untrained):

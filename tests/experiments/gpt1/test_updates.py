@@ -1,0 +1,65 @@
+"""Labels and updates apart: what differs between the runs, and that asking on the way disturbs nothing."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from minigpt import train
+from minigpt.experiments import dataset, sizes
+from minigpt.experiments.gpt1 import auxiliary_loss, finetuning, updates
+from minigpt.experiments.gpt1.finetuning import FineTuning
+from minigpt.model import GPT
+
+
+@pytest.fixture(scope="module")
+def data():
+    return dataset.story_dataset(n_documents=200, n_held_out=20)
+
+
+@pytest.fixture(scope="module")
+def narrow():
+    return GPT(replace(sizes.GPT1, d_model=24), torch.Generator().manual_seed(0)).eval()
+
+
+def test_asking_on_the_way_changes_nothing(data, narrow, monkeypatch):
+    tests, how = finetuning.test_batches(data, "similarity", 20), FineTuning("similarity", 16)
+    kept = []
+    really = finetuning.accuracy
+
+    def remember(model, batches):
+        kept.append([p.detach().clone() for p in model.parameters()])
+        return really(model, batches)
+
+    monkeypatch.setattr(finetuning, "accuracy", remember)
+    assert [n for n, _ in updates.along(narrow, data, how, 0, tests, (2, 10))] == [2, 10]
+    assert [n for n, _ in updates.along(narrow, data, how, 0, tests, (10,))] == [10]
+    asked, on_the_way, unasked = kept
+    assert all(map(torch.equal, on_the_way, unasked)) and not all(map(torch.equal, asked, on_the_way))
+
+
+def test_the_rate_stays_what_it_is_after_the_warm_up(data, narrow, monkeypatch):
+    seen = []
+
+    def spy(model, batches, config, loss_fn):
+        seen.append([train.learning_rate(step, config) for step in range(config.n_steps)])
+        return iter(())
+
+    monkeypatch.setattr(train, "train", spy)
+    assert list(updates.along(narrow, data, FineTuning("similarity", 16, lr=2e-3), 0, [], (5, 40))) == []
+    (rates,) = seen
+    assert len(rates) == 40 and rates[:2] == pytest.approx([0.25e-3, 0.5e-3]) and set(rates[8:]) == {2e-3}
+
+
+def test_the_arms_of_each_comparison_differ_in_one_thing():
+    plan = updates.plan()
+    ways = {(how.task, how.n_labels, how.start) for how, _ in plan}
+    assert len(ways) == len(plan) == 16
+    for task in finetuning.CLASSES:
+        assert {(task, n, start) for n in (64, 1024) for start in ("pretrained", "scratch")} < ways
+    assert all(replace(how, task="entailment", n_labels=1, start="probe") == FineTuning("entailment", 1, "probe")
+               for how, _ in plan)  # fmt: skip
+    assert all(set(asked) >= {80, 240, 420, 1000} for _, asked in plan)
+    assert all((3000 in asked) == (how.start == "scratch" and how.n_labels == 1024) for how, asked in plan)
+    assert [replace(how, aux_weight=0.0) for how in auxiliary_loss.plan()[1::2]] == auxiliary_loss.plan()[::2]
+    assert {how.n_labels for how in auxiliary_loss.plan()} == {4096}
