@@ -28,11 +28,36 @@ ODD = [
 ]  # fmt: skip
 
 
+def grouped(triples: list) -> dict:
+    """(check, wrong answer, words of the diagnosis) -> check -> (answer, words), as `good_checks` takes them."""
+    wrong = {}
+    for check, answer, words in triples:
+        wrong.setdefault(check, []).append((answer, words))
+    return wrong
+
+
+def named_checks(module, right: dict, wrong: dict) -> dict:
+    """Tests of a module whose exercises have names: those of `good_checks`, and that none is forgotten."""
+
+    def test_every_exercise_is_tried_here_with_two_wrong_answers_or_more_and_has_the_name_of_its_check():
+        ours = {name: x for name, x in vars(module).items() if getattr(x, "__module__", "").startswith(module.__name__)}
+        checks = {name for name in ours if not name.startswith("_")}
+        assert checks == set(right) == set(wrong)
+        assert {name: getattr(module, name).exercise for name in checks} == {name: f"my_{name}" for name in checks}
+        assert min(map(len, wrong.values())) >= 2
+
+    return good_checks(module, right, wrong) | {
+        name: test for name, test in locals().items() if name.startswith("test_")
+    }
+
+
 def good_checks(module, right: dict, wrong: dict) -> dict:
     """Tests of an exercise module, by name, for `globals().update`.
 
-    right: check -> answers that are right; wrong: check -> (answer, words that the diagnosis must hold).
+    right: check -> answers that are right; wrong: check -> (answer, words that the diagnosis must hold). An exercise
+    whose answer is a number and no function is called with nothing.
     """
+    functions = {name for name, answers in right.items() if callable(answers[0])}
 
     def said(name, answer, capsys):
         getattr(module, name)(answer)
@@ -52,13 +77,18 @@ def good_checks(module, right: dict, wrong: dict) -> dict:
 
     @pytest.mark.parametrize("name", right)
     def test_an_empty_answer_is_not_a_mistake(name, capsys):
-        assert said(name, lambda *arguments: ..., capsys).endswith("not attempted yet")
+        if name in functions:
+            assert said(name, lambda *arguments: ..., capsys).endswith("not attempted yet")
         assert said(name, ..., capsys).endswith("not attempted yet")
 
     @pytest.mark.parametrize("name", right)
     @pytest.mark.parametrize("answer", [lambda *a: None, lambda *a: 1 / 0, lambda *a: "x", lambda *a: {}, 3])
     def test_no_answer_however_strange_stops_a_check(name, answer, capsys):
         assert "not yet." in said(name, answer, capsys)
+
+    @pytest.mark.parametrize("name", sorted(functions))
+    def test_an_error_in_the_answer_is_explained(name, capsys):
+        assert "not yet. Your function stopped with ZeroDivisionError" in said(name, lambda *a: 1 / 0, capsys)
 
     return odd_checks(module, right) | {name: test for name, test in locals().items() if name.startswith("test_")}
 

@@ -6,8 +6,7 @@ from collections import Counter
 from itertools import pairwise
 
 import numpy as np
-import pytest
-from exercising import odd_checks
+from exercising import grouped, named_checks
 
 from minigpt.exact import entropy
 from minigpt.exercises import ch00
@@ -57,6 +56,7 @@ def total(pairs, h):
 
 MIX = list(stories.STORYBOOK.values())
 
+
 def by_count(rng, after):
     return rng.choices(list(after), after.values())[0]
 
@@ -98,8 +98,6 @@ RIGHT = {
     "add_one": [laplace],
     "whisper": [-sum(w * math.log(w) for w in MIX), round(entropy.entropy(MIX), 3)],
 }  # fmt: skip
-
-NUMBERS = [check for check, answers in RIGHT.items() if not callable(answers[0])]
 
 WRONG = [
     ("page_probability", 0.8, "you added"),
@@ -172,39 +170,10 @@ WRONG = [
 ]
 
 
-@pytest.mark.parametrize(("check", "answer"), [(check, answer) for check, each in RIGHT.items() for answer in each])
-def test_right_answers_are_accepted(check, answer, capsys):
-    getattr(ch00, check)(answer)
-    assert ": correct. " in capsys.readouterr().out
-
-
-@pytest.mark.parametrize("check", RIGHT)
-def test_an_untouched_exercise_is_not_attempted_yet(check, capsys):
-    for untouched in [...] if check in NUMBERS else [..., lambda *arguments: ...]:
-        getattr(ch00, check)(untouched)
-        assert capsys.readouterr().out.endswith(": not attempted yet\n")
-
-
-@pytest.mark.parametrize(("check", "answer", "diagnosis"), WRONG, ids=[f"{c}: {d}" for c, _, d in WRONG])
-def test_wrong_answers_are_refused_with_a_diagnosis(check, answer, diagnosis, capsys):
-    getattr(ch00, check)(answer)
-    printed = capsys.readouterr().out
-    assert ": not yet. " in printed and diagnosis.lower() in printed.lower() and printed.count("\n") == 1
-
-
-def test_every_exercise_is_tried_here_with_two_wrong_answers_or_more_and_has_a_name():
-    public = [name for name, thing in vars(ch00).items() if getattr(thing, "__module__", "") == ch00.__name__]
-    checks = [name for name in public if not name.startswith("_")]
-    assert sorted(checks) == sorted(RIGHT)
-    assert {check: getattr(ch00, check).exercise for check in checks} == {check: f"my_{check}" for check in checks}
-    refused = Counter(check for check, _, _ in WRONG)
-    assert min(refused[check] for check in checks) >= 2
-
-
 def test_a_refusal_does_not_give_a_number_away(capsys):
     for guess in [random.Random(1).random() for _ in range(3)]:
         ch00.whisper(guess)
     assert f"{entropy.entropy(MIX):.2f}" not in capsys.readouterr().out
 
 
-globals().update(odd_checks(ch00, RIGHT))
+globals().update(named_checks(ch00, RIGHT, grouped(WRONG)))

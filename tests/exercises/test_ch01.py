@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from exercising import odd_checks
+from exercising import grouped, named_checks
 from torch.nn import functional as F
 
 from minigpt.exercises import ch01
@@ -414,26 +414,6 @@ WRONG = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("check", "answer"), [(check, each) for check, answers in RIGHT.items() for each in answers])
-def test_right_answers_are_accepted(check, answer, capsys):
-    getattr(ch01, check)(answer)
-    assert ": correct. " in capsys.readouterr().out
-
-
-@pytest.mark.parametrize("check", RIGHT)
-def test_an_untouched_exercise_is_not_attempted_yet(check, capsys):
-    for untouched in (..., lambda *arguments: ...):
-        getattr(ch01, check)(untouched)
-        assert capsys.readouterr().out.endswith(": not attempted yet\n")
-
-
-@pytest.mark.parametrize(("check", "answer", "diagnosis"), WRONG, ids=[f"{c}: {d}" for c, _, d in WRONG])
-def test_wrong_answers_are_refused_with_a_diagnosis(check, answer, diagnosis, capsys):
-    getattr(ch01, check)(answer)
-    printed = capsys.readouterr().out
-    assert ": not yet. " in printed and diagnosis.lower() in printed.lower() and printed.count("\n") == 1
-
-
 def test_a_wrong_learning_rate_is_quoted_as_the_reader_made_it(capsys):
     ch01.learning_rate(lambda step, peak, warmup, total: 7.25)
     assert "you have 7.2500" in capsys.readouterr().out
@@ -451,23 +431,8 @@ def test_strange_answers_are_refused_in_one_line(check, strange, capsys):
     assert ": not yet. " in printed and printed.count("\n") == 1
 
 
-@pytest.mark.parametrize("check", RIGHT)
-def test_an_error_in_the_answer_is_explained(check, capsys):
-    getattr(ch01, check)(lambda *arguments: 1 / 0)
-    printed = capsys.readouterr().out
-    assert "not yet. Your function stopped with ZeroDivisionError" in printed and printed.count("\n") == 1
-
-
-def test_every_exercise_is_tried_here_with_two_wrong_answers_and_has_the_name_of_its_check():
-    public = {name for name, thing in vars(ch01).items() if getattr(thing, "__module__", "").startswith(ch01.__name__)}
-    assert {name for name in public if not name.startswith("_")} == set(RIGHT)
-    for name in RIGHT:
-        assert getattr(ch01, name).exercise == f"my_{name}"
-        assert sum(check == name for check, _, _ in WRONG) >= 2
-
-
 def test_the_paper_sizes_give_the_released_model():
     assert count(40478, 512, 12, 768) == 116_534_784
 
 
-globals().update(odd_checks(ch01, RIGHT))
+globals().update(named_checks(ch01, RIGHT, grouped(WRONG)))
