@@ -9,6 +9,7 @@ Flat in this folder lies what a reader of the papers looks for by name:
     corpus          any text as token ids, saved and memory-mapped
     batches         documents and windows in batches, mixtures of corpora
     train           AdamW, warm-up and decay, one training loop, evaluation
+    devices         CPU or GPU, mixed precision, tokens per second and share of the peak
     sample          greedy, temperature, top-k, top-p, beam search; log P of a continuation
     transforms      GPT-1's input transforms for labelled tasks
     prompts         zero-, one- and few-shot prompts; exact match, F1, BLEU

@@ -70,6 +70,18 @@ def attention(
     return F.dropout(weights, dropout) @ v, weights
 
 
+def fused_attention(
+    q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None, dropout: float = 0.0, causal: bool = False
+) -> Tensor:
+    """Fused attention: the same average as `attention`, computed in blocks, without ever writing all weights down.
+
+    Shapes: as `attention`; causal=True is causal_mask(T) without a mask in memory, for T = T_k.
+    Source: Dao et al. 2022 (FlashAttention), through torch's scaled_dot_product_attention.
+    Differs: it gives no weights, and sums in another order; `attention` is its test.
+    """
+    return F.scaled_dot_product_attention(q, k, v, mask, dropout_p=dropout, is_causal=causal)
+
+
 def _check(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> None:
     if not q.shape[-1] == k.shape[-1] > 0 or k.shape[-2] != v.shape[-2]:
         shapes = ", ".join(str(tuple(x.shape)) for x in (q, k, v))
@@ -126,6 +138,7 @@ class MultiHeadAttention(nn.Module):
         if band is not None and not (causal and is_whole(band, 1)):
             raise ValueError(f"band must be None or a whole number of at least 1 in a causal layer, but it is {band!r}")
         self.n_heads, self.dropout, self.causal, self.band = n_heads, dropout, causal, band
+        self.fused: bool | None = None  # True: fused_attention, False: the formula, None: fused on a GPU alone
         self.W_qkv = nn.Linear(d_model, 3 * d_model)
         self.W_o = nn.Linear(d_model, d_model)
 
@@ -145,8 +158,14 @@ class MultiHeadAttention(nn.Module):
         q, k, v = self.W_qkv(x).view(B, T, 3, self.n_heads, -1).permute(2, 0, 3, 1, 4)  # each (B, H, T, d_head)
         if cache is not None:
             k, v = cache.append(k, v)  # (B, H, n_past + T, d_head)
-        mask = self._mask(T, k.shape[2], visible, x.device)
-        out, weights = attention(q, k, v, mask, self.dropout if self.training else 0.0)
+        dropout, weights = self.dropout if self.training else 0.0, None
+        if return_weights or not (x.is_cuda if self.fused is None else self.fused):
+            mask = self._mask(T, k.shape[2], visible, x.device)
+            out, weights = attention(q, k, v, mask, dropout)
+        elif self.causal and visible is None and T == k.shape[2] and (self.band is None or T <= self.band):
+            out = fused_attention(q, k, v, dropout=dropout, causal=True)
+        else:
+            out = fused_attention(q, k, v, self._mask(T, k.shape[2], visible, x.device), dropout)
         out = self.W_o(out.transpose(1, 2).reshape(B, T, d))  # (B, T, d_model)
         return (out, weights) if return_weights else out
 
@@ -161,3 +180,12 @@ class MultiHeadAttention(nn.Module):
             seen = visible[:, None, None, :]  # (B, 1, 1, T_k)
             mask = seen if mask is None else mask & seen
         return mask
+
+
+def use_fused(model: nn.Module, fused: bool | None = True) -> None:
+    """Let every attention layer of a model use fused_attention (True), the formula (False), or, as at first, fused
+    attention on a GPU alone (None). Weights that are asked for always come from the formula.
+    """
+    for layer in model.modules():
+        if isinstance(layer, MultiHeadAttention):
+            layer.fused = fused

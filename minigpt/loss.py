@@ -29,9 +29,10 @@ def lm_loss(logits: Tensor, targets: Tensor) -> Tensor:
     0.6931
     """
     targets = _checked(logits, targets)
-    if (targets == IGNORED).all():
+    if not torch.compiler.is_compiling() and (targets == IGNORED).all():
         raise ValueError(f"lm_loss needs at least one target to predict, but all {targets.numel()} are {IGNORED}")
-    return F.cross_entropy(logits.reshape(-1, logits.shape[-1]), targets.reshape(-1), ignore_index=IGNORED)
+    logits = _at_least_float32(logits).reshape(-1, logits.shape[-1])
+    return F.cross_entropy(logits, targets.reshape(-1), ignore_index=IGNORED)
 
 
 def token_logps(logits: Tensor, targets: Tensor) -> Tensor:
@@ -49,7 +50,7 @@ def token_logps(logits: Tensor, targets: Tensor) -> Tensor:
     """
     targets = _checked(logits, targets)
     ignored = targets == IGNORED
-    logps = logits.log_softmax(dim=-1).gather(-1, targets.masked_fill(ignored, 0)[..., None])[..., 0]  # (...)
+    logps = _at_least_float32(logits).log_softmax(dim=-1).gather(-1, targets.masked_fill(ignored, 0)[..., None])[..., 0]  # (...)
     return logps.masked_fill(ignored, 0.0)
 
 
@@ -68,7 +69,7 @@ def task_loss(logits: Tensor, labels: Tensor) -> Tensor:
         raise ValueError(f"task_loss needs logits of shape (B, C), but they have shape {tuple(logits.shape)}")
     if (labels == IGNORED).any():
         raise ValueError(f"every example needs a label from 0 to {logits.shape[-1] - 1}, but there is a {IGNORED}")
-    return F.cross_entropy(logits, labels)
+    return F.cross_entropy(_at_least_float32(logits), labels)
 
 
 def joint_loss(task: Tensor, lm: Tensor, aux_weight: float = 0.5) -> Tensor:
@@ -139,20 +140,27 @@ def _kind(x) -> str:
     return f"{x.dtype} of shape {tuple(x.shape)}" if isinstance(x, Tensor) else type(x).__name__
 
 
+def _at_least_float32(logits: Tensor) -> Tensor:
+    """A sum over a vocabulary needs more digits than a product of matrices: half precision becomes float32."""
+    return logits.float() if logits.dtype in (torch.bfloat16, torch.float16) else logits
+
+
 def _checked(logits: Tensor, targets: Tensor) -> Tensor:
-    """The targets as int64, if they fit the logits."""
+    """The targets as int64 where the logits are, if they fit them."""
     whole = isinstance(targets, Tensor) and targets.dtype in (torch.int64, torch.int32, torch.int16, torch.uint8)
     if not whole or not isinstance(logits, Tensor) or not logits.is_floating_point():
         raise ValueError(
             f"logits must be a tensor of floats and targets one of ids, "
             f"but they are {_kind(logits)} and {_kind(targets)}"
         )
-    targets = targets.long()
+    targets = targets.long().to(logits.device)
     if logits.shape[:-1] != targets.shape:
         raise ValueError(
             f"logits must have the shape of targets and one more axis for the vocabulary, "
             f"but logits are {tuple(logits.shape)} and targets {tuple(targets.shape)}"
         )
+    if torch.compiler.is_compiling():  # no look at the numbers there
+        return targets
     V = logits.shape[-1]
     wrong = ((targets < 0) | (targets >= V)) & (targets != IGNORED)
     if wrong.any():

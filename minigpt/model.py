@@ -1,7 +1,7 @@
 """GPT: the Transformer decoder of GPT-1 (post-LN) and of GPT-2 (pre-LN), and a classifier on top of it.
 
 Ids go in, logits of the next token come out; with a TaskModel on top, logits of labels. Every initial weight is drawn
-from the generator that the caller hands in.
+from the generator that the caller hands in. A model is built on the device of `devices.device()`; ids follow it there.
 """
 
 import math
@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from minigpt import devices
 from minigpt.attention import KeyValueCache, MultiHeadAttention
 from minigpt.io.checks import is_number, is_whole, use_python_numbers
 
@@ -129,7 +130,7 @@ class GPT(nn.Module):
     def __init__(self, config: GPTConfig, generator: torch.Generator):
         super().__init__()
         self.config = config
-        device = torch.get_default_device()
+        device = devices.device()
         with torch.device("meta"):  # shapes only: torch's own initial weights are never drawn
             self.W_e = nn.Embedding.from_pretrained(torch.empty(config.n_vocab, config.d_model), freeze=False)
             self.W_p = nn.Embedding.from_pretrained(torch.empty(config.n_ctx, config.d_model), freeze=False)
@@ -147,6 +148,7 @@ class GPT(nn.Module):
         (B, T) bool, False for padding, for models that are not causal; result (B, T, d_model).
         """
         n_past = self.check_inputs(ids, cache, visible)
+        ids, visible = self.here(ids), None if visible is None else self.here(visible)
         positions = torch.arange(n_past, n_past + ids.shape[1], device=ids.device)  # (T,)
         h = self.drop(self.W_e(ids) + self.W_p(positions))  # (B, T, d)
         for i, block in enumerate(self.blocks):
@@ -155,7 +157,15 @@ class GPT(nn.Module):
 
     def logits(self, h: Tensor) -> Tensor:
         """Logits of the next token: h W_e^T. Shapes: h (..., d_model); result (..., V)."""
-        return F.linear(h, self.W_e.weight if self.W_out is None else self.W_out.weight)
+        weight = self.W_e.weight if self.W_out is None else self.W_out.weight
+        V = len(weight)
+        if V % 64 and h.is_cuda and torch.is_grad_enabled():  # a GPU multiplies whole tiles: GPT-2's 50,257 has none
+            return F.linear(h, F.pad(weight, (0, 0, 0, -V % 64)))[..., :V]
+        return F.linear(h, weight)
+
+    def here(self, x: Tensor) -> Tensor:
+        """The same numbers on the device of this model."""
+        return x.to(self.W_e.weight.device)
 
     def forward(self, ids: Tensor, cache: list[KeyValueCache] | None = None, visible: Tensor | None = None) -> Tensor:
         return self.logits(self.hidden(ids, cache, visible))  # (B, T, V)
@@ -171,7 +181,7 @@ class GPT(nn.Module):
         Shapes: ids (B, T); result n_layers tensors (B, H, T, T), row = the query's position; rows add to 1.
         """
         self.check_inputs(ids)
-        was_training = self.training
+        ids, was_training = self.here(ids), self.training
         self.eval()
         h, maps = self.W_e(ids) + self.W_p(torch.arange(ids.shape[1], device=ids.device)), []
         for block in self.blocks:
@@ -209,9 +219,9 @@ class GPT(nn.Module):
             raise ValueError(f"ids must be a tensor of int64 of shape (B, T), but they are {came}")
         if ids.numel() == 0:
             raise ValueError(f"ids must hold at least one token, but their shape is {tuple(ids.shape)}")
-        lowest, highest = ids.aminmax()
+        lowest, highest = (0, 0) if torch.compiler.is_compiling() else map(int, ids.aminmax())
         if lowest < 0 or highest >= self.config.n_vocab:
-            wrong = lowest.item() if lowest < 0 else highest.item()
+            wrong = lowest if lowest < 0 else highest
             raise ValueError(f"ids must be from 0 to n_vocab - 1 = {self.config.n_vocab - 1}, but there is a {wrong}")
         if cache is not None and not self.config.causal:
             raise ValueError("only a causal model can read piece by piece: this one (causal=False) takes no cache")
@@ -279,6 +289,7 @@ class TaskModel(nn.Module):
             sizes = "(B, 1, T) and (B, 1)" if self.combine == "single" else "(B, S, T) and (B, S)"
             came = f"{tuple(ids.shape)} and {tuple(extract.shape)}"
             raise ValueError(f"ids and extract must have shapes {sizes} for {self.combine!r}, but they have {came}")
+        ids, extract = self.gpt.here(ids), self.gpt.here(extract)
         B, S, T = ids.shape
         if (extract < 0).any() or (extract >= T).any():
             lowest, highest = extract.min().item(), extract.max().item()
@@ -289,7 +300,7 @@ class TaskModel(nn.Module):
         return self.gpt.hidden(ids.flatten(0, 1), visible=visible).view(B, S, T, -1)  # (B, S, T, d)
 
     def _task_logits(self, h: Tensor, extract: Tensor) -> Tensor:
-        index = extract[..., None, None].expand(-1, -1, 1, h.shape[-1])  # (B, S, 1, d)
+        index = extract.to(h.device)[..., None, None].expand(-1, -1, 1, h.shape[-1])  # (B, S, 1, d)
         h_m = self.drop(h.gather(2, index)[:, :, 0])  # (B, S, d)
         if self.combine == "choice":
             return self.W_y(h_m)[..., 0]  # (B, S)

@@ -418,7 +418,8 @@ def _update(agent, optimizer, batch, config, state, generator, ptx_batches, equa
 def average_weights(averages: dict[str, Tensor], policy: nn.Module, share: float) -> None:
     """Exponential moving average of weights: mean <- share mean + (1 - share) weights. InstructGPT, appendix C.4."""
     for name, p in policy.named_parameters():
-        averages[name] = p.detach().clone() if name not in averages else averages[name].lerp(p.detach(), 1 - share)
+        known = averages.get(name, p.detach().clone()).to(p.device)
+        averages[name] = known.lerp(p.detach(), 1 - share) if name in averages else known
 
 
 def _adam(agent: ActorCritic, config: PPOConfig, state: PPOState) -> torch.optim.Adam:
@@ -427,7 +428,8 @@ def _adam(agent: ActorCritic, config: PPOConfig, state: PPOState) -> torch.optim
     optimizer = torch.optim.Adam(groups, betas=config.betas)
     for name, p in agent.named_parameters():
         zeros = {"step": torch.tensor(0.0), "exp_avg": torch.zeros_like(p), "exp_avg_sq": torch.zeros_like(p)}
-        optimizer.state[p] = state.moments.setdefault(name, zeros)
+        moments = optimizer.state[p] = state.moments.setdefault(name, zeros)
+        moments |= {kind: t.to(p.device) for kind, t in moments.items() if kind != "step"}
         if optimizer.state[p]["exp_avg"].shape != p.shape:
             raise ValueError(f"this PPOState belongs to another agent: {name} has another shape there")
     return optimizer
@@ -444,4 +446,4 @@ def _check(agent, reference, prompts, config, ptx_batches) -> Tensor:
         raise ValueError(f"end_id must be a token from 0 to {ours - 1}, but it is {config.end_id}")
     if config.ptx_coef > 0 and ptx_batches is None:
         raise ValueError(f"ptx_coef = {config.ptx_coef} needs ptx_batches: pre-training text to stay good at")
-    return check_prompts(prompts)
+    return check_prompts(prompts).to(next(agent.parameters()).device)

@@ -37,6 +37,7 @@ class RewardModel(nn.Module):
 
     def forward(self, prompts: Tensor, answers: Tensor) -> Tensor:
         """Score of each answer. Shapes: result (B,)."""
+        prompts, answers = self.gpt.here(prompts), self.gpt.here(answers)
         return self.read(self.gpt.hidden(responses.readable(prompts, answers)), prompts, answers)
 
     def read(self, h: Tensor, prompts: Tensor, answers: Tensor) -> Tensor:
@@ -44,7 +45,7 @@ class RewardModel(nn.Module):
         if h.shape[:2] != (len(prompts), prompts.shape[1] + answers.shape[1]):
             rows = f"{tuple(prompts.shape)} and {tuple(answers.shape)}"
             raise ValueError(f"h must be (B, T + N, d) for prompts and answers {rows}, but it is {tuple(h.shape)}")
-        last = prompts.shape[1] + responses.answer_lengths(answers) - 1  # (B,)
+        last = (prompts.shape[1] + responses.answer_lengths(answers) - 1).to(h.device)  # (B,)
         return self.head(h[torch.arange(len(h), device=h.device), last])[:, 0] - self.shift
 
     @torch.no_grad()

@@ -1,9 +1,10 @@
 """Sampling: greedy decoding, temperature, top-k, top-p, beam search; and the log-probability of a given text.
 
 The model is handed in: anything with `config` (n_ctx and n_vocab), `hidden`, `logits` and `new_cache` will do.
-Probabilities are float64 on the CPU and each token costs one uniform number from the generator, so that the same
-generator gives the same text on every machine whose logits agree. Dropout is off while a model writes or is scored
-here, except in `response_logp`; afterwards the model's mode (training or not) is put back.
+Probabilities are float64 and each token costs one uniform number from the generator, which stays on the CPU, so that
+the same generator gives the same text on every machine whose logits agree. On a GPU only that number travels. Dropout
+is off while a model writes or is scored here, except in `response_logp`; afterwards the model's mode (training or not)
+is put back.
 """
 
 import contextlib
@@ -40,7 +41,7 @@ def next_probs(
 
     temperature = 0 is greedy: all on the likeliest token. Of equally likely tokens the smaller id comes first.
 
-    Shapes: logits (..., V), result (..., V) float64 on the CPU.
+    Shapes: logits (..., V), result (..., V) float64, on the GPU if the logits are there, else on the CPU.
     Errors: ValueError if a setting is out of range, or if a row of logits has a nan, a +inf, or nothing but -inf.
     Source: top-k with k = 2: GPT-2, section 3.6; top-p: Holtzman et al. 2020, section 3.1 (nucleus sampling).
     Differs: nothing; both cuts may be combined, top_k first.
@@ -54,8 +55,8 @@ def next_probs(
     _check_settings(temperature, top_k, top_p)
     if not isinstance(logits, Tensor) or not logits.ndim:
         raise ValueError("logits must be a tensor of shape (..., V)")
-    logits = logits.detach().to("cpu", torch.float64)
-    if logits.numel() == 0 or not (logits.max(dim=-1).values.isfinite().all() and not logits.isnan().any()):
+    logits = logits.detach().to(logits.device if logits.is_cuda else "cpu", torch.float64)
+    if logits.numel() == 0 or not logits.max(dim=-1).values.isfinite().all():  # the largest of a row with a nan is nan
         raise ValueError("each row of logits must have a finite largest value and no nan: look at the model's loss")
     if temperature == 0:
         temperature, top_k = 1.0, 1
@@ -106,17 +107,19 @@ def generate(
         raise ValueError(f"stop_id must be from 0 to {model.config.n_vocab - 1}, or None, but it is {stop_id!r}")
     with without_dropout(model):
         cache = model.new_cache() if use_cache else None
-        unread, stopped = ids, torch.zeros(len(ids), dtype=torch.bool, device=ids.device)
+        unread, stopped, home = ids, torch.zeros(len(ids), dtype=torch.bool, device=ids.device), ids.device
         for _ in range(n_new):
             logits = model.logits(model.hidden(unread, cache)[:, -1])  # (B, V)
-            new = _draw(next_probs(logits, temperature, top_k, top_p), generator).to(ids.device)  # (B,)
+            ids, stopped = ids.to(logits.device), stopped.to(logits.device)  # where the model is
+            new = _draw(next_probs(logits, temperature, top_k, top_p), generator).to(logits.device)  # (B,)
             if stop_id is not None:
                 new = new.masked_fill(stopped, stop_id)
                 stopped = stopped | (new == stop_id)
             ids = torch.cat([ids, new[:, None]], dim=1)  # (B, T + 1)
             unread = new[:, None] if use_cache else ids
-            if stopped.all():
+            if stop_id is not None and stopped.all():
                 break
+    ids = ids.to(home)
     return ids[0] if one else ids
 
 
@@ -191,7 +194,7 @@ def beam_search(
     with without_dropout(gpt):
         for n in range(1, n_new + 1):
             logits = gpt.logits(gpt.hidden(unread, cache)[:, -1])  # (b, V)
-            each = logps[:, None] + logits.double().log_softmax(dim=-1)  # (b, V)
+            each = logps[:, None] + logits.to("cpu", torch.float64).log_softmax(dim=-1)  # (b, V)
             best, places = each.flatten().sort(descending=True, stable=True)
             going = []  # (which beginning, its ids with one more, their log P)
             for logp, place in zip(best[:width].tolist(), places[:width].tolist()):
@@ -216,7 +219,7 @@ def beam_search(
 def next_logps(gpt, tokenizer: Tokenizer, prefix: str) -> Tensor:
     """Next-token log-probabilities, log P(token | prefix), after a prefix that begins a document.
 
-    Shapes: result (V,). Unit: nats.
+    Shapes: result (V,), on the CPU. Unit: nats.
     """
     ids = torch.tensor([[tokenizer.endoftext, *tokenizer.encode(prefix)]])
     with without_dropout(gpt):
@@ -227,7 +230,9 @@ def next_logps(gpt, tokenizer: Tokenizer, prefix: str) -> Tensor:
 def continuation_logps(gpt, tokenizer: Tokenizer, prefix: str, continuations: Sequence[str]) -> Tensor:
     """Log-probabilities of several continuations of a prefix that begins a document: log P(continuation | prefix).
 
-    The prefix is computed once, and its keys and values serve all of them. Shapes: result (n,). Unit: nats.
+    The prefix is computed once, and its keys and values serve all of them.
+
+    Shapes: result (n,), on the CPU. Unit: nats.
     Errors: ValueError for one string in place of several, for none, or an empty one.
     Source: the chain rule, GPT-1, equation 1. Differs: nothing.
     """
@@ -244,7 +249,7 @@ def continuation_logps(gpt, tokenizer: Tokenizer, prefix: str, continuations: Se
             layer.k, layer.v = (kept.expand(len(ids), -1, -1, -1) for kept in (layer.k, layer.v))
         if targets.shape[1] > 1:
             logits = torch.cat([logits, gpt(targets[:, :-1].clamp(min=0), cache)], dim=1)  # (n, longest, V)
-    return token_logps(logits, targets).sum(dim=1)
+    return token_logps(logits, targets).sum(dim=1).cpu()
 
 
 def continuation_nats(gpt, tokenizer: Tokenizer, prefix: str, continuation: str) -> float:
@@ -280,7 +285,7 @@ def _draw(probs: Tensor, generator: torch.Generator | None) -> Tensor:
     """One token per row of probs (B, V): the first whose cumulative probability exceeds a uniform number."""
     if generator is None:
         return probs.argmax(dim=-1)
-    u = torch.rand(len(probs), 1, dtype=torch.float64, generator=generator, device=generator.device).cpu()
+    u = torch.rand(len(probs), 1, dtype=torch.float64, generator=generator, device=generator.device).to(probs.device)
     cumulative = probs.cumsum(dim=-1)  # (B, V)
     return (cumulative / cumulative[:, -1:] <= u).sum(dim=-1)  # (B,)
 

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from minigpt.devices import autocast
 from minigpt.io.checks import is_number, is_whole, use_python_numbers, whole
 from minigpt.loss import IGNORED, lm_loss, token_logps
 
@@ -39,6 +40,9 @@ class TrainConfig:
     eps: float = 1e-8  # keeps AdamW from dividing by zero; GPT-3: 1e-8. It is 0 in float16: there 1e-4
     weight_decay: float = 0.01  # pull towards 0, per unit of learning rate; GPT-1: 0.01, GPT-3: 0.1
     clip_norm: float | None = 1.0  # longest gradient that is allowed through, None for any; GPT-3: 1.0
+    precision: str = "float32"  # of matrix products: "float32" or "bf16" (mixed precision, for a GPU)
+    accumulate: int = 1  # parts in which a batch is computed, one after another, if it is too large for the memory
+    compile: bool = False  # let torch.compile fuse the loss and its gradient: a minute of waiting, then faster on a GPU
 
     def __post_init__(self):
         def need(right: bool, name: str, expected: str) -> None:
@@ -68,6 +72,9 @@ class TrainConfig:
             "clip_norm",
             "a number above 0, or None for no clipping",
         )
+        need(self.precision in ("float32", "bf16"), "precision", "'float32' or 'bf16'")
+        need(is_whole(self.accumulate, 1), "accumulate", "a whole number of at least 1")
+        need(isinstance(self.compile, bool), "compile", "True or False")
 
 
 @dataclass(frozen=True)
@@ -176,6 +183,10 @@ def train(
     number alone. A loss_fn that draws (masking) may therefore use torch.default_generator. Without chance no
     generator is needed; with chance and without generator the first step is refused.
 
+    Large batches: with config.accumulate = n each batch is computed in n parts of equally many rows, and their
+    gradients are added, each part weighted by its share of the targets (entries of the last array that are not -100).
+    For a loss that is a mean over the targets the update is that of the whole batch. Dropout differs.
+
     Stopping: break off, or interrupt, at any moment; a step is done wholly or not at all. Call train again with
     the same model and state to go on.
 
@@ -188,6 +199,7 @@ def train(
     state = TrainState() if state is None else state
     optimizer = _adamw(model, config, state)
     device = next(model.parameters()).device
+    loss_fn = torch.compile(loss_fn) if config.compile else loss_fn
     if generator is not None and state.seed is None:
         state.seed = int(torch.randint(2**62, (), generator=generator, device=generator.device))
     n_tokens, seconds = (state.history[-1].n_tokens, state.history[-1].seconds) if state.history else (0, 0.0)
@@ -198,9 +210,7 @@ def train(
         model.train()
         optimizer.zero_grad()
         with _chance_of_step(state, device):
-            loss = loss_fn(model, *batch)
-            _check_loss(loss)
-            loss.backward()
+            loss = _loss_and_gradient(model, batch, loss_fn, config)
         grad_norm = nn.utils.clip_grad_norm_(model.parameters(), config.clip_norm or math.inf)
         if not (math.isfinite(loss.item()) and math.isfinite(grad_norm.item())):
             optimizer.zero_grad()
@@ -257,10 +267,29 @@ def evaluate(model: nn.Module, batches) -> Evaluation:
     return Evaluation(total / n_tokens, total / len(document_nats), total, n_tokens, document_nats, document_tokens)
 
 
+def _loss_and_gradient(model: nn.Module, batch: tuple[Tensor, ...], loss_fn: Callable, config: TrainConfig) -> Tensor:
+    """The loss of a batch, and its gradient added to that of the weights; part by part if config says so."""
+    parts, shares = [batch], [1.0]
+    if config.accumulate > 1:
+        parts = list(zip(*(each.chunk(config.accumulate) for each in batch)))
+        n_targets = torch.stack([(part[-1] != IGNORED).sum() for part in parts]).tolist()
+        parts = [part for part, n in zip(parts, n_targets) if n] or parts[:1]
+        shares = [n / sum(n_targets) for n in n_targets if n] or [1.0]
+    losses = []
+    for part, share in zip(parts, shares):
+        with autocast(config.precision, batch[-1].device):
+            loss = loss_fn(model, *part)
+        _check_loss(loss)
+        loss = loss if len(parts) == 1 else loss * share
+        loss.backward()
+        losses.append(loss.detach())
+    return losses[0] if len(losses) == 1 else torch.stack(losses).sum()
+
+
 def _adamw(model: nn.Module, config: TrainConfig, state: TrainState) -> torch.optim.AdamW:
     """torch's AdamW whose memory is the state's own tensors: what the one updates, the other holds."""
-    groups = parameter_groups(model, config.weight_decay)
-    optimizer = torch.optim.AdamW(groups, lr=config.lr, betas=tuple(config.betas), eps=config.eps)
+    groups, fused = parameter_groups(model, config.weight_decay), next(model.parameters()).is_cuda
+    optimizer = torch.optim.AdamW(groups, config.lr, tuple(config.betas), config.eps, fused=fused or None)
     parameters = {name: p for name, p in model.named_parameters() if p.requires_grad}
     if not state.moments:
         state.moments = {
@@ -274,8 +303,8 @@ def _adamw(model: nn.Module, config: TrainConfig, state: TrainState) -> torch.op
                 f"this TrainState belongs to another model: it was asked for {name} of shape {tuple(p.shape)} "
                 f"and has {sorted(state.moments)}; start with a new TrainState()"
             )
-        for kind in ("exp_avg", "exp_avg_sq"):
-            state.moments[name][kind] = state.moments[name][kind].to(p.device)
+        for kind, moment in state.moments[name].items():  # only the fused AdamW counts its steps on the GPU
+            state.moments[name][kind] = moment.to("cpu" if kind == "step" and not fused else p.device)
         optimizer.state[p] = state.moments[name]
     return optimizer
 

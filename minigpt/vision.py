@@ -62,7 +62,7 @@ class VisionGPT(nn.Module):
         if gpt.config.norm != "pre" or not gpt.config.causal:
             raise ValueError("VisionGPT needs a causal GPT with norm='pre'")
         self.gpt, self.patch, self.channels = gpt, patch, channels
-        self.W_image = nn.Linear(patch * patch * channels, gpt.config.d_model)
+        self.W_image = nn.Linear(patch * patch * channels, gpt.config.d_model, device=gpt.W_e.weight.device)
         draw_normal(self.W_image.weight, (patch * patch * channels) ** -0.5, generator)
         with torch.no_grad():
             self.W_image.bias.zero_()
@@ -73,6 +73,7 @@ class VisionGPT(nn.Module):
             raise ValueError("expected images, text, or both; got neither")
         parts = []
         if images is not None:
+            images = self.gpt.here(images)
             if images.ndim == 4 and images.shape[-1] != self.channels:
                 raise ValueError(f"images must have {self.channels} channels, but they have {images.shape[-1]}")
             cut = patches(images, self.patch)
@@ -84,6 +85,7 @@ class VisionGPT(nn.Module):
             if images is not None and len(images) != len(ids):
                 raise ValueError(f"each image needs its text, but there are {len(images)} images and {len(ids)} texts")
             self.gpt.check_inputs(ids)
+            ids = self.gpt.here(ids)
             parts.append(self.gpt.W_e(ids) + self.gpt.W_p(torch.arange(ids.shape[1], device=ids.device)))
         return self.gpt.drop(torch.cat(parts, dim=1))
 

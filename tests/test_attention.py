@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from minigpt import attention as attention_module
-from minigpt.attention import KeyValueCache, MultiHeadAttention, attention, causal_mask
+from minigpt.attention import KeyValueCache, MultiHeadAttention, attention, causal_mask, fused_attention, use_fused
 
 B, T, H, D = 3, 7, 4, 12  # rows, positions, heads, d_model
 
@@ -243,3 +243,39 @@ def test_a_band_read_piece_by_piece_with_a_cache_is_the_same(pieces):
     x, cache = torch.randn(1, 9, 8), KeyValueCache()
     read = torch.cat([layer(piece, cache) for piece in x.split(list(pieces), dim=1)], dim=1)
     torch.testing.assert_close(read, layer(x))
+
+
+@pytest.mark.parametrize("band", [None, 3])
+@pytest.mark.parametrize("pieces", [[7], [4, 1, 2]])
+def test_fused_attention_is_the_formula(band, pieces):
+    attn, x = MultiHeadAttention(8, 2, causal=True, band=band).double(), draw(2, 7, 8)
+    found = {}
+    for fused in (False, True):
+        use_fused(attn, fused)
+        cache = KeyValueCache() if len(pieces) > 1 else None
+        out = torch.cat([attn(part, cache) for part in x.split(pieces, dim=1)], dim=1)
+        found[fused] = [out, *torch.autograd.grad((out**3).sum(), list(attn.parameters()))]
+    for formula, quick in zip(found[False], found[True], strict=True):
+        torch.testing.assert_close(quick, formula)
+
+
+def test_fused_attention_with_padding_and_dropout():
+    attn, x = MultiHeadAttention(8, 2, causal=False).double(), draw(2, 5, 8)
+    visible = torch.tensor([[True] * 5, [True, True, False, True, False]])
+    formula = attn(x, visible=visible)
+    use_fused(attn)
+    torch.testing.assert_close(attn(x, visible=visible), formula)
+    q, k, v = draw(3, 1, 400, 4)
+    mean = torch.stack([fused_attention(q, k, v, dropout=0.3, causal=True) for _ in range(40)]).mean(dim=0)
+    assert (mean - fused_attention(q, k, v, causal=True)).abs().mean() < 0.1
+
+
+def test_weights_that_are_asked_for_come_from_the_formula(monkeypatch):
+    attn, x = MultiHeadAttention(8, 2), draw(1, 4, 8).float()
+    calls = []
+    monkeypatch.setattr(attention_module, "fused_attention", lambda q, k, v, *a, **b: calls.append(1) or q)
+    attn(x)
+    assert not calls  # on the CPU the formula, unless asked otherwise
+    use_fused(attn)
+    attn(x)
+    assert calls == [1] and attn(x, return_weights=True)[1].shape == (1, 2, 4, 4) and calls == [1]

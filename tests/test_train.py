@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import nn
 
+from minigpt.attention import use_fused
 from minigpt.checkpoint import load_state, save_state
 from minigpt.model import GPT, GPTConfig
 from minigpt.train import (
@@ -116,6 +117,9 @@ def test_a_run_that_is_all_warm_up():
         ("weight_decay", -0.01),
         ("clip_norm", 0.0),
         ("clip_norm", float("inf")),
+        ("precision", "float16"),
+        ("accumulate", 0),
+        ("compile", "yes"),
     ],
 )
 def test_wrong_config_values_are_named(field, value):
@@ -494,3 +498,63 @@ def test_training_can_be_evaluated_from_its_own_loop():
             torch.rand(1, generator=generator(os.getpid()))
     list(train(straight, Batches(), CONFIG, generator=generator()))
     assert same(weights(looked), weights(straight))
+
+
+# --- large batches, compile -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("n_parts", [2, 3, 4, 9])
+def test_a_batch_in_parts_is_the_whole_batch(n_parts):
+    """Also with unequal numbers of targets in the parts, and with a part that has none."""
+
+    class Uneven(Batches):
+        def __getitem__(self, step):
+            inputs, targets = super().__getitem__(step)
+            targets[1, 1:], targets[-1] = -100, -100
+            return inputs, targets
+
+    runs = []
+    for parts in (1, n_parts):
+        model = tiny()
+        records = list(train(model, Uneven(), TrainConfig(n_steps=5, lr=1e-2, accumulate=parts)))
+        runs.append(([r.loss for r in records], [r.grad_norm for r in records], records[-1].n_tokens, weights(model)))
+    (losses, norms, n_tokens, whole), (losses_2, norms_2, n_tokens_2, in_parts) = runs
+    np.testing.assert_allclose(losses_2, losses, rtol=1e-6)
+    np.testing.assert_allclose(norms_2, norms, rtol=1e-5)
+    assert n_tokens_2 == n_tokens
+    for name in whole:
+        torch.testing.assert_close(in_parts[name], whole[name], rtol=1e-5, atol=1e-6)
+
+
+def test_parts_without_weights_would_differ():
+    """The plain mean of the parts' losses, a common mistake, is not the loss of the batch."""
+    inputs, targets = Batches()[0]
+    targets[0, 1:] = -100
+    model, batch = tiny(), (torch.tensor(inputs), torch.tensor(targets))
+    parts = [next_token_loss(model, *(each[i : i + 2] for each in batch)).item() for i in (0, 2)]
+    (record,) = train(model, [batch], TrainConfig(n_steps=1, accumulate=2))
+    assert abs(record.loss - np.mean(parts)) > 1e-3
+
+
+def test_a_batch_of_nothing_to_predict_is_refused_in_parts_too():
+    inputs, targets = Batches()[0]
+    with pytest.raises(ValueError, match="at least one target"):
+        next(train(tiny(), [(inputs, np.full_like(targets, -100))], TrainConfig(n_steps=1, accumulate=2)))
+
+
+def test_a_compiled_loss_is_the_same(monkeypatch):
+    """torch.compile traces the loss of a GPT as one graph; the backend runs that graph without machine code."""
+    compiled, graphs = torch.compile, []
+
+    def backend(graph, example_inputs):
+        graphs.append(graph)
+        return graph.forward
+
+    monkeypatch.setattr(torch, "compile", lambda f: compiled(f, backend=backend, fullgraph=True))
+    config, losses = GPTConfig(n_vocab=9, n_ctx=6, n_layers=2, n_heads=2, d_model=8, norm="pre"), {}
+    for on in (False, True):
+        model = GPT(config, generator())
+        use_fused(model)
+        losses[on] = [r.loss for r in train(model, Batches(), TrainConfig(n_steps=3, lr=1e-2, compile=on))]
+    assert len(graphs) == 1
+    np.testing.assert_allclose(losses[True], losses[False], rtol=1e-6)

@@ -28,7 +28,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from minigpt import checkpoint
+from minigpt import checkpoint, devices
 from minigpt.checkpoint import Checkpoint
 from minigpt.io.files import cache_dir, explained
 
@@ -74,8 +74,12 @@ def cached(name: str, key: dict, build: Callable[[], tuple[dict, dict]], folder=
 
 
 def full_key(key: dict, build: Callable) -> dict:
-    """The key of an entry: what the caller named, described, and the code of the module that defines `build`."""
-    return {"key": describe(key), "code": code_key(build.__module__)}
+    """The key of an entry: what the caller named, described, the code of the module that defines `build`, and the GPU.
+
+    A GPU sums in another order than the CPU: what one of them trained, the other does not read.
+    """
+    where = devices.device().type
+    return {"key": describe(key), "code": code_key(build.__module__)} | ({} if where == "cpu" else {"device": where})
 
 
 def partial_folder(name: str, key: dict, build: Callable, folder=None) -> Path:

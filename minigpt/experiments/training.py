@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from minigpt import checkpoint
+from minigpt import checkpoint, devices
 from minigpt.experiments.cache import cached, partial_folder
 from minigpt.notebook.progress import notice, progress, say
 from minigpt.train import TrainState
@@ -98,7 +98,8 @@ def train_or_load(
             before(kept)
         records = _saving(place, model, state, start(state), kept)
         try:
-            for record in progress(records, n_steps, floor=floor, label=label, title=title):
+            note = devices.note_for(model)
+            for record in progress(records, n_steps, floor=floor, label=label, title=title, note=note):
                 if watch is not None:
                     watch(record, kept)
                 kept.step = record.step

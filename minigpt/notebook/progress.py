@@ -29,6 +29,7 @@ class Status:
     seconds: float  # that these steps took
     loss: float | None = None  # nats per token, mean of the last few steps
     floor: float | None = None  # nats per token, what no model can beat
+    note: str = ""  # anything more: how fast a GPU computes
 
 
 def progress(
@@ -38,13 +39,14 @@ def progress(
     label: str = "training",
     draw: Callable[[Status | str | None], None] | None = None,
     title: str | None = None,
+    note: Callable[[object], str] | None = None,
 ) -> Iterator:
     """Pass things on one by one, unchanged, and show meanwhile how far we are.
 
     In a notebook this is one output, redrawn at most five times a second, which is empty again at the end (also when
     the loop is broken off), so that what is saved is always the same. In a terminal it is one line that is wiped at
     the end. Anywhere else nothing is shown. `title` is what the bar says while it moves, if that is not the label.
-    `draw` replaces all that: it is called with a Status, at the end with None.
+    `draw` replaces all that: it is called with a Status, at the end with None. note(record) is what is said beside.
 
     Unit: floor and .loss in nats per token.
     Errors: ValueError if total is not a whole number of at least 1 or floor is not a finite number.
@@ -61,12 +63,12 @@ def progress(
     try:
         for count, record in enumerate(records, start=1):
             losses.append(getattr(record, "loss", None))
-            now = time.perf_counter()
+            now, words = time.perf_counter(), "" if note is None else note(record)
             if now >= next_update:
                 next_update = now + SECONDS_BETWEEN_UPDATES
                 step, seconds = getattr(record, "step", count), getattr(record, "seconds", now - start)
                 loss = None if None in losses else sum(losses) / len(losses)
-                draw(Status(title or label, step, total, seconds, loss, floor))
+                draw(Status(title or label, step, total, seconds, loss, floor, words))
             yield record
     finally:
         draw(None)
@@ -109,6 +111,7 @@ def sentence(status: Status) -> str:
         parts.append(f"loss {status.loss:.3f}")
         if status.floor is not None and math.isfinite(status.loss):
             parts.append(distance(status.loss, status.floor))
+    parts += [status.note] if status.note else []
     return ", ".join(parts)
 
 

@@ -134,7 +134,7 @@ def task_objective(aux_weight: float) -> Callable:
 def accuracy(task_model: TaskModel, batches: Iterable) -> float:
     """The share of examples whose highest score is the right one."""
     right = [
-        task_model(torch.from_numpy(ids), torch.from_numpy(extract)).argmax(dim=1) == torch.from_numpy(labels)
+        task_model(torch.from_numpy(ids), torch.from_numpy(extract)).argmax(dim=1).cpu() == torch.from_numpy(labels)
         for ids, extract, labels, _ in batches
     ]
     return torch.cat(right).double().mean().item()

@@ -84,7 +84,7 @@ def is_right(model: GPT, tokenizer: Tokenizer, asked: list[Question]) -> np.ndar
     Of all tokens of the vocabulary, not of a few choices. The questions must have equally many tokens.
     """
     ids = torch.tensor([[tokenizer.endoftext, *tokenizer.encode(question.text)] for question in asked])
-    said = model(ids)[:, -1].argmax(dim=-1)
+    said = model(ids)[:, -1].argmax(dim=-1).cpu()
     wanted = torch.tensor([tokenizer.encode(f" {question.answer}")[0] for question in asked])
     return (said == wanted).numpy()
 
@@ -113,7 +113,7 @@ def copying_attention(model: GPT, tokenizer: Tokenizer, asked: list[Question]) -
             found.append(torch.stack([layer[0, :, -1, behind].sum(dim=-1) for layer in maps]))
     if not found:
         raise ValueError("expected questions whose word was shown before; got none")
-    return torch.stack(found).mean(dim=0).numpy()
+    return torch.stack(found).mean(dim=0).cpu().numpy()
 
 
 # --- more examples than the window holds ------------------------------------------------------------------------------

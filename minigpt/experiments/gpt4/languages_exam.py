@@ -64,7 +64,7 @@ def scores(model: GPT, world: World) -> dict[str, float]:
     found = {}
     for number, language in enumerate(world.languages):
         questions, choices = world.exam(number, np.random.default_rng(number))
-        logits = model(torch.from_numpy(questions))[:, -1]
+        logits = model(torch.from_numpy(questions))[:, -1].cpu()
         picked = logits.gather(1, torch.from_numpy(choices)).argmax(dim=1)
         found[language.name] = (picked == 0).double().mean().item()
     return found
@@ -100,7 +100,7 @@ def canary() -> dict[str, float]:
     for number, language in enumerate(world.languages):
         questions, choices = (torch.from_numpy(each) for each in world.exam(number, np.random.default_rng(number)))
         with torch.no_grad():
-            logps = model(questions)[:, -1].double().log_softmax(dim=1).gather(1, choices)
+            logps = model(questions)[:, -1].cpu().double().log_softmax(dim=1).gather(1, choices)
         found |= {f"share, {language.name}": language.share, f"kin, {language.name}": language.kin}
         found |= {f"guessed, {language.name}": rates[language.name]}
         found |= {f"logp {i}, {language.name}": x for i, x in enumerate(logps.mean(dim=0).tolist())}

@@ -121,7 +121,7 @@ def rlhf(start: Trained, judge: Trained, seed: int = 0, both_sides: bool = True)
         requests, texts = [by_ids[tuple(row)] for row in prompts.tolist()], dialogue.answer_texts(answers)
         rule = torch.tensor([rule_reward(r, text, both_sides) for r, text in zip(requests, texts)])
         told = torch.tensor([classify_by_rule(r, text) == CLASSES[3] for r, text in zip(requests, texts)])
-        return rule + told * judge.model.score(prompts, answers)
+        return rule + told * judge.model.score(prompts, answers).cpu()
 
     agent = ActorCritic(copy.deepcopy(start.model), copy.deepcopy(judge.model))
 

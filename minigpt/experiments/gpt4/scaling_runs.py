@@ -161,7 +161,7 @@ def floor(book: Encyclopedia) -> float:
 def logps(model: GPT, book: Encyclopedia, texts: np.ndarray) -> np.ndarray:
     """The model's log-probability of each word of each text. Shapes: as texts, float64."""
     parts = [token_logps(model(asked(book, part)), torch.from_numpy(part)) for part in np.array_split(texts, 8)]
-    return torch.cat(parts).double().numpy()
+    return torch.cat(parts).double().cpu().numpy()
 
 
 @torch.no_grad()
@@ -173,7 +173,7 @@ def answers(model: GPT, book: Encyclopedia, keys: np.ndarray) -> np.ndarray:
     keys = np.asarray(keys)
     questions = np.stack([np.full(len(keys), book.begin), keys // book.n_words, keys % book.n_words], axis=1)
     logits = model(torch.from_numpy(questions))[:, -1, : book.n_words]
-    return logits.double().softmax(dim=-1).numpy()
+    return logits.double().softmax(dim=-1).cpu().numpy()
 
 
 def pass_rates(model: GPT, book: Encyclopedia, keys: np.ndarray) -> np.ndarray:

@@ -94,7 +94,7 @@ def answer_probabilities(model: VisionGPT, images: np.ndarray | None, ids) -> np
     Shapes: images (B, H, W, 3) or None, ids (B, T); result (B, words), float64.
     """
     looked = None if images is None else torch.as_tensor(images)
-    return model(looked, torch.as_tensor(ids))[:, -1].double().softmax(dim=-1).numpy()
+    return model(looked, torch.as_tensor(ids))[:, -1].double().softmax(dim=-1).cpu().numpy()
 
 
 def accuracy(model: VisionGPT, batch: Batch, blind: bool = False) -> dict[str, float]:
@@ -119,7 +119,7 @@ def looks(model: VisionGPT, picture: Picture, question: str) -> np.ndarray:
     images = torch.from_numpy(picture.pixels()[None])
     side = images.shape[1] // PATCH
     layers = model.looks(images, torch.tensor([shapes.encode(question)]))
-    return np.stack([layer[0].mean(dim=0).numpy().reshape(side, side) for layer in layers])
+    return np.stack([layer[0].mean(dim=0).cpu().numpy().reshape(side, side) for layer in layers])
 
 
 def looks_at_what_is_asked(model: VisionGPT, n: int = 300, seed: int = 4) -> np.ndarray:

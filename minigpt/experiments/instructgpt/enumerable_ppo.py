@@ -60,7 +60,7 @@ class SmallWorld:
 
     def reward_fn(self, prompts: Tensor, answers: Tensor) -> Tensor:
         """The reward of each answer, for `ppo.ppo`. Shapes: (B, 2), (B, N) -> (B,)."""
-        return torch.tensor(self.rewards[prompts[:, 1].numpy(), self.which(answers)], dtype=torch.float32)
+        return torch.tensor(self.rewards[prompts[:, 1].cpu().numpy(), self.which(answers)], dtype=torch.float32)
 
     @torch.no_grad()
     def token_logps(self, policy: GPT, prompt: int) -> np.ndarray:
@@ -72,7 +72,7 @@ class SmallWorld:
             asked = torch.tensor([self.tree.end, prompt]).expand(len(prefixes), -1)
             logits = policy(torch.cat([asked, prefixes.view(len(prefixes), length)], dim=1))[:, -1]
             parts.append(logits.double().log_softmax(dim=-1))
-        return torch.cat(parts).numpy()
+        return torch.cat(parts).cpu().numpy()
 
     def logps(self, policy: GPT) -> np.ndarray:
         """log P(answer | prompt) of every answer. Shapes: result (prompts, N)."""
@@ -226,7 +226,7 @@ def document_world(seed: int) -> tuple[SmallWorld, Documents, GPT]:
     table -= np.log(np.exp(table).sum(axis=1, keepdims=True))
     documents = Documents(world, TREE.logps(table), seed=seed)
     inputs, targets = documents.rows(torch.arange(len(TREE.rows)))
-    weights = torch.tensor(np.exp(documents.logp), dtype=torch.float32)
+    weights = network.here(torch.tensor(np.exp(documents.logp), dtype=torch.float32))
     optimizer = torch.optim.Adam(network.parameters(), lr=3e-3)
     n_steps = 500
     for step in range(n_steps):

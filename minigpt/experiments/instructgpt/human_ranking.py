@@ -66,7 +66,7 @@ def features(gpt: GPT, request: Request, answers) -> np.ndarray:
     """What the network knows after the last token of each answer. Shapes: result (K, d_model), float64."""
     prompts, ids = dialogue.prompt_ids([request] * len(answers)), dialogue.answer_ids(list(answers))
     h = gpt.hidden(readable(prompts, ids))
-    return h[torch.arange(len(h)), prompts.shape[1] + answer_lengths(ids) - 1].double().numpy()
+    return h.cpu()[torch.arange(len(h)), prompts.shape[1] + answer_lengths(ids) - 1].double().numpy()
 
 
 def fit_reward(gpt: GPT, todo: list[Task], rankings: list[tuple[int, ...]]) -> np.ndarray:

@@ -55,7 +55,7 @@ def score_too_early(scores, logp, logp_sft, mask, kl_coef):
     """The score stands at the token before the last: the choice to end earns nothing."""
     rewards = ppo.token_rewards(scores * 0, logp, logp_sft, mask, kl_coef)
     place = (mask.sum(dim=1) - 2).clamp(min=0)
-    return rewards + scores[:, None] * (torch.arange(mask.shape[1]) == place[:, None])
+    return rewards + scores[:, None] * (torch.arange(mask.shape[1], device=mask.device) == place[:, None])
 
 
 def padding_counts(answers):
@@ -179,9 +179,10 @@ def _without_end(policy, prompts, n_open, end_id, generator):
     """The first tokens of answers, with the end token taken out of the draw."""
     ids = prompts
     for _ in range(n_open):
-        logits = policy(ids)[:, -1].double()
+        logits = policy(ids)[:, -1].double().cpu()
         logits[:, end_id] = -float("inf")
-        ids = torch.cat([ids, torch.multinomial(logits.softmax(dim=-1), 1, generator=generator)], dim=1)
+        drawn = torch.multinomial(logits.softmax(dim=-1), 1, generator=generator)
+        ids = torch.cat([ids, drawn.to(ids.device)], dim=1)
     return ids
 
 

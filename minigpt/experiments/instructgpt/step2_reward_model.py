@@ -68,12 +68,13 @@ def scores_of(reward_model: RewardModel, prompts: Tensor, answers: Tensor, ranks
 
     Shapes: prompts (P, T), answers (P, K, N), ranks (P, K); result (P, K), 0 where there is no answer.
     """
+    prompts, answers, ranks = (reward_model.gpt.here(each) for each in (prompts, answers, ranks))
     there = ranks != ABSENT
     rows = answers[there]
     rows = rows[:, : int(responses.answer_lengths(rows).max())]  # (M, N)
     asked = prompts[there.nonzero()[:, 0]]  # (M, T)
     h = reward_model.gpt.hidden(readable(asked, rows))
-    scores = torch.zeros(ranks.shape, dtype=h.dtype).masked_scatter(there, reward_model.read(h, asked, rows))
+    scores = torch.zeros(ranks.shape, dtype=h.dtype, device=h.device).masked_scatter(there, reward_model.read(h, asked, rows))
     if not with_text:
         return scores
     logits = reward_model.gpt.logits(h[:, prompts.shape[1] - 1 : -1])  # (M, N, V)

@@ -96,7 +96,7 @@ def best_there_is(
     for whose, model in (("sft", sft.model), ("ppo", policy.model.policy)):
         asked = [request for request in requests for _ in range(n_answers)]
         answers = dialogue.sample_answers(model, asked, seed=99)
-        scores = judge.model.score(dialogue.prompt_ids(asked), answers).double().numpy().reshape(n_requests, n_answers)
+        scores = judge.model.score(dialogue.prompt_ids(asked), answers).double().cpu().numpy().reshape(n_requests, n_answers)
         if whose == "ppo":
             found["score"] = [scores.mean()]
             continue

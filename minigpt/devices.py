@@ -1,0 +1,139 @@
+"""Where models compute, and how exactly: the device, mixed precision, and how much of a card's speed is used.
+
+The environment variable MINIGPT_DEVICE decides, and nothing else does: `device()` is asked when a model is built, and
+whatever a model is given follows it there. Initial weights and samples are drawn on the CPU, so that they are the same
+on every device.
+"""
+
+import contextlib
+import os
+from collections import deque
+
+import torch
+from torch import nn
+
+from minigpt import scaling
+
+VARIABLE = "MINIGPT_DEVICE"
+
+# Peak of the matrix units in bfloat16, dense, as the makers print it, by a part of the card's name. The first that fits
+# counts. Unit: floating-point operations per second.
+PEAKS = {
+    "H100 PCIe": 756e12, "H100": 989.4e12, "H200": 989.4e12, "A100": 312e12, "L40S": 362e12, "L4": 121e12,
+    "RTX 4090": 165.2e12,
+}  # fmt: skip
+
+
+def device() -> torch.device:
+    """Device of new models: what MINIGPT_DEVICE says, or torch's default device (the CPU) if it says nothing.
+
+    "cpu", "cuda" (or one card of several, "cuda:1"), "mps" (Apple), or "auto": a card if there is one, else the CPU.
+    Inside `with torch.device(...)` that device wins. Errors: ValueError for another word, or a device that is not there.
+
+    >>> device()
+    device(type='cpu')
+    """
+    word, default = os.environ.get(VARIABLE, "").strip().lower(), torch.get_default_device()
+    if not word or default.type != "cpu":
+        return default
+    there = available()
+    if word == "auto":
+        word = "cuda" if "cuda" in there else "cpu"
+    if word not in there:
+        words = ", ".join(["auto", *there])
+        raise ValueError(f"expected {VARIABLE} to be one of {words} on this computer; got {word!r}")
+    return torch.device(word)
+
+
+def available() -> list[str]:
+    """The devices of this computer, by the names that MINIGPT_DEVICE takes."""
+    cards = [f"cuda:{i}" for i in range(torch.cuda.device_count())] if torch.cuda.is_available() else []
+    return ["cpu", *(["cuda"] if cards else []), *cards, *(["mps"] if torch.backends.mps.is_available() else [])]
+
+
+def autocast(precision: str, where: torch.device):
+    """Mixed precision: inside, matrix products are computed in bfloat16, sums over many numbers in float32.
+
+    precision: "float32" (nothing changes) or "bf16". Weights, gradients and the optimiser stay in float32.
+    Source: Micikevicius et al. 2018; bfloat16 has the range of float32, so that the loss needs no scaling.
+    """
+    if precision == "float32":
+        return contextlib.nullcontext()
+    return torch.autocast(where.type, dtype=torch.bfloat16)
+
+
+def peak_flops(where: torch.device) -> float | None:
+    """Peak of a card in bfloat16, as its maker prints it; None for the CPU and for cards that are not in PEAKS.
+
+    Unit: floating-point operations per second.
+    """
+    if where.type != "cuda":
+        return None
+    name = torch.cuda.get_device_name(where)
+    return next((peak for part, peak in PEAKS.items() if part in name), None)
+
+
+def peak_memory(where: torch.device) -> int | None:
+    """The most memory that tensors ever held on a card, in bytes; None for the CPU."""
+    return torch.cuda.max_memory_allocated(where) if where.type == "cuda" else None
+
+
+def training_flops(model: nn.Module, n_ctx: int | None = None) -> float | None:
+    """Training FLOPs per token of a GPT at full windows, by `scaling.forward_flops`; None if it has no such config."""
+    config = getattr(model, "config", None)
+    if not all(hasattr(config, name) for name in ("n_layers", "d_model", "n_vocab", "n_ctx", "d_inner")):
+        return None
+    sizes = config.n_layers, config.d_model, config.n_vocab, n_ctx or config.n_ctx
+    return 3 * scaling.forward_flops(*sizes, d_ff=config.d_inner, causal=config.causal)
+
+
+class Meter:
+    """Throughput of a training run: tokens per second, model FLOPs utilisation (MFU), memory; over the last records.
+
+        MFU = tokens per second x training FLOPs per token / peak of the card
+
+    Unit: tokens per second; MFU as a share; bytes.
+    Source: Chowdhery et al. 2022 (PaLM), section 4.1. Differs: attention is counted as far as the mask lets it look.
+    """
+
+    def __init__(self, model: nn.Module, n_records: int = 20):
+        self.where, self.flops = next(model.parameters()).device, training_flops(model)
+        self.seen = deque(maxlen=n_records + 1)
+
+    def add(self, record) -> None:
+        """Take note of a record with n_tokens and seconds, both since the start of the run."""
+        self.seen.append((record.n_tokens, record.seconds))
+
+    def tokens_per_second(self) -> float | None:
+        """Over the last records; None before the second."""
+        if len(self.seen) < 2 or self.seen[-1][1] <= self.seen[0][1]:
+            return None
+        return (self.seen[-1][0] - self.seen[0][0]) / (self.seen[-1][1] - self.seen[0][1])
+
+    def utilisation(self) -> float | None:
+        """MFU; None where the peak or the model's FLOPs are not known."""
+        speed, peak = self.tokens_per_second(), peak_flops(self.where)
+        return None if None in (speed, peak, self.flops) else speed * self.flops / peak
+
+    def line(self) -> str:
+        """What there is to say, in a few words; empty before the second record."""
+        speed, share, memory = self.tokens_per_second(), self.utilisation(), peak_memory(self.where)
+        parts = [] if speed is None else [f"{speed:,.0f} tokens/s"]
+        parts += [] if share is None else [f"{100 * share:.0f} % of peak"]
+        parts += [] if memory is None or speed is None else [f"{memory / 1e9:.1f} GB"]
+        return ", ".join(parts)
+
+
+def note_for(model: nn.Module):
+    """What a progress bar adds for each record when a model trains on a GPU; None on the CPU."""
+    if next(model.parameters()).device.type != "cuda":
+        return None
+    meter = Meter(model)
+
+    def note(record) -> str:
+        if not hasattr(record, "n_tokens"):
+            return f"{peak_memory(meter.where) / 1e9:.1f} GB"
+        meter.add(record)
+        return meter.line()
+
+    return note

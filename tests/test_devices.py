@@ -1,0 +1,269 @@
+"""One place decides the device, and everything follows: training, sampling, evaluation, PPO, images, checkpoints.
+
+No GPU is needed: `tests/elsewhere.py` has a second device that refuses what a GPU refuses, and computes what the CPU
+computes. What a real GPU says is in benchmarks/gpu.py.
+"""
+
+import copy
+from types import SimpleNamespace
+from unittest import mock
+
+import numpy as np
+import pytest
+import torch
+from elsewhere import DEVICE, Elsewhere, elsewhere
+
+from minigpt import checkpoint, devices, fewshot, ppo, responses, sample, scaling, train
+from minigpt.batches import WindowBatches
+from minigpt.experiments.instructgpt import enumerable_ppo
+from minigpt.loss import lm_loss, mask_tokens
+from minigpt.model import GPT, GPTConfig, TaskModel
+from minigpt.reward_model import RewardModel
+from minigpt.tokenizer import Tokenizer
+from minigpt.vision import VisionGPT
+
+CONFIG = GPTConfig(n_vocab=260, n_ctx=24, n_layers=2, n_heads=2, d_model=16, norm="pre", dropout=0.1)
+BYTES = Tokenizer({bytes([byte]): byte for byte in range(256)})
+
+
+def gpt(**changes) -> GPT:
+    return GPT(GPTConfig(**vars(CONFIG) | changes), torch.Generator().manual_seed(0))
+
+
+def text(n: int = 400) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, n)
+
+
+def both(act):
+    """What `act` finds on the CPU and on the other device."""
+    here = act()
+    with elsewhere():
+        there = act()
+    return here, there
+
+
+# --- the device that the tests have -----------------------------------------------------------------------------------
+
+
+def test_the_other_device_refuses_what_a_gpu_refuses():
+    with elsewhere():
+        there = torch.zeros(3, device=DEVICE)
+        assert (there + torch.tensor(1.0)).sum().item() == 3.0  # a single number may come from anywhere
+        with pytest.raises(RuntimeError, match="same device"):
+            there + torch.ones(3)
+        with pytest.raises(RuntimeError, match="same device"):
+            torch.cat([there, torch.ones(3)])
+        with pytest.raises(RuntimeError, match="generator"):
+            torch.rand(3, device=DEVICE, generator=torch.Generator())
+        with pytest.raises((RuntimeError, TypeError)):
+            there.numpy()
+        assert (there.cpu() + torch.ones(3)).tolist() == [1.0, 1.0, 1.0]
+
+
+def test_a_forgotten_move_is_noticed():
+    forgetful = mock.patch.object(GPT, "here", lambda self, x: x)
+    with elsewhere(), forgetful, pytest.raises(RuntimeError, match="same device"):
+        gpt()(torch.zeros(1, 4, dtype=torch.long))
+
+
+# --- which device -----------------------------------------------------------------------------------------------------
+
+
+def test_the_cpu_is_the_default(monkeypatch):
+    monkeypatch.delenv(devices.VARIABLE, raising=False)
+    assert devices.device() == torch.device("cpu")
+    with torch.device("meta"):
+        assert devices.device() == torch.device("meta")
+
+
+@pytest.mark.parametrize("word", ["nonsense", "cuda:99", "gpu"])
+def test_an_unknown_device_is_refused_with_what_there_is(monkeypatch, word):
+    monkeypatch.setenv(devices.VARIABLE, word)
+    with pytest.raises(ValueError, match=rf"MINIGPT_DEVICE to be one of auto, cpu.*; got '{word}'"):
+        gpt()
+
+
+def test_the_variable_is_read_when_a_model_is_built(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    for word, expected in [("cpu", "cpu"), ("cuda", "cuda"), (" CUDA:1 ", "cuda:1"), ("auto", "cuda")]:
+        monkeypatch.setenv(devices.VARIABLE, word)
+        assert devices.device() == torch.device(expected)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setenv(devices.VARIABLE, "auto")
+    assert devices.device() == torch.device("cpu")
+
+
+# --- everything follows -----------------------------------------------------------------------------------------------
+
+
+def test_models_are_built_there_with_the_same_weights():
+    here, there = both(lambda: GPT(CONFIG, torch.Generator().manual_seed(3)))
+    assert {p.device for p in there.parameters()} == {DEVICE}
+    for a, b in zip(here.parameters(), there.parameters(), strict=True):
+        assert isinstance(b, Elsewhere) and torch.equal(a, b.inner)
+
+
+def test_training_and_evaluation():
+    def act():
+        model, state = gpt(), train.TrainState()
+        batches = WindowBatches(text(), CONFIG.n_ctx, 4)
+        config = train.TrainConfig(n_steps=4, lr=1e-3, accumulate=2)
+        records = list(train.train(model, batches, config, generator=torch.Generator().manual_seed(1), state=state))
+        seen = train.evaluate(model, [batches[9]])
+        return [(r.loss, r.grad_norm, r.n_tokens) for r in records], seen.nats_total, seen.document_nats.tolist()
+
+    here, there = both(act)
+    assert here == there
+
+
+def test_a_run_goes_on_on_another_device(tmp_path):
+    def go(n_steps, model, state):
+        config = train.TrainConfig(n_steps=6, lr=1e-3)
+        batches, losses = WindowBatches(text(), CONFIG.n_ctx, 4), []
+        for record in train.train(model, batches, config, generator=torch.Generator().manual_seed(1), state=state):
+            losses.append(record.loss)
+            if record.step == n_steps:
+                return losses
+
+    whole = go(6, gpt(), train.TrainState())
+    with elsewhere():
+        model, state = gpt(), train.TrainState()
+        begun = go(3, model, state)
+        checkpoint.save_state(tmp_path, model, state)
+    model, state = gpt(), train.TrainState()
+    checkpoint.load_state(tmp_path, model, state)
+    assert begun + go(6, model, state) == whole
+    with elsewhere():
+        model, state = gpt(), train.TrainState()
+        checkpoint.load_state(tmp_path, model, state)
+        assert begun + go(6, model, state) == whole
+        assert {p.device for p in model.parameters()} == {DEVICE}
+
+
+HOW = [{}, {"temperature": 0}, {"top_k": 5}, {"top_p": 0.9, "use_cache": False}, {"stop_id": 7}]
+
+
+@pytest.mark.parametrize("how", HOW)
+def test_samples(how):
+    def act():
+        prompt = torch.tensor([[256, 5, 6], [256, 9, 9]])
+        return sample.generate(gpt(), prompt, 12, torch.Generator().manual_seed(2), **how).tolist()
+
+    here, there = both(act)
+    assert here == there
+
+
+def test_everything_else_that_asks_a_model():
+    def act():
+        model, generator = gpt(dropout=0.0), torch.Generator().manual_seed(4)
+        found = [sample.generate_text(model, BYTES, "ab", 5, generator)]
+        found.append(sample.beam_search(model, [256, 3], 5, width=3).ids)
+        found.append(sample.next_logps(model, BYTES, "abc").tolist())
+        found.append(sample.continuation_logps(model, BYTES, "ab", ["c", "de"]).numpy().tolist())
+        found.append(sample.response_logp(model, torch.tensor([1, 2]), torch.tensor([3, 4])).item())
+        found.append(fewshot.score_choices(model, BYTES, "ab", ["cd", "e"]).tolist())
+        found.append(model.attention_maps(torch.tensor([[1, 2, 3]]))[1].tolist())
+        found.append(lm_loss(model(torch.tensor([[1, 2]])), torch.tensor([[2, -100]])).item())
+        tasks = TaskModel(model, 3, "add", generator)
+        found.append(tasks(torch.tensor([[[1, 2], [3, 4]]]), torch.tensor([[1, 0]])).tolist())
+        bert = gpt(causal=False, dropout=0.0)
+        masked, wanted = mask_tokens(torch.arange(8)[None], 250, 256, generator)
+        found.append(lm_loss(bert(masked, visible=masked < 251), wanted).item())
+        judge = RewardModel(model)
+        torch.nn.init.constant_(judge.head.weight, 0.1)
+        prompts, answers = torch.tensor([[1, 2], [3, 4]]), torch.tensor([[5, 7], [7, -100]])
+        found.append(judge.score(prompts, answers).tolist())
+        found.append(responses.rollout(model, prompts, 6, 7, generator).tolist())
+        return found
+
+    here, there = both(act)
+    for a, b in zip(here, there, strict=True):
+        assert a == b
+
+
+def test_images():
+    def act():
+        generator = torch.Generator().manual_seed(0)
+        model = VisionGPT(gpt(dropout=0.0), 2, generator)
+        images, ids = np.random.default_rng(0).random((3, 4, 4, 3)), torch.arange(6).view(3, 2)
+        batches = [(images, ids, np.array([1, 2, 3]))] * 2
+
+        def answer_loss(model, images, ids, answers):
+            return lm_loss(model(images, ids)[:, -1:], answers[:, None])
+
+        losses = [r.loss for r in train.train(model, batches, train.TrainConfig(n_steps=2), answer_loss)]
+        images = torch.as_tensor(images)
+        return losses, model(images, ids).tolist(), model.looks(images, ids)[1].tolist()
+
+    here, there = both(act)
+    assert here == there
+
+
+def test_ppo_goes_on_there_after_a_save(tmp_path):
+    config = ppo.PPOConfig(
+        n_iterations=2, end_id=4, longest=4, batch_size=6, n_minibatches=1, ptx_coef=0.5, average=0.9
+    )  # fmt: skip
+
+    def go(agent, reference, world, state, n):
+        texts = [(torch.tensor([[4, 1]]), torch.tensor([[1, 2]]))] * 6
+        found = []
+        for record in ppo.ppo(
+            agent, reference, world.reward_fn, world.prompts, config, torch.Generator().manual_seed(0), state, texts
+        ):
+            found.append((record.reward, record.kl, record.policy_loss, record.value_loss))
+            if record.step == n:
+                break
+        return found
+
+    def whole():
+        world, reference = enumerable_ppo.small_world(0)
+        return go(enumerable_ppo.agent_of(reference), reference, world, ppo.PPOState(), 2)
+
+    here, there = both(whole)
+    assert here == there
+    with elsewhere():
+        world, reference = enumerable_ppo.small_world(0)
+        agent, state = enumerable_ppo.agent_of(reference), ppo.PPOState()
+        begun = go(agent, reference, world, state, 1)
+        checkpoint.save_state(tmp_path, agent, state)
+        agent, state = copy.deepcopy(agent), ppo.PPOState()
+        checkpoint.load_state(tmp_path, agent, state)
+        assert begun + go(agent, reference, world, state, 2) == here
+
+
+# --- precision, speed -------------------------------------------------------------------------------------------------
+
+
+def test_mixed_precision_is_only_as_wrong_as_bfloat16():
+    losses = {}
+    for precision in ("float32", "bf16"):
+        config = train.TrainConfig(n_steps=8, lr=3e-3, precision=precision)
+        model = gpt(dropout=0.0)
+        losses[precision] = [r.loss for r in train.train(model, WindowBatches(text(), CONFIG.n_ctx, 4), config)]
+        assert {p.dtype for p in model.parameters()} == {torch.float32}
+    difference = np.abs(np.subtract(losses["bf16"], losses["float32"]))
+    assert 0 < difference.max() < 2e-2
+
+
+def test_a_card_is_known_by_its_name(monkeypatch):
+    card = torch.device("cuda", 0)
+    for name, peak in [("NVIDIA H100 80GB HBM3", 989.4e12), ("NVIDIA H100 PCIe", 756e12), ("Something else", None)]:
+        monkeypatch.setattr(torch.cuda, "get_device_name", lambda where, name=name: name)
+        assert devices.peak_flops(card) == peak
+    assert devices.peak_flops(torch.device("cpu")) is None
+
+
+def test_the_meter_counts_tokens_and_the_share_of_the_peak(monkeypatch):
+    model = gpt()
+    meter = devices.Meter(model, n_records=2)
+    assert meter.line() == "" and meter.tokens_per_second() is None
+    for step in range(5):
+        meter.add(SimpleNamespace(n_tokens=96 * step, seconds=2.0 + 0.5 * step))
+    assert meter.tokens_per_second() == 192.0
+    flops = 3 * scaling.forward_flops(2, 16, 260, 24)
+    monkeypatch.setattr(devices, "peak_flops", lambda where: 1000 * flops)
+    monkeypatch.setattr(devices, "peak_memory", lambda where: 2_500_000_000)
+    assert meter.utilisation() == pytest.approx(0.192)
+    assert meter.line() == "192 tokens/s, 19 % of peak, 2.5 GB"
+    assert devices.note_for(model) is None  # on the CPU nothing is added to the bar
