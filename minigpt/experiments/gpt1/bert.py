@@ -20,7 +20,7 @@ from minigpt import loss, train
 from minigpt.batches import DocumentBatches, evaluation_batches
 from minigpt.corpus import encode
 from minigpt.exact.ngram import NGram
-from minigpt.experiments import dataset, pretraining
+from minigpt.experiments import dataset, measured, pretraining
 from minigpt.experiments.dataset import Dataset
 from minigpt.experiments.gpt1 import finetuning
 from minigpt.experiments.gpt1.finetuning import FineTuning
@@ -328,12 +328,38 @@ def measure(
             yield (task, "BERT", n_labels, end), finetuning.accuracy(tuned, tests)
 
 
+def final(quantity: str, reader: str) -> np.ndarray:
+    """What is stored of a reader when its training has ended: "article" or "place" in nats. Shapes: (n_seeds,)."""
+    where = {"step": BERT_PRETRAINING.n_steps} if reader == "BERT" else {}
+    return measured.get("gpt1/bert", quantity=quantity, reader=reader, **where)
+
+
+def curve(quantity: str) -> tuple[list[int], np.ndarray]:
+    """What is stored of BERT on the way: the steps, and its surprisal at them. Shapes: values (n_seeds, n_steps)."""
+    stored = measured.rows("gpt1/bert")
+    steps = sorted({int(row["step"]) for row in stored if row["reader"] == "BERT" and row["quantity"] == quantity})
+    values = [measured.get("gpt1/bert", quantity=quantity, reader="BERT", step=step) for step in steps]
+    return steps, np.transpose(values)
+
+
+def on_tasks() -> dict[str, dict[str, dict[int, np.ndarray]]]:
+    """Accuracies after fine-tuning, as stored: task -> {"GPT-1" or "BERT": {number of labels: one for each seed}}."""
+    start = {"start": "pretrained", "aux_weight": 0.0, "n_layers": "all", "lr": 1e-3}
+    return {
+        task: {
+            "GPT-1": {n: measured.get("gpt1/finetuning", "accuracy", task=task, n_labels=n, **start) for n in LABELS},
+            "BERT": {n: measured.get("gpt1/bert", quantity=task, reader="BERT", n_labels=n) for n in LABELS},
+        }
+        for task in finetuning.CLASSES
+    }
+
+
 def canary() -> dict[str, float]:
     """Numbers from a few seconds of the same code (see canaries.py)."""
     from minigpt.experiments.canaries import few_updates, stories
 
     with few_updates() as found:
-        measured = dict(measure(stories(), 0, n_articles=2, n_places=8, n_ratios=2, labels=(16,), n_test=4))
-    found |= {", ".join(map(str, where)): value for where, value in measured.items()}
+        values = dict(measure(stories(), 0, n_articles=2, n_places=8, n_ratios=2, labels=(16,), n_test=4))
+    found |= {", ".join(map(str, where)): value for where, value in values.items()}
     found["rates"] = sum(train.learning_rate(step, BERT_PRETRAINING) for step in range(BERT_PRETRAINING.n_steps))
     return found

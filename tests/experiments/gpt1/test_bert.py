@@ -297,3 +297,27 @@ def test_the_table_has_every_reader_and_every_snapshot(data, gpt, both_sided, mo
     assert {key for key in found if key[2]} == {(task, "BERT", 16, 5) for task in finetuning.CLASSES}
     assert found["hidden tokens in all", "BERT", 0, 5] == 50
     assert len(found) == 4 * 7 + 2 + 1 + 3 + 4
+
+
+def test_what_is_stored_is_read_as_it_was_measured(monkeypatch):
+    last, tasks = BERT_PRETRAINING.n_steps, finetuning.CLASSES
+    where = [("place", "BERT", 0, 55), ("place", "BERT", 0, last), ("place", "GPT, left to right", 0, 4500)]
+    where += [(task, "BERT", n, last) for task in tasks for n in bert.LABELS]
+    stored = [
+        dict(zip(bert.KEY, (seed, *each)), value=100 * seed + i) for seed in (1, 0) for i, each in enumerate(where)
+    ]
+    gpt1 = {"start": "pretrained", "aux_weight": 0.0, "n_layers": "all", "lr": 0.001}
+    tuned = [{"task": task, "n_labels": n, "seed": seed, "accuracy": seed + n / 2000} | gpt1
+             for task in tasks for n in bert.LABELS for seed in (0, 1)]  # fmt: skip
+    tuned += [row | {"start": "scratch", "accuracy": 9} for row in tuned]
+    tables = {"gpt1/bert": stored, "gpt1/finetuning": tuned}
+    text = {name: [{key: str(x) for key, x in row.items()} for row in rows] for name, rows in tables.items()}
+    monkeypatch.setattr(bert.measured, "rows", text.__getitem__)
+    assert bert.final("place", "BERT").tolist() == [1, 101]
+    assert bert.final("place", "GPT, left to right").tolist() == [2, 102]
+    steps, values = bert.curve("place")
+    assert steps == [55, last] and values.tolist() == [[0, 1], [100, 101]]
+    found = bert.on_tasks()
+    assert list(found) == list(tasks)
+    assert found["entailment"]["BERT"][64].tolist() == [3 + 4 + 1, 103 + 4 + 1]
+    assert found["similarity"]["GPT-1"][256].tolist() == [256 / 2000, 1 + 256 / 2000]
