@@ -1,0 +1,171 @@
+"""Heads: where they look and what their ablation costs, against loops and weights set by hand."""
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+
+from minigpt.batches import evaluation_batches
+from minigpt.experiments import canaries, measured
+from minigpt.experiments.gpt1 import heads
+from minigpt.model import GPT, GPTConfig
+from minigpt.worlds import grammar
+
+WIDTH = 96 // 6
+
+
+@pytest.fixture(scope="module")
+def data():
+    return canaries.library()
+
+
+@pytest.fixture(scope="module")
+def gpt(data):
+    """Wide initial weights, so that heads differ."""
+    config = GPTConfig(data.tokenizer.n_vocab, 128, 2, 6, 96, init_std=0.2)
+    return GPT(config, torch.Generator().manual_seed(1)).eval()
+
+
+@pytest.fixture(scope="module")
+def documents(data):
+    return list(evaluation_batches(data.held_out_corpus, data.tokenizer, 128, 1024))
+
+
+@torch.no_grad()
+def head_outputs(gpt, ids, layer):
+    """weights v of every head of a block, (T, H, d_head), from the weights themselves."""
+    h = gpt.W_e(ids) + gpt.W_p(torch.arange(ids.shape[1]))
+    for block in gpt.blocks[:layer]:
+        h = block(h)
+    v = gpt.blocks[layer].attn.W_qkv(h)[0, :, 2 * 96 :].view(-1, 6, WIDTH)  # (T, H, d_head)
+    return torch.einsum("hts,shd->thd", gpt.attention_maps(ids)[layer][0], v)
+
+
+@pytest.mark.parametrize("mention", [heads.AT_ONCE, heads.AT_THE_END])
+def test_a_place_ends_just_before_the_object_and_marks_its_earlier_mentions(data, mention):
+    at = heads.places(data, 4, mention)
+    for ids, last, back, right in zip(at.ids, at.last, at.back, at.right):
+        text = data.tokenizer.decode(ids[1 : last + 1].tolist())
+        assert any(document.startswith(text + heads.WORDS[right]) for document in data.held_out)
+        marked = data.tokenizer.decode(ids[back].tolist())
+        assert marked == heads.WORDS[right] * mention and not back[last:].any()
+        named = [word for word in grammar.words(text) if word in heads.WORDS]
+        assert text.endswith((" The", " the")) and named == [heads.WORDS[right]] * mention
+
+
+def test_no_story_is_an_error(data):
+    with pytest.raises(ValueError, match="expected held-out stories"):
+        heads.places(data, 0)
+
+
+def test_shares_of_attention_are_those_of_each_story_alone(data, gpt):
+    at = heads.places(data, 5, heads.AT_THE_END)
+    looks, before, n = np.zeros((2, 6)), np.zeros((2, 6)), 0
+    for ids, last, back in zip(at.ids, at.last, at.back):
+        maps = [layer[0].numpy() for layer in gpt.attention_maps(ids[None, : last + 1])]
+        n += int(last)
+        for layer, head in np.ndindex(2, 6):
+            looks[layer, head] += sum(maps[layer][head, last, t] for t in range(last) if back[t]) / 5
+            before[layer, head] += sum(maps[layer][head, t, t - 1] for t in range(1, last + 1))
+    np.testing.assert_allclose(heads.looking_back(gpt, at), looks, atol=1e-6)
+    np.testing.assert_allclose(heads.looking_at_previous(gpt, at), before / n, atol=1e-6)
+
+
+@pytest.mark.parametrize(("layer", "head"), [(0, 0), (1, 4)])
+def test_zero_ablation_is_the_model_without_its_columns_of_W_o(gpt, layer, head, documents):
+    ids = torch.as_tensor(documents[0][0])
+    silenced = copy.deepcopy(gpt)
+    with torch.no_grad():
+        silenced.blocks[layer].attn.W_o.weight[:, head * WIDTH : (head + 1) * WIDTH] = 0
+        before = gpt(ids)
+        with heads.ablated(gpt, layer, head) as without:
+            found = without(ids)
+        assert torch.allclose(found, silenced(ids), atol=1e-5) and not torch.allclose(found, before, atol=1e-2)
+        assert torch.equal(gpt(ids), before)  # and afterwards all is as it was
+
+
+def test_a_model_is_whole_again_after_an_error(gpt):
+    with pytest.raises(RuntimeError), heads.ablated(gpt, 1, 1):
+        raise RuntimeError
+    assert not any(block.attn.W_o._forward_pre_hooks for block in gpt.blocks)
+
+
+def test_mean_ablation_of_a_constant_head_changes_nothing(gpt, documents):
+    constant, layer, head = copy.deepcopy(gpt), 1, 2
+    rows = slice(2 * 96 + head * WIDTH, 2 * 96 + (head + 1) * WIDTH)  # of W_v, of this head
+    values = torch.linspace(-2, 2, WIDTH)
+    ids = torch.as_tensor(documents[0][0])
+    with torch.no_grad():
+        constant.blocks[layer].attn.W_qkv.weight[rows] = 0
+        constant.blocks[layer].attn.W_qkv.bias[rows] = values
+        mean = heads.mean_outputs(constant, documents)[layer, head]
+        assert torch.allclose(mean, values, atol=1e-5)
+        with heads.ablated(constant, layer, head, mean):
+            found = constant(ids)
+        assert torch.allclose(found, constant(ids), atol=1e-4)
+        with heads.ablated(constant, layer, head):
+            assert not torch.allclose(constant(ids), found, atol=1e-2)
+
+
+def test_the_mean_is_over_the_positions_of_all_documents_and_not_over_padding(gpt, data, documents):
+    for layer in (0, 1):
+        outputs = []
+        for text in data.held_out:
+            ids = torch.tensor([[data.tokenizer.endoftext, *data.tokenizer.encode(text)]])
+            outputs.append(head_outputs(gpt, ids, layer))
+        expected = torch.cat(outputs).mean(dim=0)  # (H, d_head)
+        assert torch.allclose(heads.mean_outputs(gpt, documents)[layer], expected, atol=1e-4)
+
+
+@pytest.mark.parametrize(("layer", "head"), [(2, 0), (0, 6), (-1, 0), (0, -1)])
+def test_a_head_that_does_not_exist_is_an_error(gpt, layer, head):
+    with pytest.raises(ValueError, match=f"expected a layer below 2 and a head below 6; got {layer} and {head}"):
+        with heads.ablated(gpt, layer, head):
+            pass
+
+
+def test_surprisal_at_the_object_is_two_terms(gpt, data):
+    at = heads.places(data, 4)
+    surprisal, some = 0.0, 0.0
+    with torch.no_grad():
+        for ids, last, right in zip(at.ids, at.last, at.right):
+            p = gpt(ids[None, : last + 1])[0, -1].softmax(-1)
+            surprisal -= p[data.tokenizer.encode(heads.WORDS[right])[0]].log().item() / 4
+            some += sum(p[data.tokenizer.encode(word)[0]].item() for word in heads.WORDS) / 4
+    found = heads.at_the_object(gpt, at)
+    assert found["surprisal"] == pytest.approx(surprisal, abs=1e-4)
+    assert found["probability of objects"] == pytest.approx(some, abs=1e-5)
+    assert found["surprisal"] == pytest.approx(found["not an object"] + found["which object"])
+    assert 0 < found["entropy"] <= np.log(24)
+
+
+def test_a_model_that_guesses_among_all_objects_pays_log_24(gpt, data):
+    blind = copy.deepcopy(gpt)
+    at = heads.places(data, 4)
+    with torch.no_grad():
+        blind.W_e.weight[at.objects] = blind.W_e.weight[at.objects[0]].clone()  # no object can be told from another
+        found = heads.at_the_object(blind, at)
+    assert found["which object"] == pytest.approx(np.log(24), abs=1e-6) == found["entropy"]
+
+
+def test_loss_is_that_of_the_evaluation(gpt, data, documents):
+    from minigpt import train
+
+    assert heads.loss(gpt, documents) == pytest.approx(train.evaluate(gpt, documents).nats_per_token, abs=1e-5)
+
+
+def test_the_same_head_looks_and_matters_or_not():
+    share = np.array([[0.1, 0.2], [0.9, 0.3]])
+    assert heads.same_cell(np.array([[0.0, 0.1], [5.0, 0.2]]), share)
+    assert not heads.same_cell(np.array([[6.0, 0.1], [5.0, 0.2]]), share)
+    cells = {(layer, head): 10 * layer + head for layer in (1, 2) for head in range(1, 7)}
+    assert heads.grid(cells)[1, 4] == 25 and heads.grid(cells).shape == (2, 6)
+
+
+@pytest.mark.skipif("gpt1/heads" not in measured.tables(), reason="not measured yet")
+def test_the_table_has_every_head_of_every_seed():
+    for quantity in ("looks back", "surprisal, mean", "surprisal, zero", "loss, mean", "looks at the token before"):
+        for layer, head in np.ndindex(2, 6):
+            found = measured.get("gpt1/heads", quantity=quantity, layer=layer + 1, head=head + 1)
+            assert len(found) == 5
