@@ -7,9 +7,11 @@
     curves        loss_curve, learning_curve, lines, small_multiples, rows, frontier_plot
     diagrams      transform_diagram, transform_rows, data_parallel
     dots          score_dots, effects
-    heads         head_steps
+    heads         head_steps, head_grids
+    history       stacked_shares, training_panels, timeline
     images        image_answers, pictures
     information   cost_of_belief, ruler, strips, above_floor
+    language      text_to_tokens, continuation_tree
     panels        task_panels, embedding_map
     pipelines     shifted_targets, masks_and_inputs, pretrain_finetune
     scaling       scatter_identity, prediction
@@ -41,7 +43,11 @@ from minigpt.plots.diagrams import transform_diagram as transform_diagram
 from minigpt.plots.diagrams import transform_rows as transform_rows
 from minigpt.plots.dots import effects as effects
 from minigpt.plots.dots import score_dots as score_dots
+from minigpt.plots.heads import head_grids as head_grids
 from minigpt.plots.heads import head_steps as head_steps
+from minigpt.plots.history import stacked_shares as stacked_shares
+from minigpt.plots.history import timeline as timeline
+from minigpt.plots.history import training_panels as training_panels
 from minigpt.plots.images import image_answers as image_answers
 from minigpt.plots.images import pictures as pictures
 from minigpt.plots.information import above_floor as above_floor
@@ -51,6 +57,8 @@ from minigpt.plots.information import strips as strips
 from minigpt.plots.labels import plain_log as plain_log
 from minigpt.plots.labels import prompt_lines as prompt_lines
 from minigpt.plots.labels import short as short
+from minigpt.plots.language import continuation_tree as continuation_tree
+from minigpt.plots.language import text_to_tokens as text_to_tokens
 from minigpt.plots.panels import embedding_map as embedding_map
 from minigpt.plots.panels import task_panels as task_panels
 from minigpt.plots.pipelines import masks_and_inputs as masks_and_inputs

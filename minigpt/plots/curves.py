@@ -43,7 +43,7 @@ def loss_curve(
         x, y = style.pair(name, x, y, log_x)
         if smooth > 1 and len(y) >= 2 * smooth:
             axes.plot(x, y, color=PALETTE[i % 6], alpha=0.25, linewidth=1)
-            y = _trailing_mean(y, smooth)
+            y = trailing_mean(y, smooth)
         axes.plot(x, y, **style.line(i), markevery=style.spaced(x, log_x, i))
         ends.append((y[-1], name, PALETTE[i % 6]))
         lowest = min(lowest, np.min(y))
@@ -110,7 +110,7 @@ def learning_curve(
     return figure
 
 
-def _trailing_mean(y: np.ndarray, n: int) -> np.ndarray:
+def trailing_mean(y: np.ndarray, n: int) -> np.ndarray:
     """The mean of the last n values at every point; of as many as there are at the beginning."""
     sums = np.concatenate([[0.0], np.cumsum(y)])
     ends = np.arange(1, len(y) + 1)

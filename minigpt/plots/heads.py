@@ -91,3 +91,60 @@ def _draw_matrix(axes, matrix: np.ndarray, hidden: np.ndarray, x: float, top: fl
     axes.add_patch(
         Rectangle((x, top - ROW * rows), columns * cell, ROW * rows, fill=False, edgecolor="#666666", lw=1.2)
     )
+
+
+@style.styled
+def head_grids(
+    shares,
+    effects,
+    *,
+    headings: tuple = ("share of the attention", "effect of silencing it (nats)"),
+    digits: tuple = (2, 2),
+    title: str = "",
+) -> Figure:
+    """Two measures of every head, as grids side by side: a row for each layer, a column for each head.
+
+    shares, effects: (n_layers, n_heads). The numbers are written in the cells, the darker the larger; the largest cell
+    of each grid has a thick frame, so that one sees whether it is the same head. digits: after the point, in each grid.
+
+    Errors: ValueError if the two are not of the same shape (layers, heads), or too many to be read: 8 by 8 at most.
+    """
+    grids = [np.asarray(grid, float) for grid in (shares, effects)]
+    if (
+        grids[0].ndim != 2
+        or grids[0].shape != grids[1].shape
+        or not np.isfinite(grids).all()
+        or max(grids[0].shape) > 8
+    ):
+        raise ValueError(f"expected two grids of the same shape, at most (8, 8), all finite; got "
+                         f"{grids[0].shape} and {grids[1].shape}")  # fmt: skip
+    n_layers, n_heads = grids[0].shape
+    left, gap = 0.95, 0.35
+    side = (style.WIDEST - 0.3 - left - gap) / 2
+    wide = side / n_heads
+    heads = [labels.wrapped(heading, side, weight="bold") for heading in headings]
+    top = 0.15 + labels.LINE * max(1 + head.count("\n") for head in heads) + 0.35
+    tall = min(0.62, 4.8 / n_layers)
+    figure, axes = style.paper(title, style.WIDEST - 0.3, top + tall * n_layers + 0.1)
+    for i in range(n_layers):
+        axes.text(0, -top - tall * (i + 0.5), f"layer {i + 1}", va="center")
+    for place, (grid, head, after) in enumerate(zip(grids, heads, digits)):
+        x = left + place * (side + gap)
+        axes.text(x, -0.1, head, va="top", weight="bold", linespacing=1.2)
+        low, span = min(0.0, grid.min()), max(1e-12, grid.max() - min(0.0, grid.min()))
+        for j in range(n_heads):
+            name = f"head {j + 1}" if wide > 0.62 else f"{j + 1}"
+            axes.text(
+                x + (j + 0.5) * wide, -top + 0.16, name, ha="center", va="center", size=SMALL if wide > 0.62 else NOTE
+            )
+        for (i, j), value in np.ndenumerate(grid):
+            dark = (value - low) / span
+            corner = (x + j * wide, -top - tall * (i + 1))
+            look = {"facecolor": to_rgba(PALETTE[0], 0.8 * dark), "edgecolor": "#bbbbbb", "linewidth": 0.8}
+            axes.add_patch(Rectangle(corner, wide, tall, **look))
+            axes.text(corner[0] + wide / 2, corner[1] + tall / 2, f"{round(value, after) + 0.0:.{after}f}", ha="center",
+                      va="center", size=NOTE, color="white" if dark > 0.6 else "#111111")  # fmt: skip
+        i, j = np.unravel_index(grid.argmax(), grid.shape)
+        corner = (x + j * wide, -top - tall * (i + 1))
+        axes.add_patch(Rectangle(corner, wide, tall, fill=False, edgecolor=PALETTE[1], linewidth=4, zorder=4))
+    return figure

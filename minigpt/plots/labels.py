@@ -183,6 +183,11 @@ def spread(positions, gap, low: float = 0.0, high: float = 1.0) -> np.ndarray:
     return placed
 
 
+def meet(a: tuple, b: tuple) -> bool:
+    """Do two rectangles (left, bottom, right, top) cover each other in part?"""
+    return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
+
+
 def darker(colour: str) -> str:
     """A colour for text: so dark that small letters can be read on white."""
     red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))

@@ -232,7 +232,7 @@ def _write_names(axes, points: np.ndarray, names: list, written: list, colours: 
                 cx, cy = x + dx * (away + wide / 2), y + dy * (away + tall / 2)
                 box = (cx - wide / 2, cy - tall / 2, cx + wide / 2, cy + tall / 2)
                 inside = min(box) >= 0.02 and max(box) <= side - 0.02
-                if inside and not any(_meet(box, other) for other in taken):
+                if inside and not any(labels.meet(box, other) for other in taken):
                     break
             else:
                 continue
@@ -241,7 +241,3 @@ def _write_names(axes, points: np.ndarray, names: list, written: list, colours: 
                 axes.plot([x, x + dx * away], [y, y + dy * away], color="#888888", linewidth=0.8, zorder=1)
             axes.text(cx, cy, labels.spoken(name), ha="center", va="center", size=NOTE, color=labels.darker(colours[i]))
             break
-
-
-def _meet(a: tuple, b: tuple) -> bool:
-    return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]

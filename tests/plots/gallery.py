@@ -74,6 +74,41 @@ STEPS = np.arange(0, 400, 4)
 LOSSES = 1.3 + 4 * np.exp(-STEPS / 60)
 FOLLOWING = {" hat": 0.5, " key": 0.3, " cup": 0.15, "": 0.05}
 
+SHARES = np.array([[0.02, 0.03, 0.05, 0.11, 0.04, 0.02], [0.06, 0.71, 0.01, 0.12, 0.0, 0.08]])
+SILENCED = np.array([[0.0, 0.01, -0.02, 0.1, 0.0, 0.0], [0.05, 4.83, 0.0, 0.2, 0.0, 0.01]])
+WHEN = np.array([0, 45, 90, 180, 360, 720, 1440, 2880])
+KINDS = {
+    "flawless": [0, 0, 0, 0.01, 0.1, 0.3, 0.5, 0.7], "wrong object": [0, 0, 0.05, 0.2, 0.4, 0.3, 0.2, 0.1],
+    "contradiction": [0, 0, 0.1, 0.3, 0.3, 0.3, 0.25, 0.19], "not a sentence": [1, 1, 0.85, 0.49, 0.2, 0.1, 0.05, 0.01],
+}  # fmt: skip
+SPLIT = [("Tom", ["Tom"], [812]), (" was", [" was"], [66]), (" unhappy", [" un", "happ", "y"], [301, 1005, 89])]
+TREE = {
+    "Tom": (0.5, {" found": (0.6, {" a hat": (0.5, {}), " a key": (0.5, {})}), " slept": (0.4, {})}),
+    "Mia": (0.3, {" sang": (1.0, {})}),
+}
+EVENTS = [
+    ("2017-06", "Transformer", "encoder and decoder"), ("2018-06-11", "GPT-1", "117M parameters"),
+    ("2018-10", "BERT", "110M and 340M"), ("2019-02-14", "GPT-2", "1.5B"), ("2020-01", "Scaling laws", ""),
+    ("2020-05-28", "GPT-3", "175B"), ("2022-01-27", "InstructGPT", "1.3B to 175B"), ("2022-03", "Chinchilla", "70B"),
+    ("2022-11-30", "ChatGPT", ""), ("2023-03-14", "GPT-4", "size not published"), ("2023-03-17", "GPTs are GPTs", ""),
+    ("2024-04", "Chinchilla replicated", ""),
+]  # fmt: skip
+MANY = [
+    ("2017-06", "Transformer: Attention Is All You Need"), ("2018-06-11", "GPT-1: paper and announcement"),
+    ("2018-10", "BERT"), ("2019-02-14", "GPT-2: paper, and the first of the staged releases"),
+    ("2019-11", "GPT-2: the largest model's weights are released"), ("2020-01", "Scaling laws (Kaplan and others)"),
+    ("2020-05-28", "GPT-3"), ("2022-01-27", "InstructGPT: announcement"), ("2022-03-04", "InstructGPT: paper"),
+    ("2022-03", "Chinchilla"), ("2022-11-30", "ChatGPT"), ("2023-03-14", "GPT-4: launch and report"),
+    ("2023-03-17", "GPTs are GPTs"), ("2024-04", "Chinchilla replicated (Besiroglu and others)"),
+]  # fmt: skip
+RUN = np.arange(1, 4500, 10)
+
+
+def run():
+    draws = np.random.default_rng(2)
+    true = 0.66 + 6.0 * RUN**-0.65
+    return {"training": (RUN, true + 0.05 * draws.standard_normal(len(RUN))), "held out": (RUN[9::20], true[9::20])}
+
 
 GALLERY = {
     "task_panels": lambda: plots.task_panels(*tasks(), title="Pre-training helps most with few labels", guess=0.7),
@@ -112,6 +147,16 @@ GALLERY = {
     "guess_bars": lambda: plots.bars(["a", "b"], {"x": [0.5, 0.7]}, chance=0.5, guess=0.6),
     "guess_next_word": lambda: plots.next_word("Tom has a", FOLLOWING, " hat", guess=0.4, title="T"),
     "guess_next_word_high": lambda: plots.next_word("Tom has a", FOLLOWING, guess=0.95),
+    "head_grids": lambda: plots.head_grids(SHARES, SILENCED, title="The head that looks back is the one that matters"),
+    "head_grids_large": lambda: plots.head_grids(np.eye(8), np.eye(8)),
+    "stacked_shares": lambda: plots.stacked_shares(WHEN, KINDS, title="Sentences come first, the object last"),
+    "text_to_tokens": lambda: plots.text_to_tokens(SPLIT, title="Frequent words are one token, rare ones several"),
+    "text_to_tokens_short": lambda: plots.text_to_tokens([("a", ["a"], [1023])]),
+    "continuation_tree": lambda: plots.continuation_tree(TREE, title="A page is a path"),
+    "timeline": lambda: plots.timeline(EVENTS, marked=("GPT-1",), title="Seven years"),
+    "timeline_many": lambda: plots.timeline(MANY, title="All of the file"),
+    "training_panels": lambda: plots.training_panels(
+        run(), 0.64, {"unigram": 4.3, "trigram": 1.2}, n_vocab=1024, smooth=5, guess=0.8, title="Near the floor"),
     "split_heads_many": lambda: plots.split_heads(768, 12),
 }  # fmt: skip
 

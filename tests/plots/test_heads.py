@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from gallery import WORDS, head, words
+from gallery import SHARES, SILENCED, WORDS, head, words
 
 from minigpt import plots
 
@@ -57,3 +57,25 @@ def test_too_large_a_head_is_refused():
     X, Q, K, scores, weights, V, out = head()
     with pytest.raises(ValueError, match="fit on a page"):
         plots.head_steps(WORDS, np.ones((5, 30)), Q, K, scores, weights, V, out)
+
+
+def test_the_grids_hold_every_number_and_frame_the_largest():
+    figure = plots.head_grids(SHARES, SILENCED, title="One head")
+    axes = figure.axes[0]
+    said = words(figure)
+    for grid in (SHARES, SILENCED):
+        assert {f"{value + 0.0:.2f}" for value in grid.flat} <= set(said)
+    assert sum("." in word for word in said) == SHARES.size + SILENCED.size
+    frames = [patch for patch in axes.patches if not patch.get_fill()]
+    for frame, largest in zip(frames, ("0.71", "4.83"), strict=True):
+        x, y = frame.get_x() + frame.get_width() / 2, frame.get_y() + frame.get_height() / 2
+        inside = [text.get_text() for text in axes.texts if np.allclose(text.get_position(), (x, y))]
+        assert inside == [largest]
+    assert {"layer 1", "layer 2", "share of the attention", "effect of silencing it (nats)", "One head"} <= set(said)
+
+
+@pytest.mark.parametrize("grids", [(SHARES, SILENCED[:1]), (SHARES[0], SHARES[0]), (np.eye(9), np.eye(9)),
+                                   (SHARES, SHARES * np.nan)])  # fmt: skip
+def test_grids_that_differ_are_refused(grids):
+    with pytest.raises(ValueError, match="two grids of the same shape"):
+        plots.head_grids(*grids)
