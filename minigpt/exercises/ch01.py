@@ -32,7 +32,7 @@ def causal_mask(answer: Callable[[int], Tensor]) -> None:
             (right.T, "rows and columns are swapped: the row is the position that looks, and it may look back"),
             (right ^ torch.eye(T, dtype=torch.bool), "a position may look at itself too: include the diagonal"),
             (right.logical_not(), "True and False are swapped: True means that a position may be looked at"),
-            (torch.ones(T, T, dtype=torch.bool), "everybody may look at everybody: that is BERT, not GPT"),
+            (torch.ones(T, T, dtype=torch.bool), "every position sees every other: that is BERT, not GPT"),
         )
         got = called(answer, T)
         if isinstance(got, Tensor) and got.shape == right.shape and got.dtype != torch.bool:
@@ -40,7 +40,7 @@ def causal_mask(answer: Callable[[int], Tensor]) -> None:
         compare_tensors(got, right, mistakes, f"for T = {T}")
 
 
-@exercise("my_lm_loss", "It is the average surprise of chapter 00, in nats per token.")
+@exercise("my_lm_loss", "It is the mean surprisal of chapter 00, in nats per token.")
 def lm_loss(answer: Callable[[Tensor, Tensor], Tensor]) -> None:
     """L1 as a loss, from logits, with -100 where nothing is to be predicted."""
     generator = torch.Generator().manual_seed(2)
@@ -128,9 +128,9 @@ def choice_loss(answer: Callable[[Tensor, Tensor], Tensor]) -> None:
         compare(called(answer, scores.clone(), labels.clone()), right, mistakes, where, tolerance=1e-5)
 
 
-@exercise("my_similarity", "The model adds the final vectors of both rows, so neither text is the first.")
+@exercise("my_similarity", "The model adds the final vectors of both sequences, so neither text is the first.")
 def similarity(answer: Callable[[list, list, int, int, int], list]) -> None:
-    """The two rows of ids of a similarity example."""
+    """The two sequences of ids of a similarity example."""
     rng = random.Random(5)
     for _ in range(3):
         first, second = ([int(90 * rng.random()) for _ in range(2 + int(3 * rng.random()))] for _ in range(2))
@@ -140,10 +140,10 @@ def similarity(answer: Callable[[list, list, int, int, int], list]) -> None:
         got = called(answer, list(first), list(second), start, delim, extract)
         got = as_lists(got)
         mistakes = (
-            ([one], "that is one order only: nothing says which text comes first, so both are read"),
-            (one, "give a list of two rows, one for each order"),
-            ([one, one], "both rows have the same order: swap the texts in the second"),
-            ([one, one[::-1]], "swap the two texts, do not turn the whole row round: each row begins with start"),
+            ([one], "that is one order only: nothing says which text comes first, so the model reads both"),
+            (one, "give a list of two sequences, one for each order"),
+            ([one, one], "both sequences have the same order: swap the texts in the second"),
+            ([one, one[::-1]], "swap the two texts, do not turn the whole sequence round: each begins with start"),
             ([[t for t in row if t != delim] for row in (one, other)], "the delim between the texts is missing"),
             ([[start, *a, *b, delim, extract] for a, b in orders],
              "delim stands between the texts, not after them"),

@@ -246,6 +246,7 @@ def test_claims_have_an_effect_with_its_interval_and_one_of_four_verdicts(put):
         ("it helps", "Table 1", [1.0, 2.0, 3.0], "points", 1),  # 2 ± t(2) s / sqrt(3) = 2 ± 4.303 / 1.732
         ("it scales", "Fig. 2", (x for x in (0.0, 0.25, 0.5, 0.75)), "nats", 0.5),  # s = 0.3227, t(3) = 3.182
         ("it is fast", "sec. 4", [-0.001], "s", 0.5),
+        ("it is sure", "sec. 4", [1.0, 2.0], "s", 0.5),  # s = 0.7071, t(1) = 12.706
         ("it reads", "sec. 5", "we have no books"),
     ])  # fmt: skip
     lines = [re.split(r"\s{2,}", line) for line in put[0][0]["text/plain"].split("\n")]
@@ -255,6 +256,7 @@ def test_claims_have_an_effect_with_its_interval_and_one_of_four_verdicts(put):
         ["it helps", "Table 1", "2.00 ± 2.48 points; at least 1 in 3 of 3 cases", "reproduced"],
         ["it scales", "Fig. 2", "0.38 ± 0.51 nats; at least 0.5 in 2 of 4 cases", "partly"],
         ["it is fast", "sec. 4", "0.00 s; at least 0.5 in 0 of 1 case", "not reproduced"],
+        ["it is sure", "sec. 4", "1.50 ± 6.35 s; at least 0.5 in 2 of 2 cases", "reproduced"],
         ["it reads", "sec. 5", "we have no books", "not testable here"],
     ]
 

@@ -20,6 +20,9 @@ CELLS = [
     "def mine():\n    return 1\n\n\ndisplay.source(mine)",
     "display.check('the gap', 0.1, 0, 1)\ndisplay.measured('gap', 0.1)",
     "display.token_strip([' the', 'y'], [3, 4])\ndisplay.merge_tree([('bytes', ['a', 'b']), ('1', ['ab'])])",
+    "from minigpt.exercises import ch01, judging\nmy_head = ...\n\n\ndef my_block(h, p):\n    return h",
+    "ch01.head(my_head)\nch01.block(my_block)",
+    "judging.score(globals(), ch01)\ndisplay.claims([('c', 's', [0.1, 0.2], 'nats', 0.1), ('c', 's', 'why')])",
     (
         "def draw(k):\n    return plots.mask(np.tri(k), list('abcdef')[:k]), f'A causal mask over {k} positions.'\n\n\n"
         "explorer = explorers.slider_explorer(draw, 'k', 2, 6, 1, 3, 'A causal mask; the slider says how large.')\n"
@@ -65,6 +68,8 @@ def test_a_rendered_notebook_passes_strict_nbval_twice_and_needs_no_widget_to_be
     assert not any(output.get("name") == "stderr" or output["output_type"] == "error" for output in outputs)
     assert outputs[-2]["text"] == ["A causal mask over 5 positions.\n"]
     assert "From this notebook" in "".join(nb["cells"][4]["outputs"][0]["data"]["text/markdown"])
+    verdicts = ["".join(output["data"]["text/plain"]) for output in nb["cells"][8]["outputs"]]
+    assert verdicts[0] == "○ my_head: not attempted yet" and verdicts[1].startswith("✗ my_block: not yet. ")
     for _ in range(2):
         result = strict_nbval(path)
         assert result.returncode == 0 and f"{len(CELLS)} passed" in result.stdout, result.stdout
