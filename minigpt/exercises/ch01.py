@@ -23,7 +23,8 @@ from minigpt.exercises.judging import Problem, called, compare, exercise, scalar
 from minigpt.exercises.tensors import as_lists, compare_tensors, shown
 
 
-@exercise("my_causal_mask", "Below the diagonal and on it, and nowhere else.")
+@exercise("my_causal_mask", "Below the diagonal and on it, and nowhere else.",
+          hint="`torch.ones(T, T)` and its method `tril()`, the lower triangle.")  # fmt: skip
 def causal_mask(answer: Callable[[int], Tensor]) -> None:
     """Who may look at whom, as a square of True and False."""
     for T in (4, 1, 6):
@@ -40,7 +41,9 @@ def causal_mask(answer: Callable[[int], Tensor]) -> None:
         compare_tensors(got, right, mistakes, f"for T = {T}")
 
 
-@exercise("my_lm_loss", "It is the mean surprisal of chapter 00, in nats per token.")
+@exercise("my_lm_loss", "It is the mean surprisal of chapter 00, in nats per token.",
+          hint="`logits.log_softmax(-1)` gives log-probabilities. `targets != -100` says which positions count: "
+               "pick those first, and then the log-probability of each target with `gather`.")  # fmt: skip
 def lm_loss(answer: Callable[[Tensor, Tensor], Tensor]) -> None:
     """L1 as a loss, from logits, with -100 where nothing is to be predicted."""
     generator = torch.Generator().manual_seed(2)
@@ -68,7 +71,9 @@ def lm_loss(answer: Callable[[Tensor, Tensor], Tensor]) -> None:
         compare(called(answer, logits.clone(), targets.clone()), right, mistakes, "for random logits", tolerance=1e-5)
 
 
-@exercise("my_count_params", "With the paper's sizes that makes 116,534,784.")
+@exercise("my_count_params", "With the paper's sizes that makes 116,534,784.",
+          hint="A block has 12 d^2 + 13 d numbers: say which belong to what. The output layer is the token "
+               "embedding again.")  # fmt: skip
 def count_params(answer: Callable[[int, int, int, int], int]) -> None:
     """How many numbers a GPT-1 learns, from its sizes."""
     for V, n_ctx, n_layers, d in ((40478, 512, 12, 768), (1024, 128, 2, 96), (50, 10, 3, 8)):
@@ -128,7 +133,8 @@ def choice_loss(answer: Callable[[Tensor, Tensor], Tensor]) -> None:
         compare(called(answer, scores.clone(), labels.clone()), right, mistakes, where, tolerance=1e-5)
 
 
-@exercise("my_similarity", "The model adds the final vectors of both sequences, so neither text is the first.")
+@exercise("my_similarity", "The model adds the final vectors of both sequences, so neither text is the first.",
+          hint="Start, text, delimiter, text, extract; once in each order.")  # fmt: skip
 def similarity(answer: Callable[[list, list, int, int, int], list]) -> None:
     """The two sequences of ids of a similarity example."""
     rng = random.Random(5)
@@ -161,7 +167,8 @@ def similarity(answer: Callable[[list, list, int, int, int], list]) -> None:
             raise Problem(f"for the texts {first} and {second} expected {[one, other]}, got {shown(got)}")
 
 
-@exercise("my_joint_loss", "With lambda = 0 it is plain fine-tuning, which in the paper's Table 5 was no worse.")
+@exercise("my_joint_loss", "With lambda = 0 it is plain fine-tuning, which in the paper's Table 5 was no worse.",
+          hint="Which of the two losses is the auxiliary one?")  # fmt: skip
 def joint_loss(answer: Callable[[float, float, float], float]) -> None:
     """The loss of fine-tuning, L3."""
     # 0.5 does not come first: there a mixture and lambda on both losses are the same number
@@ -181,7 +188,9 @@ def joint_loss(answer: Callable[[float, float, float], float]) -> None:
         )
 
 
-@exercise("my_learning_rate", "Up in a straight line, down along half a wave.")
+@exercise("my_learning_rate", "Up in a straight line, down along half a wave.",
+          hint="After the warm-up, let x go from 0 to 1: `x = (step - warmup) / (total - warmup)`. The half wave"
+               " is `(1 + math.cos(math.pi * x)) / 2`.")  # fmt: skip
 def learning_rate(answer: Callable[[int, float, int, int], float]) -> None:
     """Warm-up and cosine."""
     for peak, warmup, total in ((2.0, 20, 100), (0.5, 10, 50)):
@@ -207,7 +216,8 @@ def learning_rate(answer: Callable[[int, float, int, int], float]) -> None:
             compare(called(answer, step, peak, warmup, total), right, mistakes, where)
 
 
-@exercise("my_compatible", "A masked model gives such tables, and nothing makes them agree.")
+@exercise("my_compatible", "A masked model gives such tables, and nothing makes them agree.",
+          hint="Compare two odds ratios that were computed with rounding: `math.isclose`.")  # fmt: skip
 def compatible(answer: Callable[[list, list], bool]) -> None:
     """Can P(a | b) and P(b | a) come from one joint distribution of two words?"""
     rng = random.Random(8)
