@@ -290,6 +290,16 @@ def test_the_majority_class_is_the_best_constant_answer(data):
     assert finetuning.majority("classification") == 0.424  # happy: commoner than the other three moods
 
 
+def test_reference_lines_are_those_of_their_task():
+    lines = finetuning.references("chance", "majority", "best possible")
+    assert list(lines) == list(finetuning.CLASSES)
+    for task, each in lines.items():
+        assert each["chance"] == finetuning.CHANCE[task] and each["majority"] == finetuning.majority(task)
+        assert list(each) == ["chance", "majority", "best possible"] and each["best possible"] > each["majority"]
+    with pytest.raises(ValueError, match=r"among .*'majority'.*; got \['bayes'\]"):
+        finetuning.references("bayes")
+
+
 def test_stored_accuracies_are_one_number_a_seed():
     stored = measured.rows("gpt1/finetuning")
     for how in finetuning.plan():

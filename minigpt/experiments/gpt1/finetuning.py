@@ -70,6 +70,17 @@ def majority(task: str, n_test: int = 500) -> float:
     return max(labels.values()) / labels.total()
 
 
+def references(*names: str) -> dict[str, dict[str, float]]:
+    """Reference lines of a figure: task -> {name: accuracy}, for "chance", "majority" and "best possible".
+
+    Errors: another name is a ValueError.
+    """
+    known = {"chance": CHANCE.get, "majority": majority, "best possible": best_possible}
+    if unknown := sorted(set(names) - known.keys()):
+        raise ValueError(f"expected names among {sorted(known)}; got {unknown}")
+    return {task: {name: known[name](task) for name in names} for task in CLASSES}
+
+
 def transfer(pretrained: GPT, n_layers: int | None, seed: int) -> GPT:
     """A new model that takes over the embeddings and the first n_layers blocks of a trained one, the rest fresh."""
     fresh = type(pretrained)(pretrained.config, torch.Generator().manual_seed(10_000 + seed))

@@ -9,10 +9,11 @@ warm-up it stays constant, so that one run can be asked on the way. About eight 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+import numpy as np
 import torch
 
 from minigpt import train
-from minigpt.experiments import dataset, pretraining, sizes
+from minigpt.experiments import dataset, measured, pretraining, sizes
 from minigpt.experiments.dataset import Dataset
 from minigpt.experiments.gpt1 import finetuning
 from minigpt.experiments.gpt1.finetuning import FineTuning
@@ -46,6 +47,17 @@ def along(
     for record in train.train(task_model, batches, config, finetuning.task_objective(how.aux_weight)):
         if record.step in updates:
             yield record.step, finetuning.accuracy(task_model.eval(), tests)
+
+
+def panels(tasks: Sequence[str] = tuple(finetuning.CLASSES)) -> dict[str, dict[str, dict[int, np.ndarray]]]:
+    """The stored accuracies for `plots.task_panels`: task -> {start and labels: {updates: [one for each seed]}}."""
+    found, names = {}, {"pretrained": "pre-trained", "scratch": "from scratch"}
+    for how, asked in plan():
+        if how.task in tasks:
+            where = {"task": how.task, "n_labels": how.n_labels, "start": how.start}
+            points = {n: measured.get("gpt1/updates", "accuracy", n_updates=n, **where) for n in asked}
+            found.setdefault(how.task, {})[f"{names[how.start]}, {how.n_labels:,} labels"] = points
+    return {task: found[task] for task in tasks}
 
 
 def rows(seed: int) -> Iterator[dict]:

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from minigpt import train
-from minigpt.experiments import dataset, sizes
+from minigpt.experiments import dataset, measured, sizes
 from minigpt.experiments.gpt1 import auxiliary_loss, finetuning, updates
 from minigpt.experiments.gpt1.finetuning import FineTuning
 from minigpt.model import GPT
@@ -63,3 +63,19 @@ def test_the_arms_of_each_comparison_differ_in_one_thing():
     assert all((3000 in asked) == (how.start == "scratch" and how.n_labels == 1024) for how, asked in plan)
     assert [replace(how, aux_weight=0.0) for how in auxiliary_loss.plan()[1::2]] == auxiliary_loss.plan()[::2]
     assert {how.n_labels for how in auxiliary_loss.plan()} == {4096}
+
+
+def test_panels_hold_every_stored_number_once(tmp_path, monkeypatch):
+    monkeypatch.setattr(measured, "FOLDER", tmp_path)
+    rows = [
+        dict(zip(updates.KEY, (how.task, how.n_labels, how.start, n, seed)), accuracy=f"0.{i:02d}{k}{seed}")
+        for i, (how, asked) in enumerate(updates.plan()) for k, n in enumerate(asked) for seed in (0, 1)
+    ]  # fmt: skip
+    measured.keep("gpt1/updates", rows, updates.KEY)
+    panels = updates.panels()
+    assert list(panels) == list(finetuning.CLASSES) and list(updates.panels(["similarity"])) == ["similarity"]
+    drawn = sorted(v for each in panels.values() for points in each.values() for two in points.values() for v in two)
+    assert drawn == sorted(float(row["accuracy"]) for row in rows)
+    scratch = panels["multiple choice"]["from scratch, 1,024 labels"]
+    wanted = {"task": "multiple choice", "n_labels": 1024, "start": "scratch", "n_updates": 3000}
+    assert scratch[3000].tolist() == measured.get("gpt1/updates", "accuracy", **wanted).tolist()
