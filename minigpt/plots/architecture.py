@@ -20,7 +20,7 @@ def transformer_stack(config, n_params=None, *, norm: str | None = None, beside=
     config: an object or a dict with n_vocab, n_layers, n_heads, d_model; d_ff (None: 4 d_model), n_ctx and norm if it
     has them. n_params: the number of parameters, written beside. norm: "post" (LayerNorm after the addition, GPT-1) or
     "pre" (before each step, GPT-2); None: as the config says, else "post". beside: a second config or norm, whose stack
-    stands to the right; n_params may then be a pair.
+    stands to the right; n_params may then be a pair, and both are named post-LN or pre-LN.
 
     Errors: ValueError for a size that is missing or not a whole number, or a norm that is not "post" or "pre".
     Source: GPT-1, Figure 1, left, and equation 2; GPT-2, section 2.3. Differs: own drawing.
@@ -66,7 +66,8 @@ def _draw_stack(axes, sizes: dict, n_params, x: float, bottom: float, notes: boo
     """One stack whose left edge is at x and whose lower end is at bottom; notes: with sizes to its right."""
     d, V = sizes["d_model"], sizes["n_vocab"]
     pre = sizes["norm"] == "pre"
-    left, wide = x + 0.75, 2.75 if notes else 2.45
+    times = f"{sizes['n_layers']} ×"
+    left, wide = x + 0.5 + labels.text_width(times, labels.TEXT, "bold"), 2.75 if notes else 2.45
     middle, shape = left + wide / 2, f"(T, {d:,})"
     y = bottom + 0.14
     axes.text(middle, y, "token ids   (T)", ha="center", va="center", size=NOTE)
@@ -122,16 +123,16 @@ def _draw_stack(axes, sizes: dict, n_params, x: float, bottom: float, notes: boo
     top = y + 0.1
     frame = {"boxstyle": "round,pad=0.0,rounding_size=0.1", "fill": False, "edgecolor": "#777777", "linestyle": "--"}
     axes.add_patch(FancyBboxPatch((left - 0.35, base), wide + 0.5, top - base, linewidth=1.4, **frame))
-    axes.text(left - 0.45, (base + top) / 2, f"{sizes['n_layers']} ×", ha="right", va="center", weight="bold")
+    axes.text(left - 0.45, (base + top) / 2, times, ha="right", va="center", weight="bold")
     axes.plot([middle] * 2, [y, top], color=INK, linewidth=1.3)
     y = top
     if pre:
         step("LayerNorm", "norm", 0.24, written=shape)
     step("output layer: W_eᵀ", "embed", 0.24, f"{d:,} × {V:,}, the same W_e", shape)
     step("softmax", "softmax", 0.24, "probabilities of the next token\nat each of T positions", f"(T, {V:,})")
-    if n_params is not None:
-        words = f"{n_params:,} parameters"
-        axes.text(middle, y + 0.18, words, weight="bold", ha="center", va="center", size=NOTE)
+    words = [] if notes else [f"{sizes['norm']}-LN"]
+    words += [] if n_params is None else [f"{n_params:,} parameters"]
+    axes.text(middle, y + 0.18, ", ".join(words), weight="bold", ha="center", va="center", size=NOTE)
 
 
 @style.styled

@@ -73,16 +73,15 @@ def score_dots(
         handles[f"{name} {value:g}"] = axes.axvline(value, color="#000000", linestyle=labels.dash(name), linewidth=1.6)
     if (value := labels.guessed(guess)) is not None:
         handles[f"your guess {value:g}"] = axes.axvline(value, **labels.GUESS)
-    _name_rows(axes, list(rows), step)
+    _name_rows(axes, list(rows), labels.TEXT if step >= 0.3 else SMALL)
     axes.margins(x=0.05)
     ordered = [name for name in names if name in handles] + [name for name in handles if name not in names]
     labels.legend(figure, [handles[name] for name in ordered], ordered)
     return figure
 
 
-def _name_rows(axes, names: list, step: float) -> None:
-    size = labels.TEXT if step >= 0.3 else SMALL
-    axes.set_yticks(range(len(names)), [labels.wrapped(name, 3.3, size) for name in names], size=size)
+def _name_rows(axes, names: list, size: float) -> None:
+    axes.set_yticks(range(len(names)), [labels.wrapped(name, 3.5, size) for name in names], size=size)
     axes.tick_params(axis="y", length=0)
     axes.set_ylim(len(names) - 0.45, -0.55)
 
@@ -114,8 +113,11 @@ def effects(
             )
     if not drawn:
         raise ValueError("expected at least one row of effects")
-    lines = [labels.wrapped(name, 3.3).count("\n") + 1 for name in drawn]
-    step = max(min(0.5, 4.0 / len(drawn)), 0.24 * max(lines) + 0.06)
+    for size in (labels.TEXT, NOTE, SMALL):  # as large as the page allows
+        lines = max(labels.wrapped(name, 3.5, size).count("\n") + 1 for name in drawn)
+        step = max(min(0.5, 4.0 / len(drawn)), 1.25 * size / 72 * lines + 0.06)
+        if step * len(drawn) <= 4.2:
+            break
     figure, axes = style.canvas(title, x_label, "", (9.0, 1.8 + step * len(drawn)))
     for place, values in enumerate(drawn.values()):
         axes.axhline(place, color=PALE, linewidth=0.8, zorder=0)
@@ -128,7 +130,7 @@ def effects(
         axes.plot(values, place + aside, linestyle="none", marker="o", markersize=5.5, markerfacecolor="white",
                   markeredgecolor=PALETTE[0], markeredgewidth=1.4, zorder=3)  # fmt: skip
         axes.plot([values.mean()], [place], marker="D", markersize=9, color=PALETTE[1], zorder=4, linestyle="none")
-        words = f"{values.mean():+.2f}".replace("-0.00", "0.00").replace("+0.00", "0.00")
+        words = f"{values.mean():+.2f}".replace("-0.00", "0.00").replace("+0.00", "0.00").replace("-", "−")
         axes.annotate(
             words, (1.01, place), xycoords=("axes fraction", "data"), va="center", size=NOTE, annotation_clip=False
         )
@@ -142,7 +144,7 @@ def effects(
         handles[f"margin {margin:g}"] = axes.axvline(margin, zorder=1, **look)
     if (value := labels.guessed(guess)) is not None:
         handles[f"your guess {value:g}"] = axes.axvline(value, **labels.GUESS)
-    _name_rows(axes, list(drawn), 0.4)
+    _name_rows(axes, list(drawn), size)
     axes.margins(x=0.05)
     labels.legend(figure, list(handles.values()), list(handles))
     return figure

@@ -10,6 +10,7 @@ from matplotlib.text import Text
 from minigpt import plots
 
 SIZES = {"n_vocab": 1024, "n_ctx": 256, "n_layers": 2, "n_heads": 6, "d_model": 96}
+GPT1 = {"n_vocab": 40478, "n_ctx": 512, "n_layers": 12, "n_heads": 12, "d_model": 768}
 WORDS = ["Tom", " found", " a", " red", " hat"]
 
 
@@ -125,6 +126,13 @@ GALLERY = {
     "stack_pre": lambda: plots.transformer_stack(SIZES, norm="pre", title="GPT-2: LayerNorm before each step"),
     "stacks": lambda: plots.transformer_stack(
         SIZES, (360_000, 360_192), beside="pre", title="Post-LN (GPT-1) and pre-LN (GPT-2)"
+    ),
+    "stack_paper": lambda: plots.transformer_stack(GPT1, 116_534_784, title="GPT-1 as in the paper"),
+    "stacks_paper": lambda: plots.transformer_stack(
+        GPT1, (116_534_784, 1_557_611_200), beside=GPT1 | {"n_layers": 48, "norm": "pre", "d_model": 1500}
+    ),
+    "effects_many": lambda: plots.effects(
+        {f"claim number {i} of many, with a longer text in it": [0.1 * i - 0.5, 0.2] for i in range(10)}, x_label="x"
     ),
     "split_heads": lambda: plots.split_heads(96, 6, title="Six heads share 96 numbers"),
     "masks_and_inputs": lambda: plots.masks_and_inputs(WORDS, [1, 3], title="GPT predicts, BERT restores"),

@@ -40,8 +40,11 @@ def test_an_object_or_a_dict_gives_the_same_words():
 
 def test_two_stacks_beside_each_other():
     said = words(plots.transformer_stack(SIZES, (1000, 2000), beside=SIZES | {"n_layers": 4, "norm": "pre"}))
-    assert {"1,000 parameters", "2,000 parameters", "2 ×", "4 ×"} <= set(said) and said.count("LayerNorm") == 5
-    assert words(plots.transformer_stack(SIZES, 1000, beside="pre")).count("1,000 parameters") == 2
+    assert {"post-LN, 1,000 parameters", "pre-LN, 2,000 parameters", "2 ×", "4 ×"} <= set(said) and said.count(
+        "LayerNorm"
+    ) == 5
+    assert "pre-LN, 1,000 parameters" in words(plots.transformer_stack(SIZES, 1000, beside="pre"))
+    assert {"post-LN", "pre-LN"} <= set(words(plots.transformer_stack(SIZES, beside="pre")))
 
 
 def test_each_residual_stream_leaves_before_its_step_and_comes_back_after_it():
