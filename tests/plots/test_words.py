@@ -4,7 +4,9 @@ import math
 from itertools import pairwise
 
 import pytest
+from charts import ANSWERS, PROMPT
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.text import Text
 
 from minigpt import plots
 from minigpt.notebook import display
@@ -106,3 +108,43 @@ def test_a_page_is_cut_between_words_and_nothing_is_lost(capsys):
     printed = capsys.readouterr().out
     assert printed.startswith("one two\n    three\n    four\n    five six\n") and printed.endswith("\n\nend\n\n")
     assert "".join(printed.split()) == "".join(text.split())
+
+
+def test_a_prompt_is_shown_as_it_is_read_with_its_answers_sorted_and_the_right_one_marked():
+    figure = plots.prompt_answers(PROMPT, ANSWERS[::-1], " mill")
+    paper, axes = figure.axes
+    read = [text.get_text() for text in paper.texts]
+    assert read == ["where do they live?", "the fox lives in the forest", "", "the owl lives in the ___"]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["forest", "sea", "mill"]
+    assert [bar.get_width() for bar in axes.patches] == [0.71, 0.2, 0.09]
+    assert [text.get_text() for text in axes.texts] == ["0.710", "0.200", "0.090  ◀ right"]
+
+
+def test_a_long_prompt_shows_its_end_and_the_right_answer_is_always_drawn():
+    figure = plots.prompt_answers("one\ntwo\nthree\nfour $5", ANSWERS, " mill", n=2, n_lines=3)
+    assert [text.get_text() for text in figure.axes[0].texts] == ["...", "three", "four $5 ___"]
+    assert not any(text.get_parse_math() for text in figure.findobj(Text))  # a $ is drawn as a dollar
+    assert [label.get_text() for label in figure.axes[1].get_yticklabels()] == ["forest", "mill"]
+
+
+def test_an_answer_token_by_token():
+    figure = plots.answer_strip([" Once", " a", " fox", "."], [0.0, 1.5, -2.0, 0.01], [0.0, -0.1, 0.1, 2.0], title="t")
+    words = [text.get_text() for text in figure.axes[0].texts]
+    assert "+1.5" in words and "-2.0" in words and "+2.0" in words and words.count("0") >= 2
+    faces = [patch.get_facecolor() for patch in figure.axes[0].patches]
+    assert faces[0][3] == 0 and faces[1][:3] != faces[2][:3]
+    for wrong in ([0.0], [0.0] * 5):
+        with pytest.raises(ValueError, match="numbers each"):
+            plots.answer_strip(["a", "b"], wrong, [0.0, 0.0])
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: plots.prompt_answers("x", []), "at least one answer"),
+        (lambda: plots.prompt_answers("x", ANSWERS, " pond"), "' pond' among them"),
+    ],
+)
+def test_bad_prompts_are_named(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()

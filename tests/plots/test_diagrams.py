@@ -1,0 +1,28 @@
+"""The diagram of data parallelism counts what a step reads."""
+
+import pytest
+from charts import FIGURES, words
+from gallery import visible_texts
+
+from minigpt import plots
+
+
+def test_the_batch_is_the_product():
+    assert any("64 workers × 6 micro-batches × 4 windows × 2,048 tokens = 3,145,728" in word
+               for word in words(FIGURES["many workers"]()))  # fmt: skip
+    shown = [text.get_text() for text in visible_texts(FIGURES["workers"]())]
+    assert shown.count("sum") == 3 and shown.count("mean") == 1 and shown.count("batch 2") == 3
+    assert any(
+        "1 worker × 1 micro-batch × 1 window × 8 tokens = 8" in w for w in words(plots.data_parallel(1, 1, 1, 8))
+    )
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: plots.data_parallel(2, 0, 1, 8), "'n_micro': 0"),
+    ],
+)
+def test_bad_diagrams_are_named(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
