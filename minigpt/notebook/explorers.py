@@ -12,6 +12,7 @@ from minigpt.notebook import display, ranking_desk
 from minigpt.plots import style
 
 MOST_TOKENS = 24  # of an attention map that can be read on one screen
+MAP_SIDE = 4.3  # inches: with its labels, the sliders and the caption such a map is no higher than 650 pixels
 N_CACHED = 64  # pictures that an explorer keeps, about 30 kB each
 
 
@@ -102,32 +103,60 @@ def slider_explorer(
     return Explorer(draw, {name: control}, description)
 
 
-def attention_explorer(maps: list, tokens: list, allowed=None, description: str = "") -> Explorer:
-    """Choose a layer and a head, and see where each position looks. Twin: plots.attention_grid.
+def attention_explorer(
+    maps: list,
+    tokens: list,
+    allowed=None,
+    description: str = "",
+    *,
+    place: int | None = None,
+    start: tuple[int, int] = (1, 1),
+) -> Explorer:
+    """Choose a layer and a head, and see where each position looks. Twin: plots.attention_map.
 
-    maps: one (H, T, T) for each layer. allowed: (T, T), True where a position may look. The first 24 tokens are drawn.
+    maps: one (H, T, T) for each layer. allowed: (T, T), True where a position may look. At most 24 tokens are drawn: the
+    first ones, or those up to the position `place` (from 0; for causal maps), after a column for all that stood before.
+    start: the layer and the head that are shown first, from 1. Colours grow with the root of the weight.
 
-    Errors: ValueError if maps is empty or not of that shape.
+    Errors: ValueError if maps is empty or not of that shape, or there is no such place, layer or head.
     """
     maps = [np.asarray(layer, float) for layer in maps]
     if not maps or any(layer.shape != (len(maps[0]), len(tokens), len(tokens)) for layer in maps):
         shapes = [layer.shape for layer in maps]
         raise ValueError(f"expected maps (H, T, T) for every layer and {len(tokens)} tokens, but got {shapes}")
+    if not (1 <= start[0] <= len(maps) and 1 <= start[1] <= len(maps[0])):
+        raise ValueError(f"expected a layer up to {len(maps)} and a head up to {len(maps[0])}, but got {start}")
     n = min(len(tokens), MOST_TOKENS)
-    tokens, allowed = list(tokens)[:n], None if allowed is None else np.asarray(allowed)[:n, :n]
+    first_ones = list(tokens)[:n], None if allowed is None else np.asarray(allowed)[:n, :n]
+    kept = []  # one figure for all pictures: only its squares and its title change, which is three times as fast
 
     def draw(layer: int, head: int) -> tuple[Figure, str]:
-        weights = maps[layer - 1][head - 1, :n, :n]
-        figure = plots.attention_map(weights, tokens, allowed=allowed, title=f"layer {layer}, head {head}")
+        weights, (names, may) = maps[layer - 1][head - 1], first_ones
+        if place is None:
+            weights, last = weights[:n, :n], n - 1
+        else:
+            (weights, names, may), last = plots.attention_window(weights, tokens, place, MOST_TOKENS), place
+        title = f"layer {layer}, head {head}"
+        if not kept:
+            figure = plots.attention_map(
+                weights, names, allowed=may, title=title, side=MAP_SIDE, faint=True, numbers_up_to=0
+            )
+            style.png(figure)  # everything has found its place
+            figure.set_layout_engine("none")
+            kept.append(figure)
+        kept[0].axes[0].images[0].set_data(weights)
+        kept[0].texts[0].set_text(title)
         best = np.argmax(weights[-1])
-        return figure, (
-            f"Layer {layer}, head {head}: the last position, {style.visible(tokens[-1])}, looks most at "
-            f"{style.visible(tokens[best])}, position {best + 1}, with weight {weights[-1, best]:.2f}."
+        where = "" if names[best] == plots.EARLIER else f", position {last - len(names) + best + 2}"
+        who = "the last position" if place is None else f"position {place + 1}"
+        return kept[0], (
+            f"Layer {layer}, head {head}: {who}, {style.visible(names[-1])}, looks most at "
+            f"{style.visible(names[best])}{where}, with weight {weights[-1, best]:.2f}."
         )
 
     controls = {
-        "layer": ipywidgets.IntSlider(1, min=1, max=len(maps), **ranking_desk.words("layer")),
-        "head": ipywidgets.IntSlider(1, min=1, max=len(maps[0]), **ranking_desk.words("head")),
+        "layer": ipywidgets.IntSlider(start[0], min=1, max=len(maps), **ranking_desk.words("layer")),
+        "head": ipywidgets.IntSlider(start[1], min=1, max=len(maps[0]), **ranking_desk.words("head")),
     }
     words = f"choose one of {len(maps)} layers and {len(maps[0])} heads to see where each position looks"
     return Explorer(draw, controls, description or words)

@@ -2,7 +2,7 @@
 
     style         canvas, png: the one style of all figures
     architecture  transformer_stack, split_heads
-    attention     attention_map, attention_grid, mask, mask_picture, attention_text
+    attention     attention_map, attention_grid, mask, mask_picture, attention_text, attention_window, attention_arcs
     bars          bars, intervals, next_token_bars, shares, reliability, ranges
     curves        loss_curve, learning_curve, lines, small_multiples, rows, frontier_plot
     diagrams      transform_diagram, transform_rows, data_parallel
@@ -21,9 +21,12 @@
 
 from minigpt.plots.architecture import split_heads as split_heads
 from minigpt.plots.architecture import transformer_stack as transformer_stack
+from minigpt.plots.attention import EARLIER as EARLIER
+from minigpt.plots.attention import attention_arcs as attention_arcs
 from minigpt.plots.attention import attention_grid as attention_grid
 from minigpt.plots.attention import attention_map as attention_map
 from minigpt.plots.attention import attention_text as attention_text
+from minigpt.plots.attention import attention_window as attention_window
 from minigpt.plots.attention import mask as mask
 from minigpt.plots.attention import mask_picture as mask_picture
 from minigpt.plots.bars import bars as bars
