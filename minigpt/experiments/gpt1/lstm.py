@@ -28,7 +28,6 @@ from minigpt.worlds import grammar, lexicon, stories
 
 SEEDS = [0, 1, 2, 3, 4]
 KEY = ("seed", "model", "quantity", "lr", "step")
-ZERO_SHOT = ("classification", "similarity", "multiple choice")
 
 
 @dataclass(frozen=True)
@@ -229,7 +228,7 @@ def rows(seed: int) -> Iterator[dict]:
 
 
 def measure(
-    data: Dataset, seed: int, n_short: int, n_stories=300, n_zero_shot=200, n_test=500, ways=None
+    data: Dataset, seed: int, n_short: int, n_stories: int = 300, n_test: int = 500, ways=None
 ) -> Iterator[tuple[tuple, float]]:
     """Everything that is measured of one seed: ((model, quantity, lr, step), value), one after the other."""
     tried = {}
@@ -247,8 +246,9 @@ def measure(
             yield (name, "gap", lr, step), _gap(loss, data)
             for kind, nats in extra_nats(model, data, to_copy, exact).items():
                 yield (name, kind, lr, step), nats
-            for task in ZERO_SHOT if name == "LSTM" else ():  # the Transformer's are in gpt1/zero_shot
-                yield (name, f"zero-shot {task}", lr, step), zero_shot.zero_shot(model, data, task, n_zero_shot)
+    for task in ABLATION:  # the Transformer's, on the same examples, are in gpt1/zero_shot
+        accuracy = zero_shot.accuracy(lstm.model, data, task, finetuning.test_examples(task, n_test))
+        yield ("LSTM", f"zero-shot {task}", best, int(lstm.steps[-1])), accuracy
     tests = {task: finetuning.test_batches(data, task, n_test) for task in ABLATION}
     for how in plan() if ways is None else ways:
         accuracy = finetuning.accuracy(finetuning.fine_tune(lstm.model, data, how, seed), tests[how.task])
@@ -267,7 +267,7 @@ def canary() -> dict[str, float]:
 
     data = stories()
     with few_updates(2) as found:
-        for (model, quantity, lr, step), value in measure(data, 0, 20, 1, 1, 4, plan()[::5]):
+        for (model, quantity, lr, step), value in measure(data, 0, 20, 1, 4, plan()[::5]):
             found[f"{model}, {quantity}, {lr}, step {step}"] = value
     for i, (_, each) in enumerate(copy_places(3)):
         found[f"story {i}, words to copy"] = float(sum(place.index * place.back for place in each))

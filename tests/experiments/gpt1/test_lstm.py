@@ -200,7 +200,7 @@ def test_extra_nats_are_the_models_minus_the_exact_ones(data, monkeypatch):
 
 def test_the_table_has_a_row_for_each_quantity(data, monkeypatch):
     monkeypatch.setattr(FineTuning, "n_steps", 1)
-    found = list(lstm.measure(data, 0, n_short=2, n_stories=3, n_zero_shot=2, n_test=4))
+    found = list(lstm.measure(data, 0, n_short=2, n_stories=3, n_test=4))
     keys = [where for where, _ in found]
     assert len(set(keys)) == len(keys) and all(math.isfinite(value) for _, value in found)
     assert {key[0] for key in keys} == {"LSTM, short run", "LSTM", "Transformer"}
