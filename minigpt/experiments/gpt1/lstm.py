@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from minigpt import devices
 from minigpt.experiments import dataset, pretraining
 from minigpt.experiments.dataset import N_CTX, N_VOCAB, Dataset
 from minigpt.experiments.gpt1 import finetuning, zero_shot
@@ -80,7 +81,7 @@ class LSTM(nn.Module):
     def __init__(self, config: LSTMConfig, generator: torch.Generator):
         super().__init__()
         self.config, d = config, config.d_model
-        device = torch.get_default_device()
+        device = devices.device()
         with torch.device("meta"):  # shapes only: torch's own initial weights are never drawn
             self.W_e = nn.Embedding.from_pretrained(torch.empty(config.n_vocab, d), freeze=False)
             self.blocks = nn.ModuleList(nn.LSTM(d, d, batch_first=True) for _ in range(config.n_layers))
@@ -96,7 +97,7 @@ class LSTM(nn.Module):
 
     def hidden(self, ids: Tensor, cache: list[State] | None = None, visible: None = None) -> Tensor:
         """h of the last layer at each position. Shapes: ids (B, T) -> (B, T, d); cache from new_cache()."""
-        x = self.W_e(ids) * math.sqrt(self.config.d_model)  # (B, T, d)
+        x = self.W_e(self.here(ids)) * math.sqrt(self.config.d_model)  # (B, T, d)
         for i, layer in enumerate(self.blocks):
             before = None
             if cache is not None and cache[i].k is not None:
@@ -105,6 +106,10 @@ class LSTM(nn.Module):
             if cache is not None:
                 cache[i].k, cache[i].v = h[0][:, None, None], c[0][:, None, None]
         return x
+
+    def here(self, x: Tensor) -> Tensor:
+        """The same numbers on the device of this model."""
+        return x.to(self.W_e.weight.device)
 
     def logits(self, h: Tensor) -> Tensor:
         """Logits of the next token: h W_e^T. Shapes: h (..., d) -> (..., V)."""
