@@ -7,17 +7,17 @@ from gallery import words
 from minigpt import plots
 from minigpt.plots import style
 
-SEEDS = {"tuned": {16: [0.5, 0.7], 64: [0.9, 0.9]}, "scratch": {16: [0.2, 0.3]}}
+SEEDS = {"tuned": {16: [0.5, 0.5, 0.8], 64: [0.9, 0.9, 0.9]}, "scratch": {16: [0.2, 0.3]}}
 
 
 def test_a_dot_for_each_seed_and_a_line_through_the_means():
     axes = plots.task_panels({"mood": SEEDS}).axes[0]
     means, dots, lonely, two = axes.lines[:4]
     assert means.get_ydata().tolist() == pytest.approx([0.6, 0.9])
-    assert dots.get_ydata().tolist() == [0.5, 0.7, 0.9, 0.9] and dots.get_linestyle() == "None"
+    assert dots.get_ydata().tolist() == [0.5, 0.5, 0.8, 0.9, 0.9, 0.9] and dots.get_linestyle() == "None"
     assert lonely.get_ydata().tolist() == [0.25] and two.get_ydata().tolist() == [0.2, 0.3]
     assert dots.get_marker() != two.get_marker()
-    assert np.allclose(dots.get_xdata(), [16, 16, 64, 64], rtol=0.1) and axes.get_xscale() == "log"
+    assert np.allclose(dots.get_xdata(), [16, 16, 16, 64, 64, 64], rtol=0.1) and axes.get_xscale() == "log"
 
 
 def test_all_panels_share_the_range_from_0_to_1_and_state_the_title():
