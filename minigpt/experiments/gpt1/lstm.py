@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from minigpt import devices
-from minigpt.experiments import dataset, pretraining
+from minigpt.experiments import dataset, measured, pretraining
 from minigpt.experiments.dataset import N_CTX, N_VOCAB, Dataset
 from minigpt.experiments.gpt1 import finetuning, zero_shot
 from minigpt.experiments.gpt1.finetuning import ABLATION, FineTuning
@@ -259,6 +259,17 @@ def measure(
         accuracy = finetuning.accuracy(finetuning.fine_tune(lstm.model, data, how, seed), tests[how.task])
         aux = ", with the auxiliary objective" if how.aux_weight else ""
         yield ("LSTM", f"fine-tuned {how.task}, {how.start}{aux}", how.lr, how.n_steps), accuracy
+
+
+def accuracies(task: str, start: str, aux_weight: float = 0.0) -> np.ndarray:
+    """Stored accuracies of the LSTM on a task, one for each seed, at the learning rate that is better on average.
+
+    It is chosen on the test examples, which favours the LSTM a little. Shapes: result (n_seeds,).
+    """
+    aux = ", with the auxiliary objective" if aux_weight else ""
+    each = [measured.get("gpt1/lstm", model="LSTM", quantity=f"fine-tuned {task}, {start}{aux}", lr=lr)
+            for lr in (1e-3, 3e-3)]  # fmt: skip
+    return max(each, key=np.mean)
 
 
 def _gap(nats_per_token: float, data: Dataset) -> float:
