@@ -166,8 +166,11 @@ def save(gpt: GPT, folder: str | Path) -> None:
     FileExistsError if the folder exists; OSError if it cannot be written.
     """
     c, folder = gpt.config, files.reader_path(folder, "a folder for the model")
-    if c.norm != "pre" or not c.causal or c.band or not c.tie_embeddings:
-        raise ValueError("expected a causal, dense model with LayerNorm first and one embedding matrix, as GPT-2 is")
+    if c.norm != "pre" or not c.causal or c.band or not c.tie_embeddings or c.embedding_scale != 1:
+        raise ValueError(
+            "expected a causal, dense model with LayerNorm first, one embedding matrix and embeddings that are not "
+            "scaled, as GPT-2 is"
+        )
     if folder.exists():
         raise FileExistsError(f"{folder} exists already: choose another name or remove it")
     state, tensors = gpt.state_dict(), {}

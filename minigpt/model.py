@@ -36,6 +36,7 @@ class GPTConfig:
     init_std: float = 0.02  # standard deviation of the first weights; both: 0.02. Small widths: 1 / sqrt(d_model)
     init: str = "gpt1"  # "gpt1"; "gpt2": residual steps / sqrt(2 n_layers); "width": W_2 / sqrt(d_ff / d_model)
     position_init: str = "normal"  # positions start "normal" (both papers) or "sinusoid", half as large as tokens
+    embedding_scale: float = 1.0  # s: h_0 is multiplied by it. Both papers: 1; Vaswani et al. 2017: sqrt(d_model)
     band: int | None = None  # positions that the 2nd, 4th, ... block sees; None: all. GPT-3: a band, width not printed
     causal: bool = True  # True: each position sees what came before (GPT). False: it sees all (BERT)
     tie_embeddings: bool = True  # True: the output layer is the token embedding again, as in both papers
@@ -56,6 +57,7 @@ class GPTConfig:
         self._need(self.band is None or self.causal, "band", "None in a model that is not causal")
         self._need(is_number(self.dropout) and 0 <= self.dropout < 1, "dropout", "a number from 0 to below 1")
         self._need(is_number(self.init_std) and self.init_std > 0, "init_std", "a number above 0")
+        self._need(is_number(self.embedding_scale) and self.embedding_scale > 0, "embedding_scale", "a number above 0")
         self._need(is_number(self.ln_eps) and 0 < self.ln_eps < 1, "ln_eps", "a small number above 0")
 
     def _need(self, right: bool, name: str, expected: str) -> None:
@@ -117,7 +119,9 @@ class Block(nn.Module):
 class GPT(nn.Module):
     """GPT language model: token and position embeddings, n Transformer blocks, and logits of the next token.
 
-        h_0 = U W_e + W_p,   h_l = block(h_{l-1}) for l = 1 ... n,   P(u) = softmax(h_n W_e^T)
+        h_0 = s (U W_e + W_p),   h_l = block(h_{l-1}) for l = 1 ... n,   P(u) = softmax(h_n W_e^T)
+
+    s = config.embedding_scale is 1 in both papers.
 
     Shapes: ids (B, T) -> logits (B, T, V); P is the softmax of the logits.
     Errors: ValueError if the ids are not whole numbers of shape (B, T), if one is not in the vocabulary, or if there
@@ -141,6 +145,15 @@ class GPT(nn.Module):
         self.to_empty(device=device)
         self._draw_weights(generator)
 
+    def embed(self, ids: Tensor, n_past: int = 0) -> Tensor:
+        """Embeddings of tokens and positions: h_0 of the formula, before dropout.
+
+        Shapes: ids (B, T), the T tokens after n_past others; result (B, T, d_model).
+        Source: the factor s: Vaswani et al. 2017, section 3.4. Differs: here it multiplies the positions, too.
+        """
+        positions = torch.arange(n_past, n_past + ids.shape[1], device=ids.device)  # (T,)
+        return (self.W_e(ids) + self.W_p(positions)) * self.config.embedding_scale
+
     def hidden(self, ids: Tensor, cache: list[KeyValueCache] | None = None, visible: Tensor | None = None) -> Tensor:
         """Hidden states of the last block at each position: h_n of the formula (after ln_f where there is one).
 
@@ -149,8 +162,7 @@ class GPT(nn.Module):
         """
         n_past = self.check_inputs(ids, cache, visible)
         ids, visible = self.here(ids), None if visible is None else self.here(visible)
-        positions = torch.arange(n_past, n_past + ids.shape[1], device=ids.device)  # (T,)
-        h = self.drop(self.W_e(ids) + self.W_p(positions))  # (B, T, d)
+        h = self.drop(self.embed(ids, n_past))  # (B, T, d)
         for i, block in enumerate(self.blocks):
             h = block(h, None if cache is None else cache[i], visible)
         return self.ln_f(h)
@@ -183,7 +195,7 @@ class GPT(nn.Module):
         self.check_inputs(ids)
         ids, was_training = self.here(ids), self.training
         self.eval()
-        h, maps = self.W_e(ids) + self.W_p(torch.arange(ids.shape[1], device=ids.device)), []
+        h, maps = self.embed(ids), []
         for block in self.blocks:
             maps.append(block.attn(block.ln_1(h) if block.pre else h, return_weights=True)[1])
             h = block(h)

@@ -86,7 +86,7 @@ class VisionGPT(nn.Module):
                 raise ValueError(f"each image needs its text, but there are {len(images)} images and {len(ids)} texts")
             self.gpt.check_inputs(ids)
             ids = self.gpt.here(ids)
-            parts.append(self.gpt.W_e(ids) + self.gpt.W_p(torch.arange(ids.shape[1], device=ids.device)))
+            parts.append(self.gpt.embed(ids))
         return self.gpt.drop(torch.cat(parts, dim=1))
 
     def forward(self, images: Tensor | None = None, ids: Tensor | None = None) -> Tensor:

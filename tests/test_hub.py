@@ -1,5 +1,6 @@
 """Published checkpoints: the same numbers as the transformers library, in both directions; downloads that break."""
 
+import dataclasses
 import hashlib
 import http.server
 import json
@@ -65,6 +66,9 @@ def test_saved_by_us_and_read_by_them(tmp_path):
     post = model.GPT(model.GPTConfig(n_vocab=9, n_ctx=4, n_layers=1, n_heads=1, d_model=8), torch.Generator())
     with pytest.raises(ValueError, match="LayerNorm first"):
         hub.save(post, tmp_path / "post")
+    scaled = model.GPT(dataclasses.replace(config, embedding_scale=4.0), torch.Generator())
+    with pytest.raises(ValueError, match="embeddings that are not scaled"):
+        hub.save(scaled, tmp_path / "scaled")
 
 
 def test_the_smallest_published_model_has_its_number_of_parameters():

@@ -362,6 +362,19 @@ def test_dropout_acts_in_training_only(config):
     assert all(block.attn.dropout == 0.3 for block in model.blocks)
 
 
+@torch.no_grad()
+def test_a_factor_of_the_embeddings_is_the_same_as_larger_tables_where_the_output_has_its_own():
+    config = changed(PRE, tie_embeddings=False)
+    scaled, plain, ids = build(changed(config, embedding_scale=3.5)), build(config), draw_ids(2, N_CTX)
+    plain.W_e.weight.mul_(3.5)
+    plain.W_p.weight.mul_(3.5)
+    torch.testing.assert_close(scaled(ids), plain(ids))
+    torch.testing.assert_close(scaled.attention_maps(ids), plain.attention_maps(ids))
+    cache = scaled.new_cache()
+    pieces = [scaled(ids[:, :4], cache), scaled(ids[:, 4:], cache)]
+    torch.testing.assert_close(torch.cat(pieces, dim=1), plain(ids))
+
+
 @pytest.mark.parametrize("norm", ["post", "pre"])
 @torch.no_grad()
 def test_dropout_stands_where_gpt1_puts_it(norm):
@@ -468,6 +481,7 @@ def test_padding_and_caches_that_make_no_sense_are_refused():
         ({"dropout": "0.1"}, "dropout must be"),
         ({"init_std": math.nan}, "init_std must be a number above 0"),
         ({"ln_eps": 0}, "ln_eps must be"),
+        ({"embedding_scale": 0.0}, "embedding_scale must be a number above 0"),
     ],
 )
 def test_wrong_settings_are_named(fields, message):

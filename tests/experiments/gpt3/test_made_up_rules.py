@@ -1,0 +1,93 @@
+"""Made-up rules: the variants differ in one thing each, and the residual stream is what a loop over the blocks finds."""
+
+import numpy as np
+import pytest
+import torch
+
+from minigpt.experiments import canaries
+from minigpt.experiments.gpt3 import in_context
+from minigpt.experiments.gpt3 import made_up_rules as rules
+
+
+@pytest.fixture(scope="module")
+def lists():
+    with canaries.short_writing(120):
+        return rules.list_dataset()
+
+
+def test_all_variants_start_from_the_same_weights_but_for_one_thing():
+    plain = rules.build("pre-LN", 3).state_dict()
+    for variant in rules.VARIANTS:
+        other = rules.build(variant, 3).state_dict()
+        smaller = (
+            {name for name in plain if not torch.equal(plain[name], other[name])} if variant != "post-LN" else set()
+        )
+        steps = variant == "pre-LN, small first steps"
+        expected = (
+            {f"blocks.{i}.{name}.weight" for i in range(3) for name in ("attn.W_o", "mlp.W_2")} if steps else set()
+        )
+        assert smaller == expected
+        for name in smaller:
+            torch.testing.assert_close(other[name], 0.1 * plain[name])
+    assert rules.model_config("pre-LN").norm == "pre" and rules.model_config("post-LN").norm == "post"
+    assert rules.model_config(rules.SCALED).embedding_scale == 8
+
+
+def test_an_unknown_variant_is_an_error():
+    with pytest.raises(ValueError, match="expected a variant among .*; got 'pre'"):
+        rules.build("pre", 0)
+
+
+def test_the_embeddings_are_normed_where_the_variant_says_so():
+    h = rules.build("pre-LN, LayerNorm on embeddings", 0).embed(torch.arange(6).reshape(2, 3))
+    np.testing.assert_allclose(h.mean(dim=-1).detach(), 0, atol=1e-5)
+    np.testing.assert_allclose(h.std(dim=-1, unbiased=False).detach(), 1, atol=1e-3)
+
+
+@pytest.mark.parametrize("variant", ["post-LN", rules.SCALED])
+@torch.no_grad()
+def test_the_residual_stream_is_that_of_each_list_alone(lists, variant):
+    gpt, cosines, values = rules.build(variant, 1), [[], [], [], []], [[], [], [], []]
+    for text in lists.held_out[:4]:
+        ids = torch.tensor([[lists.tokenizer.endoftext, *lists.tokenizer.encode(text)]])
+        h = (gpt.W_e(ids) + gpt.W_p(torch.arange(ids.shape[1]))) * (8 if variant == rules.SCALED else 1)
+        for i in range(4):
+            h = gpt.blocks[i - 1](h) if i else h
+            values[i].append(h[0])
+            for t in range(ids.shape[1]):
+                a, b = h[0, t], gpt.W_e.weight[ids[0, t]]
+                cosines[i].append(float(a @ b / (a.norm() * b.norm())))
+    found = rules.residual_stream(gpt, lists, 4)
+    np.testing.assert_allclose(found["cosine"], np.mean(cosines, axis=1), atol=1e-5)
+    np.testing.assert_allclose(found["std"], [torch.cat(each).std().item() for each in values], rtol=1e-4)
+
+
+def test_before_training_the_first_block_of_the_pre_ln_model_writes_over_the_token(lists):
+    """The review's measurement: 0.70, 0.16 and 0.74 after the first block."""
+    after = {name: rules.residual_stream(rules.build(name, 0), lists)["cosine"][1] for name in rules.VARIANTS}
+    assert after["pre-LN"] < 0.25 and min(share for name, share in after.items() if name != "pre-LN") > 0.6
+
+
+def test_accuracy_is_split_by_whether_the_answer_was_shown(lists):
+    """A model that always says the last colour of the list: right where this is the answer."""
+
+    class Last(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.W_e = torch.nn.Embedding(2, 2)
+
+        def forward(self, ids):
+            logits = torch.zeros(*ids.shape, lists.tokenizer.n_vocab)
+            logits[torch.arange(len(ids)), -1, ids[:, -2]] = 1
+            return logits
+
+    asked = in_context.questions("category", 8, 40)
+    right = [question.text.split()[-2] == question.answer for question in asked]
+    found = rules.split_by_shown(Last(), lists, "category", 40)
+    shown = [r for r, question in zip(right, asked) if question.shown]
+    new = [r for r, question in zip(right, asked) if not question.shown]
+    assert found == {
+        "category, shown": pytest.approx(np.mean(shown)),
+        "category, not shown": pytest.approx(np.mean(new)),
+    }
+    assert 0 < len(new) < 40
