@@ -279,7 +279,7 @@ def check_ids(ids: np.ndarray) -> np.ndarray:
     if not isinstance(ids, np.ndarray) or ids.ndim != 1 or not np.issubdtype(ids.dtype, np.integer):
         got = f"shape {ids.shape} of {ids.dtype}" if isinstance(ids, np.ndarray) else type(ids).__name__
         raise ValueError(f"expected a 1-dimensional numpy array of whole numbers, got {got}")
-    if len(ids) and ids.min() < 0:
+    if len(ids) and np.issubdtype(ids.dtype, np.signedinteger) and ids.min() < 0:
         raise ValueError(f"expected ids of at least 0, got {ids.min()}")
     return ids
 

@@ -207,6 +207,7 @@ def train(
     while state.step < config.n_steps:
         lr = learning_rate(state.step, config)
         batch = _tensors(batches, state.step, device)
+        n_targets = int((batch[-1] != IGNORED).sum())  # now: after the update it would have to wait for a GPU
         model.train()
         optimizer.zero_grad()
         with _chance_of_step(state, device):
@@ -219,7 +220,7 @@ def train(
             for group in optimizer.param_groups:
                 group["lr"] = lr
             optimizer.step()
-            n_tokens += int((batch[-1] != IGNORED).sum())
+            n_tokens += n_targets
             seconds = time.perf_counter() - start
             state.history.append(Record(state.step + 1, loss.item(), lr, grad_norm.item(), n_tokens, seconds))
         yield state.history[-1]

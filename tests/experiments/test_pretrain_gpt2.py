@@ -1,0 +1,198 @@
+"""The command that pre-trains a GPT-2: its files of tokens, a run that is cut, and published weights that go on."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from minigpt import checkpoint, hub, tokenizer, train
+from minigpt.experiments import pretrain_gpt2, token_files
+from minigpt.model import GPT, GPTConfig
+
+TEXT = "".join(f"The {a} fox met a {b} hen. They went {c}.\n" for a in ("red", "old", "sly") for b in ("big", "shy")
+               for c in ("home", "to the lake", "away"))  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def nothing_published(tmp_path, monkeypatch):
+    """No vocabulary of GPT-2 is at hand."""
+    monkeypatch.setattr(hub, "find", lambda name="gpt2": None)
+
+
+@pytest.fixture
+def text(tmp_path):
+    path = tmp_path / "my.txt"
+    path.write_text(TEXT * 3, encoding="utf-8")
+    return path
+
+
+def words(data, out, *more):
+    return ["--preset", "classroom", "--data", str(data), "--out", str(out), "--context", "16", "--batch-tokens", "64",
+            "--micro", "4", "--steps", "8", "--validate-every", "4", *more]  # fmt: skip
+
+
+def losses(out):
+    state = train.TrainState()
+    kept = checkpoint.load(out / "checkpoint")
+    state.restore({}, kept.extra)
+    return [record.loss for record in state.history], kept
+
+
+# --- tokens -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_text_is_encoded_once_and_read_back(tmp_path, text, monkeypatch):
+    bytes_alone = tokenizer.Tokenizer({bytes([byte]): byte for byte in range(256)})
+    folder = tmp_path / "two"
+    folder.mkdir()
+    (folder / "b.md").write_text("second é\r\n", encoding="utf-8", newline="")
+    (folder / "a.txt").write_text("\ufefffirst\n" + TEXT, encoding="utf-8")
+    (folder / ".hidden.txt").write_text("never", encoding="utf-8")
+    monkeypatch.setattr(token_files, "PIECE", 7)  # many pieces
+    path = token_files.write_tokens(folder, bytes_alone, tmp_path / "out")
+    ids = np.fromfile(path, dtype=np.uint16)
+    end = bytes_alone.endoftext
+    assert ids.tolist() == [*("first\n" + TEXT).encode(), end, *"second é\n".encode(), end]
+    before = path.stat().st_mtime_ns
+    assert token_files.write_tokens(folder, bytes_alone, tmp_path / "out").stat().st_mtime_ns == before
+    (folder / "b.md").write_text("other", encoding="utf-8")
+    token_files.write_tokens(folder, bytes_alone, tmp_path / "out")
+    assert np.fromfile(path, dtype=np.uint16).tolist()[-6:] == [*b"other", end]
+
+
+def test_files_of_tokens_of_three_kinds(tmp_path):
+    ids = np.arange(300, dtype=np.uint16)
+    ids.tofile(tmp_path / "a.bin")
+    header = np.zeros(256, dtype=np.int32)
+    header[:3] = token_files.MAGIC, 1, 300
+    with open(tmp_path / "b.bin", "wb") as file:
+        header.tofile(file)
+        (ids + 300).tofile(file)
+    np.save(tmp_path / "c_val.npy", ids.astype(np.uint32) + 600)
+    assert token_files.is_tokens(tmp_path)
+    tokens = token_files.open_tokens(tmp_path, 8)
+    assert [piece[0] for piece in tokens.training] == [0, 300] and tokens.n_training == 600
+    assert [len(piece) for piece in tokens.held_out] == [300] and tokens.held_out[0][0] == 600
+    alone = token_files.open_tokens(tmp_path / "a.bin", 8)
+    assert len(alone.held_out[0]) == 9 and alone.training[0][-1] + 1 == alone.held_out[0][0]
+    with pytest.raises(ValueError, match="at least one window of 400"):
+        token_files.open_tokens(tmp_path, 400)
+    (tmp_path / "odd.bin").write_bytes(b"abc")
+    with pytest.raises(ValueError, match="two bytes"):
+        token_files.open_tokens(tmp_path, 8)
+
+
+def test_every_window_of_every_piece_comes_equally_often_and_none_crosses_pieces():
+    pieces = (np.arange(0, 7), np.arange(100, 105), np.arange(200, 212))
+    batches = token_files.Windows(pieces, 3, 50, seed=1)
+    inputs, targets = batches[0]
+    assert inputs.shape == targets.shape == (50, 3) and (targets == inputs + 1).all()
+    assert all((a == b).all() for a, b in zip(batches[0], token_files.Windows(pieces, 3, 50, seed=1)[0]))
+    assert not (batches[0][0] == batches[1][0]).all()
+    starts = np.concatenate([batches[step][0][:, 0] for step in range(60)])
+    found, counts = np.unique(starts, return_counts=True)
+    assert found.tolist() == [*range(0, 4), *range(100, 102), *range(200, 209)]  # 4 + 2 + 9 places
+    assert (np.abs(counts - 200) < 5 * np.sqrt(200)).all()
+
+
+def test_tokens_are_never_read_as_a_whole(tmp_path, monkeypatch):
+    """A file larger than any memory: full of holes, it takes no room on the disk either."""
+    path = tmp_path / "large.bin"
+    with open(path, "wb") as file:
+        file.truncate(2 * 10**11)
+    tokens = token_files.open_tokens(path, 16)
+    inputs, _ = token_files.Windows(tokens.training, 16, 4)[0]
+    assert tokens.n_training == 10**11 - token_files.MOST_HELD_OUT and inputs.shape == (4, 16)
+    assert isinstance(tokens.training[0], np.memmap)
+
+
+# --- runs -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_run_learns_and_goes_on_where_it_stopped(tmp_path, text, capsys):
+    assert pretrain_gpt2.main(words(text, tmp_path / "whole")) == 0
+    said = capsys.readouterr().out
+    assert said.count("held-out loss") == 2 and said.count("it writes: '") == 2 and "step 8 of 8" in said
+    assert pretrain_gpt2.main(words(text, tmp_path / "cut", "--stop-after", "3")) == 0
+    assert not (tmp_path / "cut" / "model").exists()
+    assert pretrain_gpt2.main(words(text, tmp_path / "cut")) == 0
+    assert "goes on at step 3" in capsys.readouterr().out
+    (whole, kept), (cut, kept_cut) = losses(tmp_path / "whole"), losses(tmp_path / "cut")
+    assert cut == whole and len(whole) == 8 and whole[-1] < whole[0] - 0.5
+    names = [name for name in kept.tensors if name.startswith("weights/")]
+    assert names and all(torch.equal(kept.tensors[name], kept_cut.tensors[name]) for name in names)
+    assert pretrain_gpt2.main(words(text, tmp_path / "cut")) == 0  # nothing is left to do
+    gpt = hub.load(tmp_path / "whole" / "model")
+    assert torch.equal(gpt.W_e.weight, kept.tensors["weights/W_e.weight"])
+
+
+def test_a_batch_in_parts_is_the_same_run(tmp_path, text):
+    for micro in ("4", "1"):
+        assert pretrain_gpt2.main([*words(text, tmp_path / micro), "--micro", micro]) == 0
+    np.testing.assert_allclose(losses(tmp_path / "1")[0], losses(tmp_path / "4")[0], rtol=1e-4)
+
+
+def test_ctrl_c_keeps_what_was_done(tmp_path, text, monkeypatch, capsys):
+    def stopped(self):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(pretrain_gpt2.Run, "validate", stopped)
+    assert pretrain_gpt2.main(words(text, tmp_path / "run")) == 130
+    assert "goes on from here" in capsys.readouterr().out and len(losses(tmp_path / "run")[0]) == 4
+
+
+def test_another_run_in_the_folder_is_not_overwritten(tmp_path, text, capsys):
+    assert pretrain_gpt2.main(words(text, tmp_path / "run", "--stop-after", "1")) == 0
+    assert pretrain_gpt2.main(words(text, tmp_path / "run", "--lr", "0.5")) == 1
+    assert "another run lies in" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("what, message", [("none.txt", "there is no file"), ("empty", "found none")])
+def test_data_that_is_not_there_is_one_line(tmp_path, what, message, capsys):
+    (tmp_path / "empty").mkdir()
+    assert pretrain_gpt2.main(words(tmp_path / what, tmp_path / "run")) == 1
+    assert message in capsys.readouterr().err
+
+
+def test_published_weights_go_on(tmp_path, text, capsys):
+    """A folder in the published form: weights, configuration, vocabulary."""
+    config = GPTConfig(n_vocab=257, n_ctx=16, n_layers=1, n_heads=2, d_model=8, norm="pre")
+    gpt = GPT(config, torch.Generator().manual_seed(0))
+    folder = tmp_path / "published"
+    hub.save(gpt, folder)
+    ids = {letter: i for i, letter in enumerate(hub.byte_letters())} | {"<|endoftext|>": 256}
+    (folder / "vocab.json").write_text(json.dumps(ids), encoding="utf-8")
+    (folder / "merges.txt").write_text("#version: 0.2\n", encoding="utf-8")
+    assert pretrain_gpt2.main([*words(text, tmp_path / "run"), "--from", str(folder)]) == 0
+    (first, *_), kept = losses(tmp_path / "run")
+    tokens = token_files.open_tokens(tmp_path / "run" / "tokens.bin", 16)
+    batch = token_files.Windows(tokens.training, 16, 4)[0]
+    assert first == pytest.approx(train.next_token_loss(gpt, *map(torch.as_tensor, batch)).item(), rel=1e-5)
+    assert kept.config["model"]["n_vocab"] == 257 and kept.config["training"]["lr"] == pytest.approx(4e-4)
+
+
+def test_tokens_of_another_vocabulary_are_refused(tmp_path, text, capsys):
+    gpt = GPT(GPTConfig(n_vocab=50, n_ctx=16, n_layers=1, n_heads=2, d_model=8, norm="pre"), torch.Generator())
+    hub.save(gpt, tmp_path / "published")
+    (np.arange(900) % 60).astype(np.uint16).tofile(tmp_path / "ids.bin")
+    monkey = [*words(tmp_path / "ids.bin", tmp_path / "run"), "--from", str(tmp_path / "published")]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(hub, "load_tokenizer", lambda folder: None)
+        assert pretrain_gpt2.main(monkey) == 1
+    assert "another vocabulary" in capsys.readouterr().err
+
+
+def test_the_large_preset_is_gpt2():
+    preset = pretrain_gpt2.PRESETS["124m"]
+    shape = {**vars(preset.model), "n_vocab": 50_257}
+    assert GPT_PARAMETERS == sum(p.numel() for p in meta(GPTConfig(**shape)).parameters())
+    assert preset.batch_tokens * preset.training.n_steps == pytest.approx(10e9, rel=1e-3)
+
+
+GPT_PARAMETERS = 124_439_808
+
+
+def meta(config):
+    with torch.device("meta"):
+        return GPT(config, torch.Generator())

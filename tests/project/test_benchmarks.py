@@ -1,0 +1,77 @@
+"""The benchmark for a GPU runs: every part with tiny sizes on the CPU, and what comes of parts that fail."""
+
+import importlib.util
+import json
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def gpu():
+    spec = importlib.util.spec_from_file_location("gpu", ROOT / "benchmarks" / "gpu.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("default")
+def test_every_part_runs_with_tiny_sizes(gpu, tmp_path, capsys):
+    assert gpu.main(["--tiny", "--out", str(tmp_path)]) == 0
+    found = json.loads((tmp_path / "gpu.json").read_text())
+    parts = {name: each for name, each in found["parts"].items()}
+    assert set(parts) == {f"{part} on cpu" for part in gpu.GPU_PARTS}
+    failed = [note for each in parts.values() for note in each["notes"] if "transformers was not" not in note]
+    assert failed == [] and all(each["error"] is None and each["rows"] for each in parts.values())
+    speeds = [row["what"] for row in parts["train on cpu"]["rows"] if row["unit"] == "tokens/s"]
+    assert len(speeds) == 6
+    gap = found["compared"][0]
+    assert "cpu formula and cpu fused" in gap["what"] and 0 <= gap["value"] < 1e-3
+    assert capsys.readouterr().out.count("\n| ") > 30
+
+
+def test_a_part_that_fails_or_hangs_costs_only_itself(gpu, tmp_path, monkeypatch):
+    def breaks(device, tiny, log):
+        log.row("before", 1.0, "s")
+        with log.trying("a detail"):
+            raise OSError("not here")
+        raise RuntimeError("broken")
+
+    monkeypatch.setitem(gpu.ACTS, "ppo", breaks)
+    found = gpu.everything(tmp_path, True, 60, ["ppo"], processes=False)
+    part = found["parts"]["ppo on cpu"]
+    assert part["rows"][0]["value"] == 1.0 and part["notes"][0].startswith("a detail failed: OSError: not here")
+    assert "RuntimeError: broken" in part["error"]
+    words = gpu.table(found)
+    assert "- ppo on cpu: RuntimeError: broken" in words and "| ppo on cpu | before | 1 | s |" in words
+    sleeper = gpu.subprocess.Popen(["sleep", "60"], start_new_session=True)
+    assert gpu.end(sleeper, 0.2) == "cut off at its time limit" and sleeper.returncode is not None
+
+
+def test_gpu_and_cpu_are_compared(gpu):
+    def part(**rows):
+        return {"rows": [{"what": what.replace("_", " "), "value": value} for what, value in rows.items()], "more": {}}
+
+    parts = {"ppo on cpu": part(one_iteration_of_PPO=3.0), "ppo on cuda": part(one_iteration_of_PPO=0.5)}
+    parts |= {"parity on cpu": part(), "parity on cuda": part()}
+    parts["parity on cpu"]["more"] = {"formula": [2.0, 1.0]}
+    parts["parity on cuda"]["more"] = {"fused": [2.0, 1.25]}
+    rows = {row["what"]: row["value"] for row in gpu.compared(parts)}
+    assert rows == {
+        "greatest difference of 2 losses, cpu formula and cuda fused": 0.25,
+        "ppo, one iteration: one CPU thread / GPU": 6.0,
+    }
+
+
+def test_the_table_goes_into_a_page_and_replaces_the_one_before(gpu, tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text(f"a\n{gpu.PLACE}\nold\n{gpu.PLACE}\nb\n", encoding="utf-8")
+    gpu.into(page, "new")
+    gpu.into(page, "newer")
+    assert page.read_text(encoding="utf-8") == f"a\n{gpu.PLACE}\n\nnewer\n\n{gpu.PLACE}\nb\n"
+    page.write_text("no place", encoding="utf-8")
+    with pytest.raises(ValueError, match="twice"):
+        gpu.into(page, "new")
