@@ -1,0 +1,118 @@
+"""Chapter 03. Which heads learn from the context: each silenced in turn, and models of one, two and three blocks.
+
+The models are `made_up_rules`'s pre-LN models with scaled embeddings, width 64, a thousand steps. Silencing (ablation)
+puts a head's mean output in place of its output. Questions have K = 8 and are always the same 300.
+
+The table has a row for each seed, number of blocks, quantity, layer and head (both from 1; 0: of the whole model, or
+after silencing nothing): the accuracy of each family, of "category" and "symbols" also by whether an earlier example
+shows the word asked with its answer; "copying", the attention of a head from the word asked to the answer shown with it
+(induction); "previous", its attention from each answer to the word just before. Where layer and head are named, an
+accuracy is that without this head, and "copying left" the best head's copying without it. "two heads left": the
+accuracy when all but the head that copies best and the best previous-token head of an earlier block are silenced.
+Five seeds take ten minutes on one core, nearly all of it training.
+"""
+
+import contextlib
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+
+from minigpt.batches import evaluation_batches
+from minigpt.experiments import canaries
+from minigpt.experiments.dataset import Dataset
+from minigpt.experiments.gpt1.heads import ablated, mean_outputs
+from minigpt.experiments.gpt3 import in_context, made_up_rules
+from minigpt.model import GPT
+from minigpt.tokenizer import Tokenizer
+from minigpt.worlds.in_context_lists import Question
+
+SEEDS = (0, 1, 2, 3, 4)
+KEY = ("seed", "n_layers", "quantity", "layer", "head")
+DEPTHS = (1, 2, 3)
+N_SHOTS = made_up_rules.N_SHOTS
+
+
+@torch.no_grad()
+def previous_token_attention(gpt: GPT, tokenizer: Tokenizer, asked: list[Question]) -> np.ndarray:
+    """Previous-token heads: the share of its attention that each head gives, at an answer, to the word just before it.
+
+    The mean over all answers in the prompts, which must have equally many tokens. Shapes: result (n_layers, H).
+    Source: Olsson et al. 2022, "In-context Learning and Induction Heads". Differs: at answers only, not at all tokens.
+    """
+    ids = torch.tensor([[tokenizer.endoftext, *tokenizer.encode(question.text)] for question in asked])
+    answers = ids.shape[1] - 2 * torch.arange(
+        1, asked[0].n_shots + 1
+    )  # (K,) the word asked is at -1, answers at -2, -4 ...
+    maps = torch.stack(gpt.attention_maps(ids))  # (n_layers, B, H, T, T)
+    return maps[:, :, :, answers, answers - 1].mean(dim=(1, 3)).cpu().numpy()
+
+
+def accuracies(gpt: GPT, lists: Dataset, n_asked: int) -> dict[str, float]:
+    """Accuracy with K = 8 of each family, and of made-up rules by whether the answer was shown with this word."""
+    found = {f: float(made_up_rules.accuracy(gpt, lists, f, n_asked).mean()) for f in in_context.LEARNED}
+    for family in ("symbols", "category"):
+        found |= made_up_rules.split_by_shown(gpt, lists, family, n_asked)
+    return found
+
+
+def two_heads(copying: np.ndarray, previous: np.ndarray) -> tuple[tuple[int, int], tuple[int, int]] | None:
+    """The induction head, and the best previous-token head of an earlier block: (layer, head) from 0 each.
+
+    None if the head that copies best stands in the first block: no earlier head can have prepared anything for it.
+    Shapes: both (n_layers, H).
+    """
+    layer, head = np.unravel_index(copying.argmax(), copying.shape)
+    if layer == 0:
+        return None
+    before = np.unravel_index(previous[:layer].argmax(), previous[:layer].shape)
+    return (int(layer), int(head)), (int(before[0]), int(before[1]))
+
+
+def rows(seed: int) -> Iterator[dict]:
+    """The rows of the table for one seed."""
+    lists = made_up_rules.list_dataset()
+    for n_layers in DEPTHS:
+        trained = made_up_rules.pretrain(lists, seed=seed, n_layers=n_layers)
+        for where, value in measure(trained.model, lists).items():
+            yield dict(zip(KEY, (seed, n_layers, *where)), value=f"{value:.4f}")
+
+
+def measure(gpt: GPT, lists: Dataset, n_asked: int = 300, n_copied: int = 60) -> dict[tuple[str, int, int], float]:
+    """Everything that is measured of one model: (quantity, layer, head) -> value; layer and head from 1."""
+    found = {(name, 0, 0): value for name, value in accuracies(gpt, lists, n_asked).items()}
+    asked = in_context.questions("symbols", N_SHOTS, n_copied)
+    copying = in_context.copying_attention(gpt, lists.tokenizer, asked)
+    previous = previous_token_attention(gpt, lists.tokenizer, asked)
+    documents = evaluation_batches(lists.held_out_corpus, lists.tokenizer, gpt.config.n_ctx, 4096)
+    means, kept = mean_outputs(gpt, documents), two_heads(copying, previous)
+    for layer, head in np.ndindex(copying.shape):
+        where = (layer + 1, head + 1)
+        found["copying", *where], found["previous", *where] = copying[layer, head], previous[layer, head]
+        with ablated(gpt, layer, head, means[layer, head]):
+            found |= {(name, *where): value for name, value in accuracies(gpt, lists, n_asked).items()}
+            left = in_context.copying_attention(gpt, lists.tokenizer, asked)
+        left[layer, head] = 0
+        found["copying left", *where] = left.max()
+    if kept:
+        with contextlib.ExitStack() as silenced:
+            for layer, head in np.ndindex(copying.shape):
+                if (layer, head) not in kept:
+                    silenced.enter_context(ablated(gpt, layer, head, means[layer, head]))
+            for name, value in accuracies(gpt, lists, n_asked).items():
+                found[f"{name}, two heads left", 0, 0] = value
+    return found
+
+
+def canary() -> dict[str, float]:
+    """Numbers from a few seconds of the same code (minigpt.experiments.canaries)."""
+    with canaries.short_writing(120) as asked:
+        lists = made_up_rules.list_dataset()
+    found = {"written": canaries.checksum(asked[0]), "floor": lists.floor.mean}
+    for n_layers in DEPTHS:
+        with canaries.few_updates() as numbers:
+            trained = made_up_rules.pretrain(canaries.part(lists, 57), n_layers=n_layers)
+        measured = measure(trained.model, lists, n_asked=4, n_copied=6)
+        numbers |= {" ".join(map(str, where)): value for where, value in measured.items()}
+        found |= canaries.under(f"{n_layers} blocks", numbers)
+    return found
