@@ -81,3 +81,11 @@ def test_every_snapshot_is_asked_the_test_set_of_fine_tuning(data, monkeypatch):
         assert [label for _, label in examples] == np.concatenate(
             [batch[2] for batch in finetuning.test_batches(data, task)]
         ).tolist()
+
+
+def test_an_adjective_of_two_moods_agrees_with_both(data, monkeypatch):
+    monkeypatch.setattr(sample, "continuation_logps", lambda gpt, tokenizer, prefix, texts: torch.zeros(len(texts)))
+    share, n_kinds = zero_shot._agreement(None, data.tokenizer, "He was glad.", "He was quiet.")  # sad or afraid
+    assert share == pytest.approx(2 / 4) and n_kinds == 4
+    share, n_kinds = zero_shot._agreement(None, data.tokenizer, "He was glad.", "It was far from home.")
+    assert share == pytest.approx(1 / 2) and n_kinds == 2
