@@ -13,8 +13,9 @@ from minigpt.model import GPT, GPTConfig
 
 
 @exercise("my_ablation", "Nothing of this head reaches the rest of the model, and all the others work as before.",
-          hint="Take `copy.deepcopy(gpt)`. In `blocks[layer].attn.W_o.weight`, of shape (d_model, d_model), the columns "
-               "`head * d_head` to `(head + 1) * d_head` read this head's output: make them 0 inside `torch.no_grad()`.")  # fmt: skip
+          hint="Take `copy.deepcopy(gpt)`. In `blocks[layer].attn.W_o.weight`, of shape (d_model, d_model), the "
+               "columns `head * d_head` to `(head + 1) * d_head` read this head's output: make them 0 inside "
+               "`torch.no_grad()`.")  # fmt: skip
 def ablation(answer: Callable[[GPT, Tensor, int, int], Tensor]) -> None:
     """Logits of a model one of whose heads says nothing."""
     for seed, (layer, head) in enumerate(((1, 0), (0, 2), (1, 3))):
@@ -31,8 +32,9 @@ def ablation(answer: Callable[[GPT, Tensor, int, int], Tensor]) -> None:
         got = called(answer, gpt, ids.clone(), layer, head)
         with torch.no_grad():
             if not torch.equal(gpt(ids), whole):
-                raise Problem("the model itself has changed: work on a copy (copy.deepcopy), or put back what you took away")
-        compare_tensors(got, right, _wrong_ablations(gpt, ids, layer, head, whole, right), f"layer {layer}, head {head}")
+                raise Problem("the model itself has changed: work on a copy (copy.deepcopy), or put back what was there")
+        mistakes = _wrong_ablations(gpt, ids, layer, head, whole, right)
+        compare_tensors(got, right, mistakes, f"layer {layer}, head {head}")
 
 
 @torch.no_grad()
@@ -42,7 +44,8 @@ def _wrong_ablations(gpt: GPT, ids: Tensor, layer: int, head: int, whole: Tensor
     yield whole, "nothing has been removed: these are the logits of the whole model"
     yield right.softmax(-1), "these are probabilities: return the logits"
     yield right[:, -1], "return the logits of all positions, not only of the last"
-    for name, at in (("layers", (layer - 1, head)), ("heads", (layer, head - 1)), ("layers and heads", (layer - 1, head - 1))):
+    from_one = {"layers": (layer - 1, head), "heads": (layer, head - 1), "layers and heads": (layer - 1, head - 1)}
+    for name, at in from_one.items():
         if min(at) >= 0:
             with heads.ablated(gpt, *at):
                 yield gpt(ids), f"{name} count from 0 here, in Python's way"
@@ -66,9 +69,9 @@ def _wrong_ablations(gpt: GPT, ids: Tensor, layer: int, head: int, whole: Tensor
     yield silenced(ids), "with queries of 0 the head looks everywhere alike, but it still speaks: silence its output"
 
 
-@exercise("my_first_slip", "With halving, 7 questions find one word in a hundred; one after another it takes up to a hundred.",
-          hint="If the beginning of n words is possible, so is every shorter one. Keep two numbers: one of words that are "
-               "possible and one that is not, and ask for the middle.")  # fmt: skip
+@exercise("my_first_slip", "With halving, 7 questions find one word in a hundred; one by one it takes up to a hundred.",
+          hint="If the beginning of n words is possible, so is every shorter one. Keep two numbers: one of words that "
+               "are possible and one that is not, and ask for the middle.")  # fmt: skip
 def first_slip(answer: Callable[[list, Callable[[list], bool]], int | None]) -> None:
     """The number, from 0, of the first word after which no beginning is possible; None if there is none."""
     for n, slip in ((9, 4), (9, 0), (9, 8), (9, None), (1, 0), (1, None), (40, 33)):
@@ -85,7 +88,7 @@ def first_slip(answer: Callable[[list, Callable[[list], bool]], int | None]) -> 
         for beginning in asked:
             if list(beginning) != words[: len(beginning)]:
                 raise Problem(f"ask about beginnings of the text, words[:i]; you asked about {short(beginning)}")
-        where = f"for {n} words, of which number {slip} is the first slip" if slip is not None else f"for {n} possible words"
+        where = f"for {n} words, all possible" if slip is None else f"for {n} words, number {slip} the first slip"
         if isinstance(got, bool) or got is not None and not isinstance(got, int):
             raise Problem(f"expected a whole number or None, got {short(got)} {where}")
         if got != slip:
@@ -96,7 +99,8 @@ def first_slip(answer: Callable[[list, Callable[[list], bool]], int | None]) -> 
 
 def _wrong_slip(got: int | None, slip: int | None, n: int) -> str:
     if slip is None:
-        return "return None if the whole text is possible" if got in (n, n - 1, -1) else f"there is no slip, and you found {got}"
+        end = got in (n, n - 1, -1)
+        return "return None if the whole text is possible" if end else f"there is no slip, and you found {got}"
     if got == slip + 1:
         return "that is the number of words up to the slip: words count from 0"
     if got == slip - 1:

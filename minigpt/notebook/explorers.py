@@ -114,8 +114,8 @@ def attention_explorer(
 ) -> Explorer:
     """Choose a layer and a head, and see where each position looks. Twin: plots.attention_map.
 
-    maps: one (H, T, T) for each layer. allowed: (T, T), True where a position may look. At most 24 tokens are drawn: the
-    first ones, or those up to the position `place` (from 0; for causal maps), after a column for all that stood before.
+    maps: one (H, T, T) for each layer. allowed: (T, T), True where a position may look. At most 24 tokens are drawn:
+    the first ones, or those up to the position `place` (from 0; for causal maps), after a column for all before them.
     start: the layer and the head that are shown first, from 1. Colours grow with the root of the weight.
 
     Errors: ValueError if maps is empty or not of that shape, or there is no such place, layer or head.

@@ -13,14 +13,21 @@ from minigpt.plots.style import INK, PALETTE
 
 @style.styled
 def attention_map(
-    weights, tokens: list, *, allowed=None, title: str = "", numbers_up_to: int = 9, side: float = 6.2, faint: bool = False
+    weights,
+    tokens: list,
+    *,
+    allowed=None,
+    title: str = "",
+    numbers_up_to: int = 9,
+    side: float = 6.2,
+    faint: bool = False,
 ) -> Figure:
     """Attention map of one head: each row is a position that reads (query), each column one that is read (key).
 
     weights: (T, T), every row sums to 1. allowed: (T, T), True where a row may look; the rest is hatched, so that
-    "may not look" differs from "does not look". Up to `numbers_up_to` tokens the weights are also written out. side:
-    the most inches that the map may be wide and high. faint: the colour grows with the root of the weight, so that small
-    weights can be seen too; the bar beside the map shows it.
+    "may not look" differs from "does not look". Up to `numbers_up_to` tokens the weights are also written out.
+    side: the most inches that the map may be wide and high. faint: the colour grows with the root of the weight, so
+    that small weights can be seen too; the bar beside the map shows it.
 
     Errors: ValueError if weights or allowed are not (T, T) for T tokens.
     """
@@ -46,8 +53,8 @@ EARLIER = "(earlier)"  # stands for all tokens before a window
 def attention_window(weights, tokens: list, end: int, n: int = 24) -> tuple[np.ndarray, list, np.ndarray]:
     """The part of a causal attention map that ends at a position: (weights, tokens, allowed) for `attention_map`.
 
-    weights: (T, T). end: the last position shown, from 0. n: how many tokens are shown at most. If some are cut off, the
-    first token shown stands for all of them, and its column is what the rows pay to them, so that rows still add to 1.
+    weights: (T, T). end: the last position shown, from 0. n: how many tokens are shown at most. If some are cut off,
+    the first one shown stands for all of them, and its column is what the rows pay to them: rows still add to 1.
 
     Errors: ValueError if weights are not (T, T) for T tokens, end is not one of them, or n is below 2.
     """
@@ -95,8 +102,9 @@ def attention_arcs(tokens: list, weights, *, title: str = "", least: float = 0.0
         tall = (0.45 + 0.22 * apart) if apart else 0.4  # of its own accord: a small loop
         left = centres[i] if apart else centres[i] - 0.12
         right = centres[-1] if apart else centres[i] + 0.12
-        curve = Path([(left, base + 0.05), (left, base + 4 / 3 * tall), (right, base + 4 / 3 * tall), (right, base + 0.05)],
-                     [Path.MOVETO, Path.CURVE4, Path.CURVE4, Path.CURVE4])  # fmt: skip
+        foot, top = base + 0.05, base + 4 / 3 * tall
+        corners = [(left, foot), (left, top), (right, top), (right, foot)]
+        curve = Path(corners, [Path.MOVETO, Path.CURVE4, Path.CURVE4, Path.CURVE4])
         axes.add_patch(PathPatch(curve, fill=False, edgecolor=PALETTE[0], linewidth=1 + 7 * weights[i], alpha=0.8))
         axes.text((left + right) / 2, base + tall + 0.12, f"{weights[i]:.2f}", ha="center", va="bottom", size=NOTE)
     _, left, wide = places[-1]

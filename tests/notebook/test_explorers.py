@@ -254,7 +254,9 @@ def test_the_attention_explorer_fits_a_screen_and_moves_quickly():
     assert min(spent) < 0.6, spent  # 0.1 to 0.2 s on a quiet machine; drawn anew it was 2.5 s
 
 
-@pytest.mark.parametrize(("options", "message"), [({"start": (3, 1)}, r"but got \(3, 1\)"), ({"place": 3}, "from 0 to 2")])
+@pytest.mark.parametrize(
+    ("options", "message"), [({"start": (3, 1)}, r"but got \(3, 1\)"), ({"place": 3}, "from 0 to 2")]
+)
 def test_a_place_or_a_head_that_does_not_exist_is_an_error(options, message):
     with pytest.raises(ValueError, match=message):
         attention_explorer(MAPS, TOKENS, **options)

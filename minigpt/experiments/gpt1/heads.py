@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from minigpt.batches import evaluation_batches
-from minigpt.experiments import dataset, pretraining
+from minigpt.experiments import dataset, measured, pretraining
 from minigpt.experiments.dataset import Dataset
 from minigpt.loss import IGNORED, token_logps
 from minigpt.model import GPT
@@ -205,11 +205,15 @@ def measure(data: Dataset, seed: int, n_stories: int = 100, n_batches: int = 3, 
         found[last, f"surprisal at the end, {how}", layer, head] = at_the_object(gpt, end)["surprisal"]
         found[last, f"loss, {how}", layer, head] = loss(gpt, documents)
 
+    share = looking_back(gpt, at)
+    layer, head = np.unravel_index(share.argmax(), share.shape)  # of the trained model
     for step in sorted(trained.snapshots)[:n_snapshots]:
         earlier = trained.at(step)
         each_head(step, "looks back, on the way", looking_back(earlier, at))
         found[step, "surprisal, on the way", 0, 0] = at_the_object(earlier, at)["surprisal"]
-    each_head(last, "looks back", looking_back(gpt, at))
+        with ablated(earlier, layer, head, mean_outputs(earlier, documents)[layer, head]):
+            found[step, "which object without it, on the way", 0, 0] = at_the_object(earlier, at)["which object"]
+    each_head(last, "looks back", share)
     each_head(last, "looks back at the end", looking_back(gpt, end))
     each_head(last, "looks at the token before", looking_at_previous(gpt, at))
     asked("whole", 0, 0)
@@ -221,9 +225,31 @@ def measure(data: Dataset, seed: int, n_stories: int = 100, n_batches: int = 3, 
     return found
 
 
-def grid(values: dict, n_layers: int = 2, n_heads: int = 6) -> np.ndarray:
-    """Values by (layer, head), both counted from 1, as an array. Shapes: result (n_layers, n_heads)."""
-    return np.array([[values[layer + 1, head + 1] for head in range(n_heads)] for layer in range(n_layers)])
+def stored(quantity: str, step: int | None = None) -> np.ndarray:
+    """A quantity of the measured table, at a step (the last, if none is named), in the order of the seeds.
+
+    Shapes: result (n_seeds, n_layers, H), or (n_seeds,) for a quantity of the whole model.
+    Errors: ValueError for an unknown quantity or step.
+    """
+    found = [row for row in measured.rows("gpt1/heads") if row["quantity"] == quantity]
+    step = max((int(row["step"]) for row in found), default=0) if step is None else step
+    values = {}
+    for row in found:
+        if int(row["step"]) == step:
+            values[tuple(int(row[name]) for name in ("seed", "layer", "head"))] = float(row["value"])
+    if not values:
+        names = sorted({row["quantity"] for row in measured.rows("gpt1/heads")})
+        raise ValueError(f"expected a quantity among {names} and one of its steps; got {quantity!r} and {step}")
+    seeds, layers, heads = (sorted({where[i] for where in values}) for i in range(3))
+    if layers == [0]:
+        return np.array([values[seed, 0, 0] for seed in seeds])
+    return np.array([[[values[seed, layer, head] for head in heads] for layer in layers] for seed in seeds])
+
+
+def stored_steps() -> list[int]:
+    """The steps of pre-training at which the table says where the heads look."""
+    rows = measured.rows("gpt1/heads")
+    return sorted({int(row["step"]) for row in rows if row["quantity"] == "surprisal, on the way"})
 
 
 def same_cell(effect: np.ndarray, share: np.ndarray) -> bool:
@@ -236,6 +262,6 @@ def canary() -> dict[str, float]:
     from minigpt.experiments.canaries import few_updates, stories
 
     with few_updates() as found:
-        measured = measure(stories(), 0, n_stories=3, n_batches=1, n_snapshots=1)
-    found |= {" ".join(map(str, where)): value for where, value in measured.items()}
+        values = measure(stories(), 0, n_stories=3, n_batches=1, n_snapshots=1)
+    found |= {" ".join(map(str, where)): value for where, value in values.items()}
     return found | {"log 24": math.log(len(WORDS))}

@@ -19,7 +19,8 @@ import torch
 
 from minigpt import sample
 from minigpt.exact import entropy
-from minigpt.experiments import dataset, pretraining
+from minigpt.exact.ngram import NGram
+from minigpt.experiments import dataset, measured, pretraining
 from minigpt.experiments.dataset import Dataset
 from minigpt.model import GPT
 from minigpt.worlds import grammar
@@ -217,13 +218,25 @@ def slip_kind(program: grammar.Program, text: str) -> str:
     return needed(before, possible, word)
 
 
-def write(gpt: GPT, data: Dataset, n: int, generator: torch.Generator) -> list[str]:
-    """n documents that a model makes up, at temperature 1."""
+def write(gpt: GPT, data: Dataset, n: int, generator: torch.Generator, temperature: float = 1.0) -> list[str]:
+    """n documents that a model makes up."""
     endoftext = data.tokenizer.endoftext
     begin = torch.full((n, 1), endoftext)
-    ids = sample.generate(gpt, begin, gpt.config.n_ctx - 1, generator, stop_id=endoftext)
+    ids = sample.generate(gpt, begin, gpt.config.n_ctx - 1, generator, temperature, stop_id=endoftext)
     written = [[*row, endoftext] for row in ids[:, 1:].tolist()]
     return [data.tokenizer.decode(row[: row.index(endoftext)]) for row in written]
+
+
+def write_ngram(ngram: NGram, data: Dataset, n: int, rng: np.random.Generator) -> list[str]:
+    """n documents that an n-gram model makes up, none longer than a GPT may read."""
+    texts = []
+    for _ in range(n):
+        ids = []
+        while len(ids) < dataset.N_CTX and data.tokenizer.endoftext not in ids:
+            cumulative = ngram.probs(ids[1 - ngram.n :] if ngram.n > 1 else []).cumsum()
+            ids.append(int(np.searchsorted(cumulative / cumulative[-1], rng.random(), side="right")))
+        texts.append(data.tokenizer.decode([i for i in ids if i != data.tokenizer.endoftext]))
+    return texts
 
 
 def shares(kinds: list[str]) -> dict[str, float]:
@@ -302,14 +315,28 @@ def measure(data: Dataset, seed: int, n_documents: int = 150, n_known: int = 40,
     return found
 
 
+def stored(what: str) -> tuple[list[int], dict[str, np.ndarray]]:
+    """The measured table: the steps, and for each kind ("share") or group ("excess") its values, seed by seed.
+
+    Shapes: the values (n_seeds, n_steps). Errors: ValueError for another measure than these two.
+    """
+    found = [row for row in measured.rows("gpt1/slips") if row["measure"] == what]
+    if not found:
+        raise ValueError(f"expected 'share' or 'excess'; got {what!r}")
+    values = {(int(row["seed"]), int(row["step"]), row["kind"]): float(row["value"]) for row in found}
+    seeds, steps = (sorted({where[i] for where in values}) for i in (0, 1))
+    kinds = list(dict.fromkeys(row["kind"] for row in found))
+    return steps, {k: np.array([[values[seed, step, k] for step in steps] for seed in seeds]) for k in kinds}
+
+
 def canary() -> dict[str, float]:
     """Numbers from a few seconds of the same code (see canaries.py)."""
     from minigpt.experiments.canaries import few_updates, gpt1, stories
 
     data = stories()
     with few_updates() as found:
-        measured = measure(data, 0, n_documents=4, n_known=2, n_snapshots=1)
-    found |= {" ".join(map(str, where)): value for where, value in measured.items()}
+        values = measure(data, 0, n_documents=4, n_known=2, n_snapshots=1)
+    found |= {" ".join(map(str, where)): value for where, value in values.items()}
     for old, new in ((" the", " a"), (" home", " sea"), (" was", " was sad and"), (" She", " He"), (" un", " une")):
         kinds = [slip_kind(data.program, text.replace(old, new, 2)) for text in data.held_out]
         found[f"altered{old}"] = float(sum(place * KINDS.index(kind) for place, kind in enumerate(kinds, 1)))

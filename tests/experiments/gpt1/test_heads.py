@@ -159,8 +159,20 @@ def test_the_same_head_looks_and_matters_or_not():
     share = np.array([[0.1, 0.2], [0.9, 0.3]])
     assert heads.same_cell(np.array([[0.0, 0.1], [5.0, 0.2]]), share)
     assert not heads.same_cell(np.array([[6.0, 0.1], [5.0, 0.2]]), share)
-    cells = {(layer, head): 10 * layer + head for layer in (1, 2) for head in range(1, 7)}
-    assert heads.grid(cells)[1, 4] == 25 and heads.grid(cells).shape == (2, 6)
+
+
+def test_the_stored_table_is_read_by_seed_layer_and_head(tmp_path, monkeypatch):
+    monkeypatch.setattr(measured, "FOLDER", tmp_path)
+    cells = [(seed, step, layer, head) for seed in (1, 0) for step in (5, 10) for layer in (1, 2) for head in (1, 2, 3)]
+    rows = [dict(zip(heads.KEY, (*at[:2], "looks back", *at[2:])), value=f"{sum(at)}") for at in cells]
+    rows += [dict(zip(heads.KEY, (seed, 5, "surprisal, on the way", 0, 0)), value=f"{seed}") for seed in (0, 1)]
+    measured.keep("gpt1/heads", rows, heads.KEY)
+    expected = [[[10 + seed + layer + head for head in (1, 2, 3)] for layer in (1, 2)] for seed in (0, 1)]
+    assert heads.stored("looks back").tolist() == expected
+    assert heads.stored("looks back", 5)[1, 0, 2] == 1 + 5 + 1 + 3
+    assert heads.stored("surprisal, on the way").tolist() == [0, 1] and heads.stored_steps() == [5]
+    with pytest.raises(ValueError, match="expected a quantity among .'looks back'.*'nothing' and 0"):
+        heads.stored("nothing")
 
 
 @pytest.mark.skipif("gpt1/heads" not in measured.tables(), reason="not measured yet")

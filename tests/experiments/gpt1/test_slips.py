@@ -3,10 +3,12 @@
 import math
 import random
 
+import numpy as np
 import pytest
 import torch
 
-from minigpt.experiments import canaries, pretraining
+from minigpt.exact.ngram import NGram
+from minigpt.experiments import canaries, dataset, measured, pretraining
 from minigpt.experiments.gpt1 import slips
 from minigpt.worlds import grammar, stories
 
@@ -214,3 +216,26 @@ def test_a_model_writes_the_same_documents_again():
     texts = [slips.write(gpt, data, 3, torch.Generator().manual_seed(seed)) for seed in (5, 5, 6)]
     assert texts[0] == texts[1] != texts[2] and len(texts[0]) == 3
     assert all(isinstance(text, str) for text in texts[0])
+
+
+def test_an_ngram_model_writes_too():
+    data = canaries.library()
+    bigram = NGram(data.corpus, 2, data.tokenizer.n_vocab, data.tokenizer.endoftext)
+    texts = slips.write_ngram(bigram, data, 2, np.random.default_rng(0))
+    assert texts == slips.write_ngram(bigram, data, 2, np.random.default_rng(0)) and all(texts)
+    assert max(len(data.tokenizer.encode(text)) for text in texts) <= dataset.N_CTX
+    assert np.mean([slips.slip_kind(PROGRAM, text) == "English grammar" for text in texts]) > 0
+
+
+def test_the_stored_table_is_read_by_kind_seed_and_step(tmp_path, monkeypatch):
+    monkeypatch.setattr(measured, "FOLDER", tmp_path)
+    rows = [
+        dict(zip(slips.KEY, (seed, step, "share", kind)), value=f"{seed + step + len(kind)}")
+        for seed in (1, 0) for step in (10, 5) for kind in slips.KINDS
+    ]  # fmt: skip
+    measured.keep("gpt1/slips", rows, slips.KEY)
+    steps, found = slips.stored("share")
+    assert steps == [5, 10] and set(found) == set(slips.KINDS) and found["mood"].tolist() == [[9, 14], [10, 15]]
+    assert slips.by_group(found)["facts"].shape == (2, 2)
+    with pytest.raises(ValueError, match="expected 'share' or 'excess'; got 'gap'"):
+        slips.stored("gap")
