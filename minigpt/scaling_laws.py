@@ -27,6 +27,55 @@ def frontier(compute, loss) -> tuple[np.ndarray, np.ndarray]:
     return compute[loss < best_before], loss[loss < best_before]
 
 
+def lower_envelope(runs, n: int = 40) -> tuple[np.ndarray, np.ndarray]:
+    """Lower envelope of learning curves: at each compute the lowest loss of all runs that have a curve there.
+
+    runs: one (compute, loss) for each run, its points in any order. Between two points of a run the curve is straight
+    on two logarithmic axes; outside its points a run says nothing. n: points on the envelope, evenly spaced in the
+    logarithm of the compute from the least to the most.
+
+    Shapes: compute and loss of a run (m,), m its own; result (k,) and (k,), k <= n (fewer where no run has a curve).
+    Errors: ValueError for no run, lengths that differ, a nan, or a number that is not above 0.
+    Source: the envelope in GPT-3, figure 3.1; it is not printed how it was found.
+
+    >>> compute, loss = lower_envelope([([1, 100], [4.0, 1.0]), ([10, 1000], [3.0, 0.5])], n=4)
+    >>> [(round(c), round(l, 2)) for c, l in zip(compute.tolist(), loss.tolist())]
+    [(1, 4.0), (10, 2.0), (100, 1.0), (1000, 0.5)]
+    """
+    curves = [_points(*run) for run in runs]
+    if not curves or min(min(compute.min(), loss.min()) for compute, loss in curves) <= 0:
+        raise ValueError("expected at least one run, and numbers above 0")
+    every = np.concatenate([compute for compute, _ in curves])
+    at = np.geomspace(every.min(), every.max(), n)
+    at[[0, -1]] = every.min(), every.max()  # without rounding, so that both ends lie on a curve
+    lowest = np.full(n, np.nan)
+    for compute, loss in curves:
+        order = np.argsort(compute)
+        u, v = np.log(compute[order]), np.log(loss[order])
+        lowest = np.fmin(lowest, np.exp(np.interp(np.log(at), u, v, left=np.nan, right=np.nan)))
+    there = np.isfinite(lowest)
+    return at[there], lowest[there]
+
+
+def straightness(x, y) -> tuple[float, float]:
+    """How straight y is on two logarithmic axes: the curvature of log y, and R^2 of the straight line.
+
+        log y = a + b u + c u^2 + noise,  u = log x: the curvature is c;   R^2 = 1 - var(noise of the line) / var(log y)
+
+    c = 0 and R^2 = 1 for a power law; c > 0 if it flattens. Both may be compared between quantities of different range.
+    Errors: ValueError for fewer than three different x, lengths that differ, or a number that is not above 0.
+
+    >>> straightness([1, 10, 100, 1000], [8.0, 4.0, 2.0, 1.0])
+    (0.0, 1.0)
+    """
+    x, y = _points(x, y)
+    if min(x.min(), y.min()) <= 0 or len(np.unique(x)) < 3:
+        raise ValueError(f"expected numbers above 0, and three different x; got x from {x.min():g}, y from {y.min():g}")
+    u, v = np.log(x) - np.log(x).mean(), np.log(y)
+    left = v - np.polyval(np.polyfit(u, v, 1), u)
+    return round(float(np.polyfit(u, v, 2)[0]), 10) + 0.0, round(float(1 - left.var() / v.var()), 10)
+
+
 @dataclass(frozen=True)
 class PowerLaw:
     """Power law y = a x^b, as it was fitted: a straight line of slope b on two logarithmic axes."""

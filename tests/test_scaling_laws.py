@@ -162,3 +162,35 @@ def test_the_interval_score_is_proper_and_by_hand():
 def test_bad_intervals(wrong):
     with pytest.raises(ValueError, match="expected low <= high"):
         scaling_laws.interval_score(*wrong)
+
+
+def test_a_lower_envelope_lies_on_the_lowest_of_curves_that_cross():
+    x = np.geomspace(1, 100, 9)
+    shallow, steep = 2 * x**-0.1, 4 * x**-0.5
+    compute, loss = scaling_laws.lower_envelope([(x[::-1], shallow[::-1]), (10 * x, 4 * (10 * x) ** -0.5)], 31)
+    np.testing.assert_allclose(loss[compute < 9.99], 2 * compute[compute < 9.99] ** -0.1)
+    late = compute[compute > 10.01]
+    lowest = np.minimum(2 * late**-0.1 + (late > 100), 4 * late**-0.5)
+    np.testing.assert_allclose(loss[compute > 10.01], lowest)
+    assert compute[0] == 1 and compute[-1] == pytest.approx(1000) and len(compute) == 31
+    assert (steep < shallow).any() and (steep > shallow).any()
+
+
+def test_a_lower_envelope_has_no_points_where_no_run_is():
+    compute, _ = scaling_laws.lower_envelope([([1, 2], [3.0, 2.0]), ([50, 100], [1.0, 0.9])], 50)
+    assert not ((compute > 2) & (compute < 50)).any() and len(compute) < 50
+    for wrong in ([], [([1, 2], [0.0, 1.0])], [([0, 2], [1.0, 1.0])]):
+        with pytest.raises(ValueError, match="at least one run, and numbers above 0"):
+            scaling_laws.lower_envelope(wrong)
+
+
+def test_straightness_is_the_quadratic_term_and_the_share_explained():
+    u = np.linspace(-2, 3, 40)
+    curvature, r2 = scaling_laws.straightness(np.exp(u), np.exp(1 - 0.5 * u + 0.07 * u**2))
+    assert curvature == pytest.approx(0.07) and 0.9 < r2 < 0.999
+    design = np.stack([np.ones_like(u), u], axis=1)
+    v = 1 - 0.5 * u + 0.07 * u**2
+    residual = np.linalg.lstsq(design, v, rcond=None)[1][0]
+    assert r2 == pytest.approx(1 - residual / ((v - v.mean()) ** 2).sum())
+    with pytest.raises(ValueError, match="three different x"):
+        scaling_laws.straightness([1, 1, 2], [1.0, 2.0, 3.0])
