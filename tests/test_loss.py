@@ -189,3 +189,13 @@ def test_impossible_masking_is_refused():
     for wrong in (inputs.double(), inputs[0], inputs.tolist()):
         with pytest.raises(ValueError, match=r"inputs must be a tensor of ids of shape \(B, T\), but they are"):
             mask_tokens(wrong, 1, 3, generator())
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_losses_of_half_precision_logits_are_summed_in_float32(dtype):
+    logits = (3 * torch.randn(6, 500, generator=torch.Generator().manual_seed(0))).to(dtype)
+    targets = torch.arange(6)
+    expected = -logits.double().log_softmax(dim=-1)[targets, targets]
+    for loss in (lm_loss(logits, targets), task_loss(logits, targets)):
+        assert loss.dtype == torch.float32 and loss.item() == pytest.approx(expected.mean().item(), rel=1e-6)
+    torch.testing.assert_close(-token_logps(logits, targets).double(), expected, rtol=1e-6, atol=1e-6)

@@ -18,11 +18,12 @@ class Mistake(NamedTuple):
 
 # Module -> test files beside the one that mirrors it (files that do not exist are left out).
 TESTS = {
+    "devices": [],
     "attention": [],
     "loss": [],
-    "model": [],
-    "sample": ["tests/test_fewshot.py"],
-    "train": [],
+    "model": ["tests/test_devices.py"],
+    "sample": ["tests/test_devices.py", "tests/test_fewshot.py"],
+    "train": ["tests/test_devices.py"],
     "transforms": [],
     "reward_model": [],
     "ppo": [],
@@ -43,7 +44,19 @@ TESTS = {
 }
 
 _MISTAKES = {
+    "devices": [
+        ('if not word or default.type != "cpu":', "if not word:"),
+        ('word = "cuda" if "cuda" in there else "cpu"', 'word = "cpu"'),
+        ("return 3 * scaling.forward_flops", "return scaling.forward_flops"),
+        ("return torch.autocast(where.type, dtype=torch.bfloat16)", "return contextlib.nullcontext()"),
+        ("deque(maxlen=n_records + 1)", "deque(maxlen=n_records)"),
+        ('"H100 PCIe": 756e12, "H100": 989.4e12', '"H100": 989.4e12, "H100 PCIe": 756e12'),
+    ],
     "attention": [
+        ("dropout=dropout, causal=True)", "dropout=dropout)"),
+        ("visible is None and T == k.shape[2] and", "visible is None and"),
+        ("(self.band is None or T <= self.band)", "True"),
+        ("self._mask(T, k.shape[2], visible, x.device), dropout)", "self._mask(T, k.shape[2], None, x.device), dropout)"),
         ("math.sqrt(q.shape[-1])", "q.shape[-1]"),
         ("math.sqrt(q.shape[-1])", "math.sqrt(k.shape[-2])"),
         ("weights = scores.softmax(dim=-1)", "weights = scores.softmax(dim=-2)"),
@@ -86,13 +99,14 @@ _MISTAKES = {
         ("self.k.shape[0] != k.shape[0]", "False"),
     ],
     "loss": [
+        ("return logits.float() if logits.dtype in", "return logits if logits.dtype in"),
         ("ignore_index=IGNORED)", "ignore_index=IGNORED, reduction='sum')"),
         ("ignore_index=IGNORED)", "ignore_index=0)"),
         ("(targets == IGNORED).all()", "(targets == IGNORED).any()"),
         ("(targets == IGNORED).all()", "False"),
         ("log_softmax(dim=-1)", "softmax(dim=-1)"),
         ("return logps.masked_fill(ignored, 0.0)", "return logps"),
-        ("return F.cross_entropy(logits, labels)", "return F.cross_entropy(logits, labels, reduction='sum')"),
+        ("return F.cross_entropy(_at_least_float32(logits), labels)", "return F.cross_entropy(_at_least_float32(logits), labels, reduction='sum')"),
         ("return task + aux_weight * lm", "return aux_weight * task + lm"),
         ("return task + aux_weight * lm", "return task + lm"),
         ("return task + aux_weight * lm", "return (1 - aux_weight) * task + aux_weight * lm"),
@@ -116,6 +130,7 @@ _MISTAKES = {
         ("(targets < 0) | (targets >= V)", "(targets >= V)"),
     ],
     "model": [
+        ("return x.to(self.W_e.weight.device)", "return x"),
         ('approximate="tanh"', 'approximate="none"'),
         (
             "h = h + self.drop(self.attn(self.ln_1(h), cache, visible))",
@@ -183,7 +198,9 @@ _MISTAKES = {
         ("temperature, top_k = 1.0, 1", "temperature, top_k = 1.0, 2"),
         ("new = new.masked_fill(stopped, stop_id)\n", "pass\n"),
         ("stopped = stopped | (new == stop_id)", "stopped = new == stop_id"),
-        ("if stopped.all():", "if stopped.any():"),
+        ("and stopped.all():", "and stopped.any():"),
+        ("device=generator.device).to(probs.device)", "device=probs.device)"),
+        ("ids = ids.to(home)", "ids = ids[:, :]"),
         ("unread = new[:, None] if use_cache else ids", "unread = ids"),
         ("cumulative / cumulative[:, -1:] <= u", "cumulative <= u"),
         (
@@ -234,8 +251,11 @@ _MISTAKES = {
         ("config.clip_norm or math.inf", "math.inf"),
         ("        optimizer.zero_grad()\n        with _chance_of_step", "        with _chance_of_step"),
         ('group["lr"] = lr', 'group["lr"] = config.lr'),
-        ("betas=tuple(config.betas), eps", "betas=(0.9, 0.999), eps"),
-        ("betas=tuple(config.betas), eps=config.eps", "betas=tuple(config.betas), eps=1e-6"),
+        ("tuple(config.betas), config.eps", "(0.9, 0.999), config.eps"),
+        ("tuple(config.betas), config.eps", "tuple(config.betas), 1e-6"),
+        ("loss if len(parts) == 1 else loss * share", "loss if len(parts) == 1 else loss / len(parts)"),
+        ("n / sum(n_targets)", "n / max(n_targets)"),
+        ("with autocast(config.precision, ", 'with autocast("float32", '),
         ("(batch[-1] != IGNORED).sum()", "(batch[-1] == IGNORED).sum()"),
         ("[state.seed, state.step]", "[state.seed, 0]"),
         ("        model.train()\n        optimizer.zero_grad()", "        optimizer.zero_grad()"),
