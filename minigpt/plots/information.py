@@ -122,7 +122,7 @@ def strips(series: dict, *, x_label: str, guess=..., title: str = "", right: flo
         height = bottom - 0.66 * pile / max(4, most)
         axes.plot(inside, height, linestyle="none", marker="o", markersize=5.5, **look)
         mean = values.mean()
-        axes.plot([mean, mean], [place - 0.42, place + 0.42], color=INK, linewidth=3, solid_capstyle="butt", zorder=4)
+        axes.plot([mean, mean], [place - 0.42, place + 0.42], color=INK, linewidth=3, solid_capstyle="butt", zorder=2)
         axes.annotate(f"mean {mean:.1f}", (mean, place - 0.3), (6, 0), textcoords="offset points", va="center",
                       size=NOTE, zorder=5, bbox={"facecolor": "white", "linewidth": 0, "pad": 1.0})  # fmt: skip
         if beyond := int(np.sum(values > right)):

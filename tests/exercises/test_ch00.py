@@ -1,9 +1,11 @@
 """The checks of chapter 00 know right from wrong, and say what is wrong."""
 
+import json
 import math
 import random
 from collections import Counter
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 from exercising import grouped, named_checks
@@ -168,6 +170,17 @@ WRONG = [
     ("whisper", 7.0, "7.0000 is not it"),
     ("whisper", "a lot", "expected a number"),
 ]
+
+
+def test_the_tiny_world_of_the_lesson_is_the_one_that_its_exercise_asks_about():
+    notebook = json.loads((Path(__file__).parents[2] / "chapters" / "00_world.ipynb").read_text(encoding="utf-8"))
+    (source,) = ["".join(cell["source"]) for cell in notebook["cells"] if "def tiny(d):" in "".join(cell["source"])]
+    names = {}
+    exec(source.split("\nrng = ")[0], names)
+    page = "Lucy found a key. Lucy kept the key."
+    probabilities = {text: p for text, p, _ in grammar.documents(names["tiny"])}
+    assert math.isclose(probabilities[page], RIGHT["page_probability"][0]) and len(probabilities) == 6
+    assert any(page in "".join(cell["source"]) for cell in notebook["cells"])
 
 
 def test_a_refusal_does_not_give_a_number_away(capsys):
