@@ -53,10 +53,11 @@ def _numbers(lexicon):
 LISTED = {"relation": _relations, "language": _languages, "number": _numbers}
 
 
-def _listed(d, family, n_examples, lexicon):
-    """Pairs that follow one silent rule, each with probability RELIABILITY; else another rule of the family."""
+def _listed(d, family, n_examples, lexicon, named):
+    """Pairs that follow one rule, each with probability RELIABILITY; else another rule of the family."""
     rules, inputs = LISTED[family](lexicon)
-    rule, r = d.hidden(tuple(rules)), RELIABILITY[family]
+    rule = d.pick(tuple(rules), form=lambda rule: f"{rule}:") if named else d.hidden(tuple(rules))
+    r = RELIABILITY[family]
     words = tuple(inputs)
     for _ in range(n_examples):
         word = d.pick(words, form=lambda w: f" {w}")
@@ -119,19 +120,25 @@ MADE_UP = ("symbols", "category")
 FAMILIES = (*LISTED, *MADE_UP)
 
 
-def program(family: str, n_examples: int = N_EXAMPLES, which: str = "training", lexicon: Lexicon = LEXICON):
+def program(
+    family: str, n_examples: int = N_EXAMPLES, which: str = "training", lexicon: Lexicon = LEXICON, named: bool = False
+):
     """Grammar of one family's lists. It returns the rule: its name, or the labels that this list gave.
 
     `which` says which pairs of group and label may occur in a made-up rule: "training", "held out" (never met in
-    training) or "any". Errors: an unknown family or `which` is a ValueError.
+    training) or "any". named: the list begins with the name of its rule ("count on by 3:"), which is silent otherwise.
+    Errors: an unknown family or `which`, or a made-up rule that should be named, is a ValueError.
     """
+    if named and family not in LISTED:
+        raise ValueError(f"expected a family whose rules have names, one of {tuple(LISTED)}; got {family!r}")
     if family not in FAMILIES or which not in WHICH:
         raise ValueError(f"expected a family of {FAMILIES} and one of {WHICH}; got {family!r}, {which!r}")
 
     def document(d):
-        d.write(HEADER)
+        if not named:
+            d.write(HEADER)
         if family in LISTED:
-            return _listed(d, family, n_examples, lexicon)
+            return _listed(d, family, n_examples, lexicon, named)
         return _made_up(d, family, n_examples, lexicon, which)
 
     return document

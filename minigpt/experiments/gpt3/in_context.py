@@ -13,6 +13,7 @@ labelled examples, over eight tables. Five seeds take half an hour on one core.
 import copy
 import functools
 import random
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from types import SimpleNamespace
@@ -21,7 +22,7 @@ import numpy as np
 import torch
 
 from minigpt import loss, sample, train
-from minigpt.experiments import canaries, dataset, pretraining, sizes
+from minigpt.experiments import canaries, dataset, measured, pretraining, sizes
 from minigpt.model import GPT, GPTConfig
 from minigpt.tokenizer import Tokenizer
 from minigpt.train import TrainConfig
@@ -92,6 +93,38 @@ def is_right(model: GPT, tokenizer: Tokenizer, asked: list[Question]) -> np.ndar
 def ceiling(asked: list[Question]) -> float:
     """Best possible accuracy: the share of right answers that the Bayes learner expects on these questions."""
     return float(np.mean([question.ceiling for question in asked]))
+
+
+def best_possible(asked: list[Question]) -> np.ndarray:
+    """Whether the Bayes learner's likeliest answer is the right one: what the best learner scores on these questions.
+
+    `ceiling` is what it expects on average; a model must be compared with this, since both then have the same luck.
+    Of m answers that are equally likely each counts 1 / m. Shapes: result (n,), from 0 to 1.
+    """
+    found = []
+    for question in asked:
+        likeliest = [answer for answer, p in question.bayes.items() if p > question.ceiling - 1e-9]
+        found.append((question.answer in likeliest) / len(likeliest))
+    return np.array(found)
+
+
+def shortcut(asked: list[Question]) -> np.ndarray:
+    """Shortcut: naming the commonest answer of the list, whatever is asked. 1 / m where m answers are equally common.
+
+    Shapes: result (n,), from 0 to 1; 0 without examples.
+    """
+    found = []
+    for question in asked:
+        counts = Counter(question.text.split()[2::2])
+        commonest = [answer for answer, n in counts.items() if n == max(counts.values())]
+        found.append((question.answer in commonest) / len(commonest) if commonest else 0.0)
+    return np.array(found)
+
+
+def gains(model: str, family: str, least: int = 0, most: int = 8, step: int = 3215) -> np.ndarray:
+    """What the examples add: accuracy with `most` examples less that with `least`, from the table, one for each seed."""
+    at = {"model": model, "family": family, "which": "training", "step": step}
+    return measured.get("gpt3/in_context", n_shots=most, **at) - measured.get("gpt3/in_context", n_shots=least, **at)
 
 
 # --- induction heads --------------------------------------------------------------------------------------------------

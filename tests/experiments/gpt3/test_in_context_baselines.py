@@ -1,0 +1,47 @@
+"""The best possible learner and the shortcut, on questions set by hand."""
+
+import numpy as np
+import pytest
+
+from minigpt.experiments.gpt3 import in_context
+from minigpt.worlds.in_context_lists import Question
+
+
+def asked(text, answer, **bayes):
+    return Question("symbols", f"Examples: {text}", answer, bayes, len(text.split()) // 2, False)
+
+
+def test_the_best_possible_learner_scores_what_its_likeliest_answer_is_worth():
+    questions = [
+        asked("brave red calm", "red", red=0.6, blue=0.4),
+        asked("brave red calm", "blue", red=0.6, blue=0.4),
+        asked("brave red calm", "blue", red=0.4, blue=0.4, green=0.2),
+    ]
+    np.testing.assert_allclose(in_context.best_possible(questions), [1, 0, 0.5])
+
+
+def test_the_shortcut_names_the_commonest_colour():
+    questions = [
+        asked("brave red calm blue sad red calm", "red"),
+        asked("brave red calm blue sad red calm", "blue"),
+        asked("brave red calm blue sad", "blue"),
+        asked("calm", "blue"),
+    ]
+    np.testing.assert_allclose(in_context.shortcut(questions), [1, 0, 0.5, 0])
+
+
+@pytest.mark.parametrize("family", in_context.LEARNED)
+def test_the_best_possible_learner_is_right_as_often_as_it_expects(family):
+    questions = in_context.questions(family, 4)
+    expected, spread = in_context.ceiling(questions), 0.5 / len(questions) ** 0.5
+    assert in_context.best_possible(questions).mean() == pytest.approx(expected, abs=3 * spread)
+    assert in_context.shortcut(questions).mean() < expected - 0.2
+
+
+def test_gains_are_differences_of_the_table():
+    by_hand = in_context.measured.get(
+        "gpt3/in_context", model="post 16", family="language", n_shots=8, which="training", step=3215
+    ) - in_context.measured.get(
+        "gpt3/in_context", model="post 16", family="language", n_shots=0, which="training", step=3215
+    )
+    np.testing.assert_allclose(in_context.gains("post 16", "language"), by_hand)
