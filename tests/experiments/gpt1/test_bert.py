@@ -55,11 +55,10 @@ def test_bert_differs_from_gpt1_in_the_mask_alone():
     assert replace(BERT, causal=True) == GPT1 and BERT != GPT1
 
 
-def test_bert_is_asked_as_many_tokens_as_gpt1_in_batches_four_times_as_large():
-    """Seven passes, 15 % each: 1.05 passes' worth of questions; the paper's batches are 4 times GPT-1's."""
-    assert BERT_TOKENS_PER_BATCH == 4 * dataset.TOKENS_PER_BATCH
-    passes = BERT_PRETRAINING.n_steps / 1125
-    assert passes == 7 and 0.15 * passes == pytest.approx(1, abs=0.06)
+def test_bert_reads_28_times_as_much_and_is_asked_four_times_as_much_as_gpt1():
+    """The lab says so; an epoch is 4,500 steps of GPT-1."""
+    read = BERT_PRETRAINING.n_steps * BERT_TOKENS_PER_BATCH / (4500 * dataset.TOKENS_PER_BATCH)
+    assert read == 28 and 0.15 * read == pytest.approx(4, abs=0.25)
     assert BERT_PRETRAINING.warmup_steps > 0
 
 
