@@ -68,14 +68,21 @@ def ngram_reader(data: Dataset, n: int) -> Callable[[list[str]], np.ndarray]:
 
 
 def gpt_reader(gpt: GPT, data: Dataset) -> Callable[[list[str]], np.ndarray]:
-    """A reader with a GPT for a model of the language: pages -> nats per token of each."""
+    """A reader with a GPT for a model of the language: pages -> nats per token of each, as far as its window reaches."""
 
     def read(pages):
-        encoded = corpus.encode(pages, data.tokenizer)
+        encoded = _cut(corpus.encode(pages, data.tokenizer), gpt.config.n_ctx - 1)
         found = train.evaluate(gpt, evaluation_batches(encoded, data.tokenizer, gpt.config.n_ctx, 4096))
         return found.document_nats / found.document_tokens
 
     return read
+
+
+def _cut(documents: corpus.Corpus, longest: int) -> corpus.Corpus:
+    """The beginnings of documents: a page that a model wrote in odd tokens can have more of them when it is encoded."""
+    ids = [documents.ids[a : min(b, a + longest)] for a, b in zip(documents.offsets, documents.offsets[1:])]
+    offsets = np.cumsum([0, *map(len, ids)])
+    return corpus.Corpus(np.concatenate(ids), offsets, documents.tokenizer_fingerprint)
 
 
 def grammar_reader(data: Dataset) -> Callable[[list[str]], np.ndarray]:

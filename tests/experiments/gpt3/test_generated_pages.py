@@ -59,3 +59,9 @@ def test_an_ngram_reader_is_less_surprised_by_the_text_than_by_the_same_words_sh
     shuffled = [" ".join(rng.permutation(text.split())) for text in real]
     for n in pages.NGRAMS.values():
         assert pages.accuracy(pages.ngram_reader(data, n), real, shuffled) == 1
+
+
+def test_a_page_longer_than_the_window_is_read_as_far_as_it_reaches(data):
+    gpt, text = canaries.gpt1(), " ".join(data.held_out[:4])
+    cut = data.tokenizer.decode(data.tokenizer.encode(text)[:127])
+    np.testing.assert_allclose(*(pages.gpt_reader(gpt, data)([each]) for each in (text, cut)), rtol=1e-5)
