@@ -1,4 +1,4 @@
-"""Where models compute, and how exactly: the device, mixed precision, and how much of a card's speed is used.
+"""Where models compute, and how exactly: device, processes, mixed precision, how much of a card's speed is used.
 
 The environment variable MINIGPT_DEVICE decides, and nothing else does: `device()` is asked when a model is built, and
 whatever a model is given follows it there. Initial weights and samples are drawn on the CPU, so that they are the same
@@ -10,7 +10,8 @@ import os
 from collections import deque
 
 import torch
-from torch import nn
+from torch import Tensor, distributed, nn
+from torch.nn.parallel import DistributedDataParallel
 
 from minigpt import scaling
 
@@ -28,7 +29,8 @@ def device() -> torch.device:
     """Device of new models: what MINIGPT_DEVICE says, or torch's default device (the CPU) if it says nothing.
 
     "cpu", "cuda" (or one card of several, "cuda:1"), "mps" (Apple), or "auto": a card if there is one, else the CPU.
-    Inside `with torch.device(...)` that device wins. Errors: ValueError for another word, or a device that is not there.
+    Inside `with torch.device(...)` that device wins.
+    Errors: ValueError for another word, or for a device that is not there.
 
     >>> device()
     device(type='cpu')
@@ -49,6 +51,76 @@ def available() -> list[str]:
     """The devices of this computer, by the names that MINIGPT_DEVICE takes."""
     cards = [f"cuda:{i}" for i in range(torch.cuda.device_count())] if torch.cuda.is_available() else []
     return ["cpu", *(["cuda"] if cards else []), *cards, *(["mps"] if torch.backends.mps.is_available() else [])]
+
+
+# --- many processes ---------------------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def joined():
+    """Inside, this process is one of those that `torchrun` started, if it did; each has a card of its own on a GPU.
+
+    They talk through NCCL on GPUs and through gloo on CPUs. Errors: ValueError as `device`.
+    """
+    if "RANK" not in os.environ or is_joined():
+        yield
+        return
+    where, before = device(), os.environ.get(VARIABLE)
+    if where.type == "cuda":
+        os.environ[VARIABLE] = f"cuda:{os.environ['LOCAL_RANK']}"
+        torch.cuda.set_device(device())
+    distributed.init_process_group("nccl" if where.type == "cuda" else "gloo")
+    try:
+        yield
+    finally:
+        distributed.destroy_process_group()
+        if before is not None:
+            os.environ[VARIABLE] = before
+
+
+def is_joined() -> bool:
+    """Whether this process is one of several."""
+    return distributed.is_available() and distributed.is_initialized()
+
+
+def rank() -> int:
+    """The number of this process, from 0; 0 if it is alone."""
+    return distributed.get_rank() if is_joined() else 0
+
+
+def world_size() -> int:
+    """How many processes there are."""
+    return distributed.get_world_size() if is_joined() else 1
+
+
+def parallel(model: nn.Module) -> nn.Module:
+    """Data parallelism: a model for `train.train` whose gradients are averaged over all processes.
+
+    Each process computes its share of the rows of every batch, and all make the same update. The model itself stays
+    what it was, for evaluation, samples and checkpoints; if this process is alone it comes back as it is.
+    Source: Li et al. 2020, through torch's DistributedDataParallel. Differs: nothing.
+    """
+    return DistributedDataParallel(model) if is_joined() else model
+
+
+def itself(model: nn.Module) -> nn.Module:
+    """The model inside of `parallel`, with its own names of parameters."""
+    return model.module if isinstance(model, DistributedDataParallel) else model
+
+
+def n_processes(model: nn.Module) -> int:
+    """Over how many processes a model's gradients are averaged."""
+    return world_size() if isinstance(model, DistributedDataParallel) else 1
+
+
+def total(model: nn.Module, numbers: Tensor) -> Tensor:
+    """The sum over those processes."""
+    if n_processes(model) > 1:
+        distributed.all_reduce(numbers)
+    return numbers
+
+
+# --- precision and speed ----------------------------------------------------------------------------------------------
 
 
 def autocast(precision: str, where: torch.device):

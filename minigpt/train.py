@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from minigpt.devices import autocast
+from minigpt import devices
 from minigpt.io.checks import is_number, is_whole, use_python_numbers, whole
 from minigpt.loss import IGNORED, lm_loss, token_logps
 
@@ -183,6 +183,9 @@ def train(
     number alone. A loss_fn that draws (masking) may therefore use torch.default_generator. Without chance no
     generator is needed; with chance and without generator the first step is refused.
 
+    Many processes: with a model from devices.parallel each process computes its share of the rows of every batch. All
+    make the update of the whole batch, and yield the same records.
+
     Large batches: with config.accumulate = n each batch is computed in n parts of equally many rows, and their
     gradients are added, each part weighted by its share of the targets (entries of the last array that are not -100).
     For a loss that is a mean over the targets the update is that of the whole batch. Dropout differs.
@@ -208,10 +211,12 @@ def train(
         lr = learning_rate(state.step, config)
         batch = _tensors(batches, state.step, device)
         n_targets = int((batch[-1] != IGNORED).sum())  # now: after the update it would have to wait for a GPU
+        if devices.n_processes(model) > 1:
+            batch = tuple(each[devices.rank() :: devices.n_processes(model)] for each in batch)
         model.train()
         optimizer.zero_grad()
         with _chance_of_step(state, device):
-            loss = _loss_and_gradient(model, batch, loss_fn, config)
+            loss = _loss_and_gradient(model, batch, loss_fn, config, n_targets)
         grad_norm = nn.utils.clip_grad_norm_(model.parameters(), config.clip_norm or math.inf)
         if not (math.isfinite(loss.item()) and math.isfinite(grad_norm.item())):
             optimizer.zero_grad()
@@ -268,30 +273,32 @@ def evaluate(model: nn.Module, batches) -> Evaluation:
     return Evaluation(total / n_tokens, total / len(document_nats), total, n_tokens, document_nats, document_tokens)
 
 
-def _loss_and_gradient(model: nn.Module, batch: tuple[Tensor, ...], loss_fn: Callable, config: TrainConfig) -> Tensor:
-    """The loss of a batch, and its gradient added to that of the weights; part by part if config says so."""
-    parts, shares = [batch], [1.0]
-    if config.accumulate > 1:
+def _loss_and_gradient(model: nn.Module, batch, loss_fn: Callable, config: TrainConfig, n_targets: int) -> Tensor:
+    """The loss of a batch, and its gradient added to that of the weights: part by part, process by process."""
+    parts, shares, n = [batch], [1.0], devices.n_processes(model)
+    if config.accumulate > 1 or n > 1:
         parts = list(zip(*(each.chunk(config.accumulate) for each in batch)))
-        n_targets = torch.stack([(part[-1] != IGNORED).sum() for part in parts]).tolist()
-        parts = [part for part, n in zip(parts, n_targets) if n] or parts[:1]
-        shares = [n / sum(n_targets) for n in n_targets if n] or [1.0]
+        counts = torch.stack([(part[-1] != IGNORED).sum() for part in parts]).tolist()
+        parts = [part for part, count in zip(parts, counts) if count] or parts[:1]
+        shares = [count / n_targets for count in counts if count] or [1.0]
     losses = []
     for part, share in zip(parts, shares):
-        with autocast(config.precision, batch[-1].device):
-            loss = loss_fn(model, *part)
-        _check_loss(loss)
-        loss = loss if len(parts) == 1 else loss * share
-        loss.backward()
+        last = len(losses) == len(parts) - 1
+        with contextlib.nullcontext() if last or n == 1 else model.no_sync():  # gradients travel once
+            with devices.autocast(config.precision, batch[-1].device):
+                loss = loss_fn(model, *part)
+            _check_loss(loss)
+            loss = loss * share if len(parts) > 1 or n > 1 else loss
+            (loss * n if n > 1 else loss).backward()  # the mean over n processes must be the sum of their shares
         losses.append(loss.detach())
-    return losses[0] if len(losses) == 1 else torch.stack(losses).sum()
+    return devices.total(model, losses[0] if len(losses) == 1 else torch.stack(losses).sum())
 
 
 def _adamw(model: nn.Module, config: TrainConfig, state: TrainState) -> torch.optim.AdamW:
     """torch's AdamW whose memory is the state's own tensors: what the one updates, the other holds."""
     groups, fused = parameter_groups(model, config.weight_decay), next(model.parameters()).is_cuda
     optimizer = torch.optim.AdamW(groups, config.lr, tuple(config.betas), config.eps, fused=fused or None)
-    parameters = {name: p for name, p in model.named_parameters() if p.requires_grad}
+    parameters = {name: p for name, p in devices.itself(model).named_parameters() if p.requires_grad}
     if not state.moments:
         state.moments = {
             name: {"step": torch.tensor(0.0), "exp_avg": torch.zeros_like(p), "exp_avg_sq": torch.zeros_like(p)}
@@ -329,7 +336,8 @@ def _chance_of_step(state: TrainState, device: torch.device):
     cuda = [device] if device.type == "cuda" else []
     with torch.random.fork_rng(devices=cuda):
         if state.seed is not None:
-            seed = int(np.random.SeedSequence([state.seed, state.step]).generate_state(1, np.uint64)[0])
+            words = [state.seed, state.step] + [devices.rank()] * (devices.rank() > 0)  # each process its own
+            seed = int(np.random.SeedSequence(words).generate_state(1, np.uint64)[0])
             torch.default_generator.manual_seed(seed)
             if cuda:
                 with torch.cuda.device(device):

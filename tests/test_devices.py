@@ -72,7 +72,8 @@ def test_a_forgotten_move_is_noticed():
 def test_the_cpu_is_the_default(monkeypatch):
     monkeypatch.delenv(devices.VARIABLE, raising=False)
     assert devices.device() == torch.device("cpu")
-    with torch.device("meta"):
+    monkeypatch.setenv(devices.VARIABLE, "cpu")
+    with torch.device("meta"):  # this wins
         assert devices.device() == torch.device("meta")
 
 
@@ -258,8 +259,8 @@ def test_the_meter_counts_tokens_and_the_share_of_the_peak(monkeypatch):
     model = gpt()
     meter = devices.Meter(model, n_records=2)
     assert meter.line() == "" and meter.tokens_per_second() is None
-    for step in range(5):
-        meter.add(SimpleNamespace(n_tokens=96 * step, seconds=2.0 + 0.5 * step))
+    for step, seconds in enumerate([0.0, 10.0, 11.0, 11.25, 12.0]):
+        meter.add(SimpleNamespace(n_tokens=96 * step, seconds=seconds))
     assert meter.tokens_per_second() == 192.0
     flops = 3 * scaling.forward_flops(2, 16, 260, 24)
     monkeypatch.setattr(devices, "peak_flops", lambda where: 1000 * flops)

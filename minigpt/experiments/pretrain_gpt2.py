@@ -7,9 +7,11 @@
 --data is a text (a file, or a folder with .txt and .md files), which is encoded once, or a file or folder of tokens
 (.bin, .npy). The same command again goes on where it stopped. In the folder --out: checkpoint/ (safetensors and JSON),
 tokens.bin, and at the end model/, a GPT-2 in its published form. docs/beyond_the_laptop.md says how long it takes.
+On several GPUs: torchrun --nproc-per-node 8 -m minigpt.experiments.pretrain_gpt2 ... (the same words).
 """
 
 import argparse
+import functools
 import sys
 import time
 from dataclasses import asdict, dataclass, replace
@@ -112,10 +114,12 @@ class Run:
         n_steps = options.steps or preset.training.n_steps
         self.training = replace(
             preset.training, n_steps=n_steps, warmup_steps=min(preset.training.warmup_steps, n_steps // 10),
-            lr=options.lr or preset.training.lr, accumulate=parts,
+            lr=options.lr or preset.training.lr, accumulate=-(-parts // devices.world_size()),
             precision=options.precision or ("bf16" if where.type == "cuda" else "float32"),
             compile=where.type == "cuda" if options.compile is None else options.compile,
         )  # fmt: skip
+        if micro * parts < devices.world_size():
+            raise ValueError(f"expected a window for each of {devices.world_size()} processes; got {micro * parts}")
         self.batches = token_files.Windows(self.tokens.training, n_ctx, micro * parts, options.seed)
         self.reading = token_files.validation_batches(self.tokens, n_ctx, max(1, micro // 4), preset.n_validation)
         self.every, self.seed = options.validate_every or preset.validate_every, options.seed
@@ -169,9 +173,14 @@ def pretrain(run: Run, stop_after: int | None = None, save_every: float = 600.0,
     stop, said = min(last, stop_after or last), time.monotonic()
     if run.state.step >= stop:
         return
-    records = train.train(run.gpt, run.batches, run.training, state=run.state)
+    records = train.train(devices.parallel(run.gpt), run.batches, run.training, state=run.state)
+    first = devices.rank() == 0  # of several processes the first one speaks, validates and saves
     try:
         for record in records:
+            if record.step == stop and not first:
+                break
+            if not first:
+                continue
             meter.add(record)
             due = record.step % run.every == 0 or record.step == stop
             if due or record.step <= 2 or time.monotonic() - said > 20:
@@ -189,7 +198,7 @@ def pretrain(run: Run, stop_after: int | None = None, save_every: float = 600.0,
                 break
     finally:
         records.close()
-        if run.state.step:
+        if run.state.step and first:
             run.save()
 
 
@@ -222,22 +231,33 @@ def main(argv: list[str]) -> int:
     """Train, and say how it goes; 0 if all went well, 1 with one line if something does not fit."""
     options = parse(argv)
     try:
-        run = Run(options)
-        run.resume()
-        where, n, parts = next(run.gpt.parameters()).device, run.gpt.n_params(), run.training.accumulate
-        print(f"{n:,} parameters on {where}, {run.tokens.n_training:,} tokens, {run.batches.batch_size} windows of "
-              f"{run.gpt.config.n_ctx} in an update{f', in {parts} parts' * (parts > 1)}, {run.training.precision}"
-              + (f"; goes on at step {run.state.step}" if run.state.step else ""), flush=True)  # fmt: skip
-        pretrain(run, options.stop_after, say=lambda words: print(words, flush=True))
-        if run.state.step == run.training.n_steps and not (run.out / "model").exists():
-            hub.save(run.gpt, run.out / "model")
-            print(f"the model is in {run.out / 'model'}")
+        with devices.joined():
+            return _run(options)
     except KeyboardInterrupt:
         print("stopped; the same command goes on from here")
         return 130
     except (ValueError, OSError) as error:
         print(error, file=sys.stderr)
         return 1
+
+
+def _run(options: argparse.Namespace) -> int:
+    """A run, in this process."""
+    if devices.rank():  # the first process prepares the data, the others wait for it
+        torch.distributed.barrier()
+    run = Run(options)
+    if devices.is_joined() and not devices.rank():
+        torch.distributed.barrier()
+    run.resume()
+    say = functools.partial(print, flush=True) if devices.rank() == 0 else lambda words: None
+    where, n, parts = next(run.gpt.parameters()).device, run.gpt.n_params(), run.training.accumulate
+    say(f"{n:,} parameters on {where}, {run.tokens.n_training:,} tokens, {run.batches.batch_size} windows of "
+        f"{run.gpt.config.n_ctx} in an update{f', in {parts} parts' * (parts > 1)}, {run.training.precision}"
+        + (f"; goes on at step {run.state.step}" if run.state.step else ""))  # fmt: skip
+    pretrain(run, options.stop_after, say=say)
+    if run.state.step == run.training.n_steps and not devices.rank() and not (run.out / "model").exists():
+        hub.save(run.gpt, run.out / "model")
+        say(f"the model is in {run.out / 'model'}")
     return 0
 
 

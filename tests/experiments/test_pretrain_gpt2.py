@@ -1,6 +1,9 @@
 """The command that pre-trains a GPT-2: its files of tokens, a run that is cut, and published weights that go on."""
 
 import json
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -196,3 +199,31 @@ GPT_PARAMETERS = 124_439_808
 def meta(config):
     with torch.device("meta"):
         return GPT(config, torch.Generator())
+
+
+# --- many processes ---------------------------------------------------------------------------------------------------
+
+
+def torchrun(n, arguments):
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(n), "-m",
+               "minigpt.experiments.pretrain_gpt2", *arguments]  # fmt: skip
+    one_thread = os.environ | {"OMP_NUM_THREADS": "1"}
+    return subprocess.run(command, capture_output=True, text=True, timeout=240, env=one_thread)
+
+
+@pytest.mark.slow
+def test_two_processes_are_one_with_the_whole_batch(tmp_path, text):
+    """And a run that two processes began is ended by one."""
+    assert pretrain_gpt2.main(words(text, tmp_path / "one")) == 0
+    for out, more in (("two", []), ("both", ["--stop-after", "4"])):
+        done = torchrun(2, words(text, tmp_path / out, "--micro", "2", *more))
+        assert done.returncode == 0, done.stderr[-3000:]
+        assert done.stdout.count("held-out loss") == (1 if more else 2)  # said once, not by each
+    assert pretrain_gpt2.main(words(text, tmp_path / "both")) == 0
+    one, kept = losses(tmp_path / "one")
+    for out in ("two", "both"):
+        found, kept_too = losses(tmp_path / out)
+        np.testing.assert_allclose(found, one, rtol=1e-5)
+        for name, tensor in kept.tensors.items():
+            if name.startswith("weights/") and tensor.ndim == 2:  # the keys' biases move by rounding errors alone
+                torch.testing.assert_close(kept_too.tensors[name], tensor, rtol=1e-3, atol=2e-5)
