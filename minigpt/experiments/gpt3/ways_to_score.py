@@ -73,7 +73,8 @@ def read_deeper(gpt: GPT, n: int) -> Iterator[GPT]:
 
 def scored(gpt: GPT, data: Dataset, prompt: int | str, how: str, n_asked: int | None = None) -> float:
     """Accuracy with a prompt (of SHOTS, DEEP or AFTER_PHRASES) and a way of scoring (of WAYS)."""
-    asked, pool = (examples[:n_asked] for examples in phrases()) if n_asked else phrases()
+    asked, pool = phrases()
+    asked = asked[:n_asked]
     asked = asked if how in fewshot.CHOOSING else [replace(example, choices=()) for example in asked]
     pool = pool if how in fewshot.CHOOSING else [replace(example, choices=()) for example in pool]
     settings = {"pool": pool, "answer_context": "=", "n_new": N_NEW}
