@@ -257,13 +257,6 @@ def gone(steps: Iterable[int], share: Iterable[float], below: float = GONE) -> f
     return steps[len(low) - int(np.argmin(low[::-1])) if not low.all() else 0]
 
 
-def doublings(steps: Iterable[int], first: Iterable[float], second: Iterable[float]) -> float:
-    """How often the steps must be doubled from where one share is gone to where another is; never: twice all steps."""
-    steps = list(steps)
-    ends = [min(gone(steps, share), 2 * steps[-1]) for share in (first, second)]
-    return math.log2(ends[1] / ends[0])
-
-
 def in_order(steps: Iterable[int], share: dict[str, Iterable[float]]) -> bool:
     """Whether grammar slips disappear first, then wrong facts, then unfaithfulness (the rule stands above)."""
     steps = list(steps)

@@ -166,13 +166,6 @@ def test_a_group_is_gone_from_where_it_stays_rare():
     assert slips.gone(steps, [0.0, 0.05, 0.04, 0.1]) == math.inf
 
 
-def test_doublings_between_two_disappearances():
-    steps = [10, 20, 40]
-    assert slips.doublings(steps, [0.0, 0.0, 0.0], [0.5, 0.5, 0.0]) == 2
-    assert slips.doublings(steps, [0.5, 0.0, 0.0], [0.5, 0.5, 0.5]) == 2  # never: at 80
-    assert slips.doublings(steps, [0.5, 0.5, 0.0], [0.5, 0.0, 0.0]) == -1
-
-
 def test_the_order_of_the_claim():
     steps, early, late, never = [1, 2, 3], [0.5, 0.0, 0.0], [0.5, 0.5, 0.0], [0.5, 0.5, 0.5]
     ordered = {"grammar": early, "facts": late, "unfaithful": never}
