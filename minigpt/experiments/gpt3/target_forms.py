@@ -1,0 +1,170 @@
+"""Chapter 03. Translation direction: what must be known of the target language, and is not told by the source.
+
+A sentence says what an animal did with a thing: "the whale broke a sort of lamp", "la baleine a cassé un genre de
+lampe". Four phrases mean the same in each language (FORMS), and each thing takes one of them, always, in an arbitrary
+way that has nothing to do with the other language. Some things (NEW) never occur in a translated sentence: word lists
+translate them bare, and only running text of a language tells which form they take in it. Nothing else can be guessed:
+animals, verbs and things are drawn evenly. The questions are sentences about the new things.
+
+Prediction: the content is translated equally well in both directions, for it comes from word lists and translated
+sentences, which every corpus has; the form is right where the target language was read much, and at a quarter where it
+was not; and this turns round with the balance.
+
+The table has a row for each seed, balance, target language and quantity of `scores`. Three seeds take a quarter of an
+hour on one core.
+"""
+
+import random
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+
+from minigpt import fewshot
+from minigpt.batches import DocumentBatches
+from minigpt.experiments import canaries, dataset, pretraining, sizes
+from minigpt.experiments.dataset import Dataset
+from minigpt.experiments.gpt2 import zero_shot
+from minigpt.experiments.gpt3.translation import ANIMALS, LANGUAGES, THINGS, VERBS, phrase
+from minigpt.experiments.pretraining import Pretrained
+from minigpt.model import GPT
+from minigpt.worlds import grammar
+
+SEEDS = (0, 1, 2)
+KEY = ("seed", "balance", "into", "quantity")
+FORMS = {
+    "English": ("a sort of", "a kind of", "a type of", "a form of"),
+    "French": ("une sorte de", "un genre de", "un type de", "une forme de"),
+}
+NEW = THINGS[::3]  # never in a sentence with its translation
+TRANSLATED = tuple(thing for thing in THINGS if thing not in NEW)
+# Shares of the documents that are word lists, translated sentences, English alone and French alone
+BALANCES = {
+    "mostly English": (0.15, 0.25, 0.599, 0.001), "half and half": (0.15, 0.25, 0.3, 0.3),
+    "mostly French": (0.15, 0.25, 0.001, 0.599),
+}  # fmt: skip
+N_DOCUMENTS, N_QUESTIONS, TOKENS_PER_BATCH, WIDTH = 30_000, 150, 1024, 64
+
+
+def form_of(language: str, thing) -> str:
+    """The form that a thing takes in a language: one of four, six things each, independent of the other language."""
+    i = THINGS.index(thing)
+    return FORMS[language][i % 4 if language == "English" else i // 6]
+
+
+def thing_phrase(language: str, thing, form: str | None = None) -> str:
+    """A thing with its form, or another form: "a sort of lamp", "un genre de lampe"."""
+    name = thing.name if language == "English" else thing.french
+    form = form or form_of(language, thing)
+    if language == "French" and name[0] in "aeiouéêhAEIOU":
+        return f"{form[:-1]}'{name}"
+    return f"{form} {name}"
+
+
+def sentence(language: str, animal, verb, thing, form: str | None = None) -> str:
+    """ "the whale broke a sort of lamp" or "la baleine a cassé un genre de lampe"."""
+    return f"{phrase(language, animal)} {phrase(language, verb)} {thing_phrase(language, thing, form)}"
+
+
+def program(shares: tuple[float, ...]):
+    """Grammar of documents of three lines: words or sentences with their translations, or sentences alone.
+
+    shares: of word lists, translated sentences, English and French, as in BALANCES. The first language of a document
+    with translations is drawn, either equally often. It returns the kind of document.
+    """
+
+    def document(d):
+        kind = d.hidden(("words", "sentences", *LANGUAGES), shares)
+        first = kind if kind in LANGUAGES else d.hidden(LANGUAGES)
+        second = LANGUAGES[first == "English"]
+        for number in range(3):
+            start = "\n" if number else ""
+            if kind == "words":
+                what = d.pick((*ANIMALS, *VERBS, *THINGS), form=lambda w: start + phrase(first, w))
+                d.write(f" = {phrase(second, what)}")
+                continue
+            said = _sentence(d, TRANSLATED if kind == "sentences" else THINGS, first, start)
+            if kind == "sentences":
+                d.write(f" = {sentence(second, *said)}")
+        return kind
+
+    return document
+
+
+def _sentence(d, things, language, start=""):
+    animal = d.pick(ANIMALS, form=lambda a: start + phrase(language, a))
+    verb = d.pick(VERBS, form=lambda v: f" {phrase(language, v)}")
+    thing = d.pick(things, form=lambda t: f" {thing_phrase(language, t)}")
+    return animal, verb, thing
+
+
+def two_language_dataset(balance: str) -> Dataset:
+    """The corpus of one balance of languages. Errors: an unknown balance is a ValueError."""
+    if balance not in BALANCES:
+        raise ValueError(f"expected a balance among {sorted(BALANCES)}; got {balance!r}")
+    return dataset.build_dataset(program(BALANCES[balance]), N_DOCUMENTS, 300, 1)
+
+
+def pretrain(data: Dataset, seed: int) -> Pretrained:
+    """The book's GPT-2 of width 64 with scaled embeddings, trained for two epochs on a corpus of two languages."""
+    config = replace(sizes.gpt2(WIDTH), embedding_scale=WIDTH**0.5)
+    batches = DocumentBatches(data.corpus, data.tokenizer, dataset.N_CTX, TOKENS_PER_BATCH, seed)
+    return pretraining.pretrain(
+        data, config, seed, 2 * len(batches), training=sizes.gpt2_training(WIDTH), tokens_per_batch=TOKENS_PER_BATCH
+    )
+
+
+def questions(into: str, n: int = N_QUESTIONS) -> list[tuple[str, tuple]]:
+    """(prompt, (animal, verb, thing)) of sentences about the new things; always the same ones."""
+    rng, source = random.Random(f"forms, into {into}"), LANGUAGES[into == "English"]
+    found = [grammar.sample(lambda d: _sentence(d, NEW, source), rng) for _ in range(n)]
+    return [(f"{text} =", told) for text, told in found]
+
+
+def scores(gpt: GPT, data: Dataset, into: str, n: int = N_QUESTIONS) -> dict[str, float]:
+    """Scores of a model's translations into one language, over n sentences.
+
+    "whole": no mistake (greedy decoding); "content": animal, verb and thing are right, whatever the form; "form": the
+    right form is the likeliest of the four, all else given as it should be (chance 1/4; 1/3 for who takes the form that
+    is commonest beside the source's).
+    """
+    asked = questions(into, n)
+    said = zero_shot.write_answers(gpt, data.tokenizer, [prompt for prompt, _ in asked], 40)
+    found: dict[str, list[bool]] = {"whole": [], "content": [], "form": []}
+    for (prompt, told), answer in zip(asked, said):
+        versions = {form: f" {sentence(into, *told, form)}" for form in FORMS[into]}
+        right = form_of(into, told[2])
+        chosen = fewshot.choose(gpt, data.tokenizer, prompt, list(versions.values()), "plain")
+        found["whole"].append(answer == versions[right])
+        found["content"].append(answer in versions.values())
+        found["form"].append(chosen == versions[right])
+    return {name: float(np.mean(each)) for name, each in found.items()}
+
+
+def rows(seed: int) -> Iterator[dict]:
+    """The rows of the table for one seed: a model for each corpus, asked in both directions."""
+    for balance in BALANCES:
+        data = two_language_dataset(balance)
+        gpt = pretrain(data, seed).model
+        for into in LANGUAGES:
+            for name, value in scores(gpt, data, into).items():
+                yield dict(zip(KEY, (seed, balance, into, name)), value=f"{value:.4f}")
+
+
+def canary() -> dict[str, float]:
+    """Numbers from a few seconds of the same code (minigpt.experiments.canaries)."""
+    found = {}
+    for balance in BALANCES:
+        with canaries.short_writing(60, 6) as asked:
+            data = two_language_dataset(balance)
+        found |= {f"{balance}, written": canaries.checksum(asked[0]), f"{balance}, floor": data.floor.mean}
+        with canaries.few_updates() as numbers:
+            gpt = pretrain(canaries.part(data, 45), 0).model
+        found |= canaries.under(balance, numbers)
+        for into in LANGUAGES:
+            found |= canaries.under(f"{balance}, into {into}", scores(gpt, data, into, 3))
+            prompt, told = questions(into, 1)[0]
+            versions = [f" {sentence(into, *told, form)}" for form in FORMS[into]]
+            likely = fewshot.score_choices(gpt, data.tokenizer, prompt, versions, "plain")
+            found[f"{balance}, versions into {into}"] = canaries.checksum(likely)
+    return found | {"forms": canaries.checksum(FORMS[x].index(form_of(x, t)) for x in LANGUAGES for t in THINGS)}
