@@ -107,7 +107,7 @@ def two_language_dataset(balance: str) -> Dataset:
 
 def pretrain(data: Dataset, seed: int) -> Pretrained:
     """The book's GPT-2 of width 64 with scaled embeddings, trained for two epochs on a corpus of two languages."""
-    config = replace(sizes.gpt2(WIDTH), embedding_scale=WIDTH**0.5)
+    config = replace(sizes.gpt2(WIDTH), embedding_scale=WIDTH**0.5, n_vocab=data.tokenizer.n_vocab)
     batches = DocumentBatches(data.corpus, data.tokenizer, dataset.N_CTX, TOKENS_PER_BATCH, seed)
     return pretraining.pretrain(
         data, config, seed, 2 * len(batches), training=sizes.gpt2_training(WIDTH), tokens_per_batch=TOKENS_PER_BATCH
