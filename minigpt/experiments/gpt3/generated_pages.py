@@ -1,7 +1,7 @@
 """Chapter 03. Which of two pages did the machine write? Writers of four widths, and readers who know more or less.
 
-The paper asked people whether a news article was written by GPT-3. Here a writer, the book's GPT-2 of one width, goes on
-from the first sentence of a held-out story, and a reader sees both pages. The reader takes the one for the machine's
+The paper asked people whether a news article was written by GPT-3. Here a writer, the book's GPT-2 of one width, goes
+on from the first sentence of a held-out story, and a reader sees both pages. The reader takes the one for the machine's
 that is less likely, token by token, in its own model of the language; the grammar, which knows the language exactly,
 takes a page for the machine's if it is impossible, and guesses if both are possible.
 
@@ -68,7 +68,7 @@ def ngram_reader(data: Dataset, n: int) -> Callable[[list[str]], np.ndarray]:
 
 
 def gpt_reader(gpt: GPT, data: Dataset) -> Callable[[list[str]], np.ndarray]:
-    """A reader with a GPT for a model of the language: pages -> nats per token of each, as far as its window reaches."""
+    """A reader with a GPT for a model: pages -> nats per token of each, as far as its window reaches."""
 
     def read(pages):
         encoded = _cut(corpus.encode(pages, data.tokenizer), gpt.config.n_ctx - 1)

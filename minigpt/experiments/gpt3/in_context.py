@@ -122,7 +122,7 @@ def shortcut(asked: list[Question]) -> np.ndarray:
 
 
 def gains(model: str, family: str, least: int = 0, most: int = 8, step: int = 3215) -> np.ndarray:
-    """What the examples add: accuracy with `most` examples less that with `least`, from the table, one for each seed."""
+    """What examples add: accuracy with `most` of them less that with `least`, from the table, one for each seed."""
     at = {"model": model, "family": family, "which": "training", "step": step}
     return measured.get("gpt3/in_context", n_shots=most, **at) - measured.get("gpt3/in_context", n_shots=least, **at)
 

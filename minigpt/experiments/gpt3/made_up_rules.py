@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from minigpt.batches import evaluation_batches
 from minigpt.exact import entropy
-from minigpt.experiments import canaries, pretraining, sizes
+from minigpt.experiments import canaries, measured, pretraining, sizes
 from minigpt.experiments.dataset import Dataset
 from minigpt.experiments.gpt3 import in_context
 from minigpt.experiments.pretraining import Pretrained
@@ -163,6 +163,32 @@ def measure(lists: Dataset, variant: str, seed: int, n_asked: int = 300) -> dict
     return found | {("gap", last): gap.mean / lists.floor.mean}
 
 
+def over_training(quantity: str, variants=tuple(VARIANTS)) -> dict[str, dict[int, np.ndarray]]:
+    """A quantity of the table on the way: variant -> {step: one number for each seed}."""
+    steps = sorted({int(row["step"]) for row in measured.rows("gpt3/made_up_rules") if row["quantity"] == quantity})
+    return {
+        variant: {
+            step: measured.get("gpt3/made_up_rules", variant=variant, quantity=quantity, step=step) for step in steps
+        }
+        for variant in variants
+    }
+
+
+def token_left(step: int = 0) -> list[tuple]:
+    """Rows for a page: each variant with the cosine between the stream and the token's own embedding, by block."""
+    where = {"step": step}
+    return [
+        (
+            variant,
+            *(
+                float(measured.get("gpt3/made_up_rules", variant=variant, quantity=f"cosine {b}", **where).mean())
+                for b in range(4)
+            ),
+        )
+        for variant in VARIANTS
+    ]
+
+
 def canary() -> dict[str, float]:
     """Numbers from a few seconds of the same code (minigpt.experiments.canaries)."""
     with canaries.short_writing(120) as asked:
@@ -171,8 +197,8 @@ def canary() -> dict[str, float]:
     for variant in VARIANTS:
         short = canaries.part(lists, 57)
         with canaries.few_updates() as numbers:
-            measured = measure(short, variant, 0, n_asked=6)
+            several = measure(short, variant, 0, n_asked=6)
         found |= canaries.under(
-            variant, numbers | {f"{name}, {step}": value for (name, step), value in measured.items()}
+            variant, numbers | {f"{name}, {step}": value for (name, step), value in several.items()}
         )
     return found

@@ -19,7 +19,7 @@ import numpy as np
 import torch
 
 from minigpt.batches import evaluation_batches
-from minigpt.experiments import canaries
+from minigpt.experiments import canaries, measured
 from minigpt.experiments.dataset import Dataset
 from minigpt.experiments.gpt1.heads import ablated, mean_outputs
 from minigpt.experiments.gpt3 import in_context, made_up_rules
@@ -104,6 +104,28 @@ def measure(gpt: GPT, lists: Dataset, n_asked: int = 300, n_copied: int = 60) ->
     return found
 
 
+def by_depth(quantity: str) -> dict[int, np.ndarray]:
+    """An accuracy of the whole models, from the table: number of blocks -> one number for each seed."""
+    return {n: measured.get("gpt3/silenced_heads", n_layers=n, quantity=quantity, layer=0, head=0) for n in DEPTHS}
+
+
+def grid(seed: int, quantity: str, n_layers: int = 3, n_heads: int = 4) -> np.ndarray:
+    """A quantity of each head, from the table. Shapes: result (n_layers, n_heads)."""
+    found = {
+        (int(row["layer"]), int(row["head"])): float(row["value"])
+        for row in measured.rows("gpt3/silenced_heads")
+        if (row["seed"], row["n_layers"], row["quantity"]) == (str(seed), str(n_layers), quantity)
+    }
+    return np.array([[found[layer + 1, head + 1] for head in range(n_heads)] for layer in range(n_layers)])
+
+
+def lost(seed: int, quantity: str, n_layers: int = 3, n_heads: int = 4) -> np.ndarray:
+    """What an accuracy loses if a head is silenced, from the table. Shapes: result (n_layers, n_heads)."""
+    whole = {"seed": str(seed), "n_layers": str(n_layers), "quantity": quantity, "layer": "0", "head": "0"}
+    (before,) = [row for row in measured.rows("gpt3/silenced_heads") if whole.items() <= row.items()]
+    return float(before["value"]) - grid(seed, quantity, n_layers, n_heads)
+
+
 def canary() -> dict[str, float]:
     """Numbers from a few seconds of the same code (minigpt.experiments.canaries)."""
     with canaries.short_writing(120) as asked:
@@ -112,7 +134,7 @@ def canary() -> dict[str, float]:
     for n_layers in DEPTHS:
         with canaries.few_updates() as numbers:
             trained = made_up_rules.pretrain(canaries.part(lists, 57), n_layers=n_layers)
-        measured = measure(trained.model, lists, n_asked=4, n_copied=6)
-        numbers |= {" ".join(map(str, where)): value for where, value in measured.items()}
+        several = measure(trained.model, lists, n_asked=4, n_copied=6)
+        numbers |= {" ".join(map(str, where)): value for where, value in several.items()}
         found |= canaries.under(f"{n_layers} blocks", numbers)
     return found

@@ -43,7 +43,7 @@ BALANCES = {
     "mostly English": (0.15, 0.25, 0.599, 0.001), "half and half": (0.15, 0.25, 0.3, 0.3),
     "mostly French": (0.15, 0.25, 0.001, 0.599),
 }  # fmt: skip
-N_DOCUMENTS, N_QUESTIONS, TOKENS_PER_BATCH, WIDTH = 30_000, 150, 1024, 64
+N_DOCUMENTS, N_QUESTIONS, TOKENS_PER_BATCH, WIDTH = 40_000, 150, 1024, 64
 
 
 def form_of(language: str, thing) -> str:
