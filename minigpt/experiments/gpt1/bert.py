@@ -25,8 +25,8 @@ from minigpt.experiments.dataset import Dataset
 from minigpt.experiments.gpt1 import finetuning
 from minigpt.experiments.gpt1.finetuning import FineTuning
 from minigpt.experiments.pretraining import Pretrained
-from minigpt.experiments.sizes import BERT, BERT_POSITIONS, BERT_PRETRAINING, BERT_TOKENS_PER_BATCH
-from minigpt.model import GPT, GPTConfig
+from minigpt.experiments.sizes import BERT, BERT_PRETRAINING, BERT_TOKENS_PER_BATCH
+from minigpt.model import GPT
 from minigpt.worlds import grammar, lexicon, stories
 
 SEEDS = [0, 1, 2, 3, 4]
@@ -78,14 +78,6 @@ def masked_loss(bert: GPT, masked: Tensor, visible: Tensor, hidden: Tensor) -> T
     return loss.lm_loss(logits[None], hidden[asked][None])
 
 
-@torch.no_grad()
-def new_bert(config: GPTConfig, generator: torch.Generator) -> GPT:
-    """A BERT before training: a GPT without the causal mask, whose positions start BERT_POSITIONS times as large."""
-    bert = GPT(config, generator)
-    bert.W_p.weight.mul_(BERT_POSITIONS)
-    return bert
-
-
 def pretrain_masked(
     data: Dataset,
     seed: int = 0,
@@ -103,7 +95,6 @@ def pretrain_masked(
     return pretraining.pretrain(
         data, BERT, seed, n_steps or training.n_steps, training, masked_loss, "masked pre-training", n_watched=12,
         tokens_per_batch=tokens_per_batch, warmup_steps=training.warmup_steps, prepare=masking,
-        build=new_bert,
     )  # fmt: skip
 
 

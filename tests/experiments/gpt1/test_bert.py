@@ -51,11 +51,8 @@ def masking(data, seed=0, tokens=512):
 # --- masked batches -------------------------------------------------------------------------------------------------
 
 
-def test_bert_differs_from_gpt1_in_the_mask_and_in_its_first_positions():
+def test_bert_differs_from_gpt1_in_the_mask_alone():
     assert replace(BERT, causal=True) == GPT1 and BERT != GPT1
-    mine, gpt = bert.new_bert(BERT, torch.Generator().manual_seed(2)), GPT(GPT1, torch.Generator().manual_seed(2))
-    for (name, ours), theirs in zip(mine.named_parameters(), gpt.parameters()):
-        torch.testing.assert_close(ours, theirs * (3 if name == "W_p.weight" else 1))
 
 
 def test_bert_reads_28_times_as_much_and_is_asked_four_times_as_much_as_gpt1():
