@@ -17,7 +17,7 @@ GPT1 = GPTConfig(
 )  # fmt: skip
 PRETRAINING = TrainConfig(n_steps=1, lr=3e-3, warmup_steps=0, final_lr_fraction=0.03, betas=(0.9, 0.98))
 
-# BERT is asked only 15 % of the tokens it reads, and needs more of them. With GPT-1's rate, in batches four times GPT-1's,
+# BERT is asked only 15 % of the tokens it reads, and needs more of them. At GPT-1's rate, in batches 4 times GPT-1's,
 # it had learned no animal's home after 3,400 steps (one seed). So its batches are sixteen times as large, its steps
 # smaller, and it goes over the text 28 times, in which it is asked four times as many tokens as GPT-1. Made for a GPU.
 BERT = replace(GPT1, causal=False)
