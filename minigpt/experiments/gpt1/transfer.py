@@ -1,6 +1,6 @@
 """Chapter 01, lab "transfer". The stored fine-tunings taken apart: layers, probes, auxiliary loss, zero-shot answers.
 
-Nothing is measured here: the tables of gpt1/finetuning, gpt1/auxiliary_loss and gpt1/zero_shot as the lab draws them.
+Nothing is measured here: the tables of gpt1/finetuning and gpt1/zero_shot as the lab draws them.
 """
 
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from minigpt.experiments import measured
-from minigpt.experiments.gpt1 import auxiliary_loss, finetuning
+from minigpt.experiments.gpt1 import finetuning
 
 KEPT = {"nothing": -1, "embeddings": 0, "+ block 1": 1, "+ block 2": None}  # what is taken over: n_layers
 COUNTS = (16, 64, 256, 1024)  # labels
@@ -41,22 +41,12 @@ def probe_gaps() -> dict[str, dict[int, np.ndarray]]:
     }
 
 
-def auxiliary_gains(many: bool) -> dict[str, np.ndarray]:
-    """Accuracy with lambda = 0.5 minus that with 0: "task, labels" -> one for each seed; many: 4,096 labels."""
-    if not many:
-        return {
-            f"{task}, {n} labels": finetuning.seeds(task, n, aux_weight=0.5) - finetuning.seeds(task, n)
-            for task, n in finetuning.ABLATION.items()
-        }
-    found = {}
-    for task in finetuning.CLASSES:
-        where = {"task": task, "n_updates": auxiliary_loss.UPDATES[-1]}
-        without, with_lm = (
-            measured.get("gpt1/auxiliary_loss", "accuracy", aux_weight=weight, **where)
-            for weight in auxiliary_loss.WEIGHTS
-        )
-        found[f"{task}, {auxiliary_loss.N_LABELS:,} labels"] = with_lm - without
-    return found
+def auxiliary_gains() -> dict[str, np.ndarray]:
+    """Accuracy with lambda = 0.5 minus that with 0: "task, labels" -> one for each seed."""
+    return {
+        f"{task}, {n} labels": finetuning.seeds(task, n, aux_weight=0.5) - finetuning.seeds(task, n)
+        for task, n in finetuning.ABLATION.items()
+    }
 
 
 def snapshots() -> list[int]:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from minigpt.experiments import measured
-from minigpt.experiments.gpt1 import auxiliary_loss, finetuning, transfer, zero_shot
+from minigpt.experiments.gpt1 import finetuning, transfer, zero_shot
 
 
 def test_layers_and_their_gains():
@@ -23,11 +23,11 @@ def test_gaps_to_the_probe_and_the_gain_of_lambda_have_their_sign():
     gaps = transfer.probe_gaps()["classification"]
     assert list(gaps) == [16, 64, 256, 1024]
     assert (gaps[16] == finetuning.seeds("classification", 16) - finetuning.seeds("classification", 16, "probe")).all()
-    few = transfer.auxiliary_gains(many=False)
-    assert few["similarity, 512 labels"][1] == pytest.approx(0.324)  # the stuck run: 0.574 without, 0.898 with lambda
+    few = transfer.auxiliary_gains()
+    assert few["similarity, 512 labels"][1] == pytest.approx(0.324)  # the stuck run: 0.574, and 0.898 with lambda
 
 
-def test_tables_of_snapshots_seeds_and_labels(tmp_path, monkeypatch):
+def test_tables_of_snapshots_and_seeds(tmp_path, monkeypatch):
     monkeypatch.setattr(measured, "FOLDER", tmp_path)
     rows = [{"task": "similarity", "step": step, "seed": seed, "value": f"0.{step}{seed}"}
             for step in (9, 45) for seed in (0, 1)]  # fmt: skip
@@ -37,14 +37,6 @@ def test_tables_of_snapshots_seeds_and_labels(tmp_path, monkeypatch):
     assert transfer.by_seed(transfer.answers("similarity")) == {
         "seed 0": {9: [0.9], 45: [0.45]}, "seed 1": {9: [0.91], 45: [0.451]},
     }  # fmt: skip
-    rows = [
-        dict(zip(auxiliary_loss.KEY, (how.task, how.aux_weight, n, 0)), accuracy=f"{0.1 + 0.5 * how.aux_weight:.3f}")
-        for how in auxiliary_loss.plan() for n in auxiliary_loss.UPDATES
-    ]  # fmt: skip
-    measured.keep("gpt1/auxiliary_loss", rows, auxiliary_loss.KEY)
-    gains = transfer.auxiliary_gains(many=True)
-    assert list(gains)[2] == "similarity, 4,096 labels"
-    assert all(each == pytest.approx([0.25]) for each in gains.values())
 
 
 def test_how_fast_a_curve_rises():

@@ -7,7 +7,7 @@ import torch
 
 from minigpt import train
 from minigpt.experiments import dataset, measured, sizes
-from minigpt.experiments.gpt1 import auxiliary_loss, finetuning, updates
+from minigpt.experiments.gpt1 import finetuning, updates
 from minigpt.experiments.gpt1.finetuning import FineTuning
 from minigpt.model import GPT
 
@@ -61,8 +61,6 @@ def test_the_arms_of_each_comparison_differ_in_one_thing():
                for how, _ in plan)  # fmt: skip
     assert all(set(asked) >= {80, 240, 420, 1000} for _, asked in plan)
     assert all((3000 in asked) == (how.start == "scratch" and how.n_labels == 1024) for how, asked in plan)
-    assert [replace(how, aux_weight=0.0) for how in auxiliary_loss.plan()[1::2]] == auxiliary_loss.plan()[::2]
-    assert {how.n_labels for how in auxiliary_loss.plan()} == {4096}
 
 
 def test_panels_hold_every_stored_number_once(tmp_path, monkeypatch):
