@@ -31,12 +31,38 @@ def test_a_head_that_looks_one_back_from_each_answer_has_a_score_of_one(lists):
     np.testing.assert_array_equal(found, [[1, 0], [0, 1]])
 
 
-def test_the_two_heads_are_the_best_copier_and_the_best_before_it():
-    copying = np.array([[0.1, 0.2], [0.3, 0.4], [0.9, 0.1]])
+def test_previous_token_heads_count_only_before_an_induction_head():
+    copying = np.array([[0.1, 0.2], [0.6, 0.4], [0.9, 0.1]])
     previous = np.array([[0.2, 0.7], [0.8, 0.1], [0.1, 0.99]])
-    assert silenced_heads.two_heads(copying, previous) == ((2, 0), (1, 0))
-    assert silenced_heads.two_heads(copying[:2], previous[:2]) == ((1, 1), (0, 1))
-    assert silenced_heads.two_heads(copying[:1], previous[:1]) is None
+    found = silenced_heads.kinds_of_heads(copying, previous)
+    assert found["induction"].tolist() == [[False, False], [True, False], [True, False]]
+    assert found["previous"].tolist() == [[False, True], [True, False], [False, False]]
+    assert not any(which.any() for which in silenced_heads.kinds_of_heads(copying[:1], previous[:1]).values())
+
+
+def test_several_heads_are_silenced_at_once_and_come_back(lists):
+    gpt, ids = made_up_rules.build(made_up_rules.SCALED, 0), torch.arange(12)[None]
+    which, means = np.zeros((3, 4), dtype=bool), torch.full((3, 4, 16), 0.5)
+    which[0, 1] = which[2, 3] = True
+    with torch.no_grad():
+        before = gpt(ids)
+        with silenced_heads.silenced(gpt, which, means):
+            found = gpt(ids)
+        h = gpt.embed(ids)
+        for layer, block in enumerate(gpt.blocks):
+            joined = []
+            hook = block.attn.W_o.register_forward_pre_hook(
+                lambda module, inputs, joined=joined: joined.append(inputs[0])
+            )
+            whole = block.attn(block.ln_1(h))
+            hook.remove()
+            for head in np.flatnonzero(which[layer]):
+                part = slice(16 * head, 16 * head + 16)
+                whole = whole + (0.5 - joined[0][..., part]) @ block.attn.W_o.weight[:, part].T
+            h = h + whole
+            h = h + block.mlp(block.ln_2(h))
+        torch.testing.assert_close(found, gpt.logits(gpt.ln_f(h)), atol=1e-4, rtol=1e-4)
+        assert torch.equal(gpt(ids), before) and not torch.allclose(found, before, atol=1e-2)
 
 
 def test_what_is_measured_without_a_head_is_what_a_model_without_its_columns_says(lists):
