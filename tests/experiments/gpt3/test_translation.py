@@ -101,3 +101,13 @@ def test_scores_of_a_model_that_knows_and_of_one_that_does_not(monkeypatch):
     answer = lambda gpt, tok, prompts, n: [" the owl saw a hat"] * len(prompts)  # noqa: E731
     monkeypatch.setattr(translation.zero_shot, "write_answers", answer)
     assert translation.translation_scores(None, Some(), "French", 0.9) == {"whole": 0.0, "nats": 2.0, "fluent": 0.0}
+
+
+def test_the_shortcut_is_right_as_often_as_animals_do_what_they_usually_do():
+    rng = random.Random(5)
+    said = [
+        grammar.sample(lambda d: translation._sentence(d, translation.NEW, "English", 0.9, ""), rng)[1]
+        for _ in range(3000)
+    ]
+    usual = sum(told[1:] == translation.usual_action(told[0]) for told in said) / len(said)
+    assert translation.shortcut(0.9) == pytest.approx(usual, abs=0.025)
