@@ -102,7 +102,7 @@ def ranking_loss(scores: Tensor, ranks: Tensor) -> Tensor:
     0.6931
     """
     better = _checked(scores, ranks)
-    scores = scores.masked_fill(ranks == ABSENT, 0.0)
+    scores = scores.masked_fill(ranks.to(scores.device) == ABSENT, 0.0)
     ahead = scores[:, :, None] - scores[:, None, :]  # (P, K, K) score of w minus score of l
     n_pairs = better.sum(dim=(1, 2))  # (P,)
     losses = -(F.logsigmoid(ahead) * better).sum(dim=(1, 2)) / n_pairs.clamp(min=1)  # (P,)
@@ -138,6 +138,6 @@ def _checked(scores: Tensor, ranks: Tensor) -> Tensor:
         raise ValueError("scores must be a tensor of floats and ranks a tensor of whole numbers")
     if scores.shape != ranks.shape:
         raise ValueError(f"scores and ranks need the same shape (P, K): {tuple(scores.shape)}, {tuple(ranks.shape)}")
-    if not scores[ranks != ABSENT].isfinite().all():
+    if not scores[(ranks != ABSENT).to(scores.device)].isfinite().all():
         raise ValueError("scores must be finite numbers, but the reward model gave nan or infinity")
-    return pairs(ranks)
+    return pairs(ranks).to(scores.device)

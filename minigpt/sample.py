@@ -41,7 +41,7 @@ def next_probs(
 
     temperature = 0 is greedy: all on the likeliest token. Of equally likely tokens the smaller id comes first.
 
-    Shapes: logits (..., V), result (..., V) float64, on the GPU if the logits are there, else on the CPU.
+    Shapes: logits (..., V), result (..., V) float64, where the logits are (on the CPU for Apple's GPU, which has none).
     Errors: ValueError if a setting is out of range, or if a row of logits has a nan, a +inf, or nothing but -inf.
     Source: top-k with k = 2: GPT-2, section 3.6; top-p: Holtzman et al. 2020, section 3.1 (nucleus sampling).
     Differs: nothing; both cuts may be combined, top_k first.
@@ -55,7 +55,7 @@ def next_probs(
     _check_settings(temperature, top_k, top_p)
     if not isinstance(logits, Tensor) or not logits.ndim:
         raise ValueError("logits must be a tensor of shape (..., V)")
-    logits = logits.detach().to(logits.device if logits.is_cuda else "cpu", torch.float64)
+    logits = logits.detach().to("cpu" if logits.device.type == "mps" else logits.device, torch.float64)
     if logits.numel() == 0 or not logits.max(dim=-1).values.isfinite().all():  # the largest of a row with a nan is nan
         raise ValueError("each row of logits must have a finite largest value and no nan: look at the model's loss")
     if temperature == 0:

@@ -15,6 +15,8 @@ from elsewhere import DEVICE, Elsewhere, elsewhere
 
 from minigpt import checkpoint, devices, fewshot, ppo, responses, sample, scaling, train
 from minigpt.batches import WindowBatches
+from minigpt.experiments import __main__ as experiments
+from minigpt.experiments import measured
 from minigpt.experiments.instructgpt import enumerable_ppo
 from minigpt.loss import lm_loss, mask_tokens
 from minigpt.model import GPT, GPTConfig, TaskModel
@@ -149,7 +151,9 @@ HOW = [{}, {"temperature": 0}, {"top_k": 5}, {"top_p": 0.9, "use_cache": False},
 def test_samples(how):
     def act():
         prompt = torch.tensor([[256, 5, 6], [256, 9, 9]])
-        return sample.generate(gpt(), prompt, 12, torch.Generator().manual_seed(2), **how).tolist()
+        found = sample.generate(gpt(), prompt, 12, torch.Generator().manual_seed(2), **how)
+        assert found.device == prompt.device  # the ids come back to where the prompt is
+        return found.tolist()
 
     here, there = both(act)
     assert here == there
@@ -231,6 +235,40 @@ def test_ppo_goes_on_there_after_a_save(tmp_path):
         agent, state = copy.deepcopy(agent), ppo.PPOState()
         checkpoint.load_state(tmp_path, agent, state)
         assert begun + go(agent, reference, world, state, 2) == here
+
+
+def test_probabilities_stay_where_the_logits_are():
+    with elsewhere():
+        assert sample.next_probs(torch.zeros(2, 5, device=DEVICE), top_k=3).device == DEVICE
+
+
+class Card(torch.Tensor):
+    """A tensor of the CPU that says it is on a card."""
+
+    is_cuda = True
+
+
+@pytest.mark.parametrize("n_vocab", [64, 65, 127, 260])
+def test_a_card_multiplies_whole_tiles_and_gives_the_same_logits(n_vocab):
+    model, h = gpt(n_vocab=n_vocab), torch.randn(2, 3, 16, generator=torch.Generator().manual_seed(0))
+    found = model.logits(h.as_subclass(Card)).as_subclass(torch.Tensor)
+    assert found.shape == (2, 3, n_vocab) and (found.stride(1) % 64 == 0)
+    torch.testing.assert_close(found, model.logits(h))
+    (gradient,) = torch.autograd.grad((found**2).sum(), [model.W_e.weight])
+    (expected,) = torch.autograd.grad((model.logits(h) ** 2).sum(), [model.W_e.weight])
+    torch.testing.assert_close(gradient, expected)
+
+
+EXPERIMENTS = ["gpt1/finetuning", "gpt2/decoding", "gpt4/visual_questions", "instructgpt/tales_over_seeds"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("table", EXPERIMENTS)
+def test_experiments_run_there_with_the_same_numbers(table):
+    """Their canaries: training, fine-tuning, writing, images, and all three steps of RLHF."""
+    with elsewhere():
+        found = experiments.canary(table)
+    assert measured.changed(measured.about(table)["canary"]["values"], found) == []
 
 
 # --- precision, speed -------------------------------------------------------------------------------------------------

@@ -131,6 +131,7 @@ _MISTAKES = {
     ],
     "model": [
         ("return x.to(self.W_e.weight.device)", "return x"),
+        ("F.pad(weight, (0, 0, 0, -V % 64)))[..., :V]", "F.pad(weight, (0, 0, 0, -V % 64)))"),
         ('approximate="tanh"', 'approximate="none"'),
         (
             "h = h + self.drop(self.attn(self.ln_1(h), cache, visible))",

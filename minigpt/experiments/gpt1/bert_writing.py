@@ -30,7 +30,7 @@ def draw(model: GPT, ids: Tensor, place: int, data: Dataset, generator: torch.Ge
 
     Shapes: ids (B, T); visible as in `GPT.hidden`; result (B,).
     """
-    logits = model.logits(model.hidden(ids, visible=visible)[:, place])  # (B, V)
+    logits = model.logits(model.hidden(ids, visible=visible)[:, place]).cpu()  # (B, V)
     tokenizer = data.tokenizer
     logits[:, [tokenizer.endoftext, tokenizer.start, tokenizer.delim, tokenizer.extract]] = -torch.inf
     return torch.multinomial(sample.next_probs(logits), 1, generator=generator)[:, 0]

@@ -42,7 +42,7 @@ def embeddings(model: GPT, data: Dataset, groups: str = "kinds") -> tuple[list[s
     Shapes: n names, n groups, vectors (n, d_model) float64.
     """
     chosen = {word: ids for word in words(groups) if len(ids := data.tokenizer.encode(f" {word}")) == 1}
-    vectors = model.W_e.weight.detach().double().numpy()[[id for (id,) in chosen.values()]]
+    vectors = model.W_e.weight.detach().double().cpu().numpy()[[id for (id,) in chosen.values()]]
     return list(chosen), [words(groups)[word] for word in chosen], vectors
 
 

@@ -79,7 +79,7 @@ def true_next(data: Dataset, prefix: str) -> Tensor:
 def model_next(gpt: GPT, data: Dataset, prefix: str) -> Tensor:
     """The model's logits of the next token. Shapes: (V,)."""
     ids = torch.tensor([[data.tokenizer.endoftext, *data.tokenizer.encode(prefix)]])
-    return gpt(ids)[0, -1].double()
+    return gpt(ids)[0, -1].cpu().double()
 
 
 def distances(gpt: GPT | None, data: Dataset, cuts: Iterable[str]) -> dict[str, float]:
