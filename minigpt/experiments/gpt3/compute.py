@@ -90,6 +90,11 @@ class LossAgainstCompute:
         return scaling_laws.lower_envelope((compute, loss - self.floor) for compute, loss in self.curves.values())
 
     @property
+    def runs(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+        """The curves for a figure: "d = 96" -> (compute, L - floor)."""
+        return {f"d = {d_model}": (compute, loss - self.floor) for d_model, (compute, loss) in self.curves.items()}
+
+    @property
     def law(self) -> scaling_laws.PowerLaw:
         """The straight line through the envelope: L - floor = a C^b."""
         return scaling_laws.fit_power_law(*self.envelope)

@@ -21,7 +21,7 @@ from types import SimpleNamespace
 import numpy as np
 import torch
 
-from minigpt import loss, sample, train
+from minigpt import loss, sample, stats, train
 from minigpt.experiments import canaries, dataset, measured, pretraining, sizes
 from minigpt.model import GPT, GPTConfig
 from minigpt.tokenizer import Tokenizer
@@ -119,6 +119,29 @@ def shortcut(asked: list[Question]) -> np.ndarray:
         commonest = [answer for answer, n in counts.items() if n == max(counts.values())]
         found.append((question.answer in commonest) / len(commonest) if commonest else 0.0)
     return np.array(found)
+
+
+def references(family: str, n_shots: int = 8) -> dict[str, float]:
+    """Reference lines of a family with K examples: what the best possible learner and the shortcut score."""
+    asked = questions(family, n_shots)
+    return {"best possible": float(best_possible(asked).mean()), "shortcut": float(shortcut(asked).mean())}
+
+
+def k_shot_panels(**model) -> tuple[dict, dict]:
+    """Accuracy against K for `plots.small_multiples`: panels with the curves of model and shortcut, and the ceilings.
+
+    model: the columns of the table that name a model (model="post 64", step=3215). Intervals: 95 %, over the seeds.
+    """
+    panels, ceilings = {}, {}
+    for family in LEARNED:
+        found = [measured.get("gpt3/in_context", family=family, n_shots=k, which="training", **model) for k in SHOTS]
+        lines = [references(family, k) for k in SHOTS]
+        panels[family] = {
+            f"model, {len(found[0])} seeds": (SHOTS, *stats.intervals(found, 0, 1)),
+            "shortcut: the commonest answer of the list": (SHOTS, [each["shortcut"] for each in lines]),
+        }
+        ceilings[family] = (SHOTS, [each["best possible"] for each in lines])
+    return panels, ceilings
 
 
 def gains(model: str, family: str, least: int = 0, most: int = 8, step: int = 3215) -> np.ndarray:

@@ -121,6 +121,23 @@ def by_depth(quantity: str) -> dict[int, np.ndarray]:
     return {n: measured.get("gpt3/silenced_heads", n_layers=n, quantity=quantity, layer=0, head=0) for n in DEPTHS}
 
 
+CONDITIONS = {
+    "all heads": "", "without the induction heads": ", without induction",
+    "without the previous-token heads": ", without previous", "these two kinds alone": ", these alone",
+}  # fmt: skip
+
+
+def by_condition(families: tuple[str, ...], n_layers: int = 3) -> dict[str, dict[str, np.ndarray]]:
+    """Accuracies without all heads of a kind, from the table: condition -> {family: one number for each seed}."""
+    return {
+        name: {
+            family: measured.get("gpt3/silenced_heads", n_layers=n_layers, quantity=family + end, layer=0, head=0)
+            for family in families
+        }
+        for name, end in CONDITIONS.items()
+    }
+
+
 def grid(seed: int, quantity: str, n_layers: int = 3, n_heads: int = 4) -> np.ndarray:
     """A quantity of each head, from the table. Shapes: result (n_layers, n_heads)."""
     found = {

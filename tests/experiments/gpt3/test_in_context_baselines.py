@@ -45,3 +45,14 @@ def test_gains_are_differences_of_the_table():
         "gpt3/in_context", model="post 16", family="language", n_shots=0, which="training", step=3215
     )
     np.testing.assert_allclose(in_context.gains("post 16", "language"), by_hand)
+
+
+def test_panels_hold_the_model_the_shortcut_and_the_best_possible_learner():
+    panels, ceilings = in_context.k_shot_panels(model="post 16", step=3215)
+    for family in in_context.LEARNED:
+        (shots, mean, low, high), (_, trick) = panels[family].values()
+        where = {"model": "post 16", "step": 3215, "which": "training", "family": family}
+        assert shots == in_context.SHOTS and low[5] <= mean[5] <= high[5]
+        assert mean[5] == pytest.approx(in_context.measured.get("gpt3/in_context", n_shots=16, **where).mean())
+        assert trick[5] == pytest.approx(in_context.shortcut(in_context.questions(family, 16)).mean())
+        assert in_context.references(family, 16) == {"best possible": ceilings[family][1][5], "shortcut": trick[5]}
