@@ -190,14 +190,14 @@ class GPT(nn.Module):
     def attention_maps(self, ids: Tensor) -> list[Tensor]:
         """Attention weights of each block, without dropout.
 
-        Shapes: ids (B, T); result n_layers tensors (B, H, T, T), row = the query's position; rows add to 1.
+        Shapes: ids (B, T); result n_layers tensors (B, H, T, T) on the CPU, row = the query's position; rows add to 1.
         """
         self.check_inputs(ids)
         ids, was_training = self.here(ids), self.training
         self.eval()
         h, maps = self.embed(ids), []
         for block in self.blocks:
-            maps.append(block.attn(block.ln_1(h) if block.pre else h, return_weights=True)[1])
+            maps.append(block.attn(block.ln_1(h) if block.pre else h, return_weights=True)[1].cpu())
             h = block(h)
         self.train(was_training)
         return maps

@@ -100,7 +100,7 @@ def mean_outputs(gpt: GPT, documents) -> Tensor:
     total = torch.zeros(len(gpt.blocks), gpt.config.d_model, dtype=torch.float64)
 
     def keep(module, inputs):
-        kept.append(inputs[0])
+        kept.append(inputs[0].cpu())
 
     hooks = [block.attn.W_o.register_forward_pre_hook(keep) for block in gpt.blocks]
     try:
