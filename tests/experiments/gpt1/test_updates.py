@@ -54,8 +54,8 @@ def test_the_rate_stays_what_it_is_after_the_warm_up(data, narrow, monkeypatch):
 def test_the_arms_of_each_comparison_differ_in_one_thing():
     plan = updates.plan()
     ways = {(how.task, how.n_labels, how.start) for how, _ in plan}
-    assert len(ways) == len(plan) == 16
-    for task in finetuning.CLASSES:
+    assert len(ways) == len(plan) == 4 * len(updates.TASKS) and set(updates.TASKS) <= set(finetuning.CLASSES)
+    for task in updates.TASKS:
         assert {(task, n, start) for n in (64, 1024) for start in ("pretrained", "scratch")} < ways
     assert all(replace(how, task="entailment", n_labels=1, start="probe") == FineTuning("entailment", 1, "probe")
                for how, _ in plan)  # fmt: skip
@@ -71,9 +71,9 @@ def test_panels_hold_every_stored_number_once(tmp_path, monkeypatch):
     ]  # fmt: skip
     measured.keep("gpt1/updates", rows, updates.KEY)
     panels = updates.panels()
-    assert list(panels) == list(finetuning.CLASSES) and list(updates.panels(["similarity"])) == ["similarity"]
+    assert list(panels) == list(updates.TASKS) and list(updates.panels(["similarity"])) == ["similarity"]
     drawn = sorted(v for each in panels.values() for points in each.values() for two in points.values() for v in two)
     assert drawn == sorted(float(row["accuracy"]) for row in rows)
-    scratch = panels["multiple choice"]["from scratch, 1,024 labels"]
-    wanted = {"task": "multiple choice", "n_labels": 1024, "start": "scratch", "n_updates": 3000}
+    scratch = panels["classification"]["from scratch, 1,024 labels"]
+    wanted = {"task": "classification", "n_labels": 1024, "start": "scratch", "n_updates": 3000}
     assert scratch[3000].tolist() == measured.get("gpt1/updates", "accuracy", **wanted).tolist()
