@@ -9,14 +9,15 @@ import hashlib
 import json
 import os
 import re
+import warnings
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from minigpt.corpus import whole
 from minigpt.io import files
+from minigpt.io.checks import whole
 from minigpt.io.download import download, only_one
 from minigpt.model import GPT, GPTConfig
 from minigpt.tokenizer import ENDOFTEXT, Tokenizer
@@ -278,7 +279,8 @@ def find(name: str = "gpt2") -> Path | None:
     """The folder of a published model on this computer, or None: ours, or the newest whole snapshot in the hub's cache.
 
     Looks where huggingface_hub does: HF_HUB_CACHE, HUGGINGFACE_HUB_CACHE, HF_HOME/hub, XDG_CACHE_HOME/huggingface/hub,
-    ~/.cache/huggingface/hub. Asks no network. Errors: ValueError for a name that is none.
+    ~/.cache/huggingface/hub. Asks no network. If no folder is whole, a UserWarning says what each one lacks.
+    Errors: ValueError for a name that is none.
     """
     folders = [each / "published" / _named(name) for each in files.cache_dirs()]
     hub = hub_cache()
@@ -286,7 +288,16 @@ def find(name: str = "gpt2") -> Path | None:
         with contextlib.suppress(OSError):  # a folder that may not be read
             if hub is not None:
                 folders += sorted((hub / repository / "snapshots").iterdir(), key=lambda path: -path.stat().st_mtime)
-    return next((folder for folder in folders if _is_whole(folder, name)), None)
+    damage = []
+    for folder in folders:
+        wrong = _damage(folder, name)
+        if wrong is None:
+            return folder
+        damage += [(folder, wrong)] if folder.exists() else []
+    for folder, wrong in damage:
+        told = f"{folder} is not used: {wrong}. For a whole one, remove it and call fetch({name!r})"
+        warnings.warn(told, UserWarning, stacklevel=2)
+    return None
 
 
 def hub_cache() -> Path | None:
@@ -299,15 +310,21 @@ def hub_cache() -> Path | None:
     return None if base.startswith("~") else Path(base) / "hub"
 
 
-def _is_whole(folder: Path, name: str) -> bool:
-    """Whether a folder holds the files of a model, and its configuration is that of the name."""
+def _damage(folder: Path, name: str) -> str | None:
+    """What keeps a folder from being the whole published model of this name; None if nothing does."""
     try:
-        words = all((folder / file).is_file() for file in ("vocab.json", "merges.txt"))
-        if not (words or (folder / "tokenizer.json").is_file()) or not _weight_files(folder):
-            return False
-        return name not in SIZES or _check_size(folder, name) is None
-    except (OSError, ValueError):
-        return False
+        if not (folder / "tokenizer.json").is_file():
+            for file in ("vocab.json", "merges.txt"):
+                if not (folder / file).is_file():
+                    return f"expected {file} in {folder}"
+        missing = [file for file in _weight_files(folder) if not (folder / file).is_file()]
+        if missing:
+            return f"expected {missing[0]} in {folder}"
+        if name in SIZES:
+            _check_size(folder, name)
+    except (OSError, ValueError) as error:
+        return str(error)
+    return None
 
 
 def _check_size(folder: Path, name: str) -> None:

@@ -239,16 +239,53 @@ def test_find_takes_only_whole_folders_with_the_configuration_of_the_name(alone)
     assert hub.find() is None
     snapshots = alone / ".cache" / "huggingface" / "hub" / "models--openai-community--gpt2-medium" / "snapshots"
     write_gpt2(snapshots / "abc", 12, 768)  # the files of gpt2 under the name gpt2-medium
-    assert hub.find("gpt2-medium") is None
+    with pytest.warns(UserWarning, match="expected gpt2-medium with 24 layers .* says 12 layers"):
+        assert hub.find("gpt2-medium") is None
     write_gpt2(snapshots / "def", 24, 1024)
-    assert hub.find("gpt2-medium") == snapshots / "def"
+    assert hub.find("gpt2-medium") == snapshots / "def"  # and no warning: what is damaged is not needed
     (snapshots / "def" / "vocab.json").unlink()
-    assert hub.find("gpt2-medium") is None
+    with pytest.warns(UserWarning) as told:
+        assert hub.find("gpt2-medium") is None
+    assert sorted(str(each.message).split(" is not used: ")[0] for each in told) == [
+        str(snapshots / "abc"), str(snapshots / "def")
+    ]  # fmt: skip
+    assert {"expected vocab.json", "expected gpt2-medium with 24 layers of width 1024; the config.json"} == {
+        str(each.message).split(" is not used: ")[1].split(" in ")[0] for each in told
+    }
     (snapshots / "def" / "tokenizer.json").write_text("x")
     assert hub.find("gpt2-medium") == snapshots / "def"
     own = alone / ".cache" / "minigpt" / "published" / "gpt2-medium"
     write_gpt2(own, 24, 1024)
     assert hub.find("gpt2-medium") == own
+
+
+@pytest.mark.parametrize(("file", "content", "words"), [
+    ("model.safetensors", None, "expected model.safetensors in"),
+    ("merges.txt", None, "expected merges.txt in"),
+    ("config.json", None, "No such file"),
+    ("config.json", "{", "is not the config.json of a GPT-2"),
+    ("config.json", "[]", "expected the config.json of a GPT-2"),
+])  # fmt: skip
+def test_find_says_which_folder_is_damaged_and_how(alone, file, content, words):
+    own = alone / ".cache" / "minigpt" / "published" / "gpt2"
+    write_gpt2(own, 12, 768)
+    assert hub.find() == own
+    (own / file).unlink() if content is None else (own / file).write_text(content)
+    with pytest.warns(UserWarning, match=words) as told:
+        assert hub.find() is None
+    assert str(told[0].message).startswith(f"{own} is not used: ") and "fetch('gpt2')" in str(told[0].message)
+
+
+def test_find_says_which_part_of_the_weights_is_missing(alone):
+    own = alone / ".cache" / "minigpt" / "published" / "gpt2"
+    write_gpt2(own, 12, 768)
+    (own / "model.safetensors").rename(own / "model-1.safetensors")
+    parts = {"wte.weight": "model-1.safetensors", "wpe.weight": "model-2.safetensors"}
+    (own / "model.safetensors.index.json").write_text(json.dumps({"weight_map": parts}))
+    with pytest.warns(UserWarning, match=r"expected model-2\.safetensors in"):
+        assert hub.find() is None
+    (own / "model-2.safetensors").write_text("x")
+    assert hub.find() == own
 
 
 @pytest.mark.parametrize("name", ["../../x", "/abs", "", ".", "..", "a/b", "a\\b", "a" * 200, None, "gpt2\n"])

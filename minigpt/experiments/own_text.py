@@ -20,7 +20,7 @@ from minigpt.experiments.sizes import GPT1, PRETRAINING
 from minigpt.experiments.training import train_or_load
 from minigpt.model import GPT
 from minigpt.notebook.progress import progress
-from minigpt.tokenizer import Tokenizer, merge_steps
+from minigpt.tokenizer import Tokenizer, train_bpe
 
 CONTEXTS = (64, 32, 16, 8)  # the longest that fits into the held-out tenth is taken
 N_STEPS, N_PASSES = 1000, 16  # so many steps, but not more than so many passes over the text
@@ -140,10 +140,10 @@ def encode(text: str, tokenizer: Tokenizer) -> np.ndarray:
 
 
 def _train_tokenizer(text: str) -> Tokenizer:
-    n_vocab, ranks = vocabulary_size(text), {bytes([byte]): byte for byte in range(256)}
-    for step in progress(merge_steps(_pieces(text), n_vocab - 260), max(1, n_vocab - 260), label="vocabulary"):
-        ranks[step.merged] = len(ranks)
-    return Tokenizer(ranks)
+    def shown(steps, n_steps):
+        return progress(steps, max(1, n_steps), label="vocabulary")
+
+    return train_bpe(_pieces(text), vocabulary_size(text), progress=shown)
 
 
 def _pieces(text: str) -> list[str]:

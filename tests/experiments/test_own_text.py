@@ -14,6 +14,7 @@ import torch
 from minigpt import train
 from minigpt.experiments import dataset, own_text
 from minigpt.experiments.dataset import N_VOCAB
+from minigpt.tokenizer import train_bpe
 
 
 @pytest.fixture(autouse=True)
@@ -134,6 +135,20 @@ def test_a_long_text_without_blanks_is_cut_into_pieces(tmp_path):
     assert own_text._pieces("a b c\n" * 500) == ["a b c\n" * 500]
     trained = own_text.train_on_text(write(tmp_path / "dna.txt", text), n_steps=1)
     assert trained.tokenizer.decode(trained.held_out.tolist()) == text[2700:]
+
+
+def test_the_vocabulary_is_learned_in_sight_and_is_that_of_the_tokenizer_module(story, monkeypatch):
+    seen = []
+
+    def watch(steps, total, label):
+        for step in steps:
+            seen.append((total, label))
+            yield step
+
+    monkeypatch.setattr(own_text, "progress", watch)
+    n_vocab = own_text.vocabulary_size(story)
+    assert own_text._train_tokenizer(story) == train_bpe([story], n_vocab)
+    assert seen == [(n_vocab - 260, "vocabulary")] * (n_vocab - 260)
 
 
 def test_a_path_is_what_was_meant(tmp_path, monkeypatch, story):
