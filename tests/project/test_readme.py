@@ -126,6 +126,13 @@ def test_the_chapter_table_lists_every_chapter():
     assert all(Path(path).name.startswith(row[0] + "_") for path, row in zip(linked, table[1:]))
 
 
+def test_the_table_of_labs_lists_every_lab():
+    (table,) = [table for table in tables(README) if table[0][:2] == ["lab", "after"]]
+    linked = {re.search(r"\((chapters/labs/[^)]+)\)", row[0]).group(1): row[1] for row in table[1:]}
+    there = sorted((ROOT / "chapters" / "labs").glob("*.ipynb"))
+    assert linked == {path.relative_to(ROOT).as_posix(): path.name[:2] for path in there}
+
+
 def test_nothing_is_left_to_fill_in():
     assert [line for line in README.splitlines() if "TODO" in line] == []
 
