@@ -97,7 +97,7 @@ class VisionGPT(nn.Module):
         return self.gpt.logits(self.gpt.ln_f(h[:, -n_text:]))
 
     @torch.no_grad()
-    def looks(self, images: Tensor, ids: Tensor) -> list[Tensor]:
+    def attention_to_image(self, images: Tensor, ids: Tensor) -> list[Tensor]:
         """Attention weights of the last word on each patch. Shapes: n_layers tensors (B, H, patches)."""
         h, found = self.start(images, ids), []
         n_patches = h.shape[1] - ids.shape[1]

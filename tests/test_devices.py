@@ -199,7 +199,7 @@ def test_images():
 
         losses = [r.loss for r in train.train(model, batches, train.TrainConfig(n_steps=2), answer_loss)]
         images = torch.as_tensor(images)
-        return losses, model(images, ids).tolist(), model.looks(images, ids)[1].tolist()
+        return losses, model(images, ids).tolist(), model.attention_to_image(images, ids)[1].tolist()
 
     here, there = both(act)
     assert here == there

@@ -164,6 +164,55 @@ def test_bad_intervals(wrong):
         scaling_laws.interval_score(*wrong)
 
 
+@pytest.mark.parametrize("n", [3, 4, 9])
+def test_a_power_law_is_scipys_straight_line_between_logarithms(n):
+    rng = np.random.default_rng(n)
+    x = np.geomspace(10, 1e5, n)
+    y = 3 * x**-0.2 * np.exp(0.1 * rng.normal(size=n))
+    law, theirs = scaling_laws.fit_power_law(x, y), stats.linregress(np.log(x), np.log(y))
+    assert (law.b, np.log(law.a), law.n) == pytest.approx((theirs.slope, theirs.intercept, n))
+    half = stats.t.ppf(0.975, n - 2) * theirs.stderr
+    assert (law.b_low, law.b_high) == pytest.approx((law.b - half, law.b + half))
+    left = np.log(y) - theirs.intercept - theirs.slope * np.log(x)
+    assert law.spread == pytest.approx(np.sqrt((left**2).sum() / (n - 2)))
+    assert law(50.0) == pytest.approx(np.exp(theirs.intercept + theirs.slope * np.log(50)))
+    assert law.factor(7) == pytest.approx(law(7 * 50) / law(50))
+
+
+def test_two_points_give_a_power_law_without_an_interval():
+    law = scaling_laws.fit_power_law([10, 1000], [4.0, 1.0])
+    assert law([10, 1000]) == pytest.approx([4, 1]) and np.isnan([law.b_low, law.b_high, law.spread]).all()
+
+
+def test_a_frontier_point_is_better_than_all_that_cost_as_much_or_less():
+    rng = np.random.default_rng(0)
+    for _ in range(50):  # few different numbers, so that computes and losses are often equal
+        compute, loss = rng.integers(1, 6, 12).astype(float), rng.integers(1, 6, 12).astype(float)
+        best = {
+            (c, x) for c, x in zip(compute, loss)
+            if all(other > x or (k, other) == (c, x) for k, other in zip(compute, loss) if k <= c)
+        }  # fmt: skip
+        found = scaling_laws.frontier(compute, loss)
+        assert list(zip(*(each.tolist() for each in found))) == sorted(best)
+
+
+@pytest.mark.parametrize("x, y, match", [
+    ([1, 2], [1.0], "same length"), ([], [], "at least one point"), ([1, np.nan], [1.0, 2.0], "finite"),
+    ([[1, 2]], [[1.0, 2.0]], "two rows"),
+])  # fmt: skip
+def test_points_that_are_none_are_refused(x, y, match):
+    for use in (scaling_laws.frontier, scaling_laws.fit_power_law, scaling_laws.straightness):
+        with pytest.raises(ValueError, match=match):
+            use(x, y)
+
+
+@pytest.mark.parametrize("x, y, match", [([0, 1], [1.0, 2.0], "above 0"), ([1, 2], [1.0, -2.0], "above 0"),
+                                         ([3, 3], [1.0, 2.0], "two different x")])  # fmt: skip
+def test_a_power_law_needs_two_x_and_numbers_above_0(x, y, match):
+    with pytest.raises(ValueError, match=match):
+        scaling_laws.fit_power_law(x, y)
+
+
 def test_a_lower_envelope_lies_on_the_lowest_of_curves_that_cross():
     x = np.geomspace(1, 100, 9)
     shallow, steep = 2 * x**-0.1, 4 * x**-0.5

@@ -80,8 +80,8 @@ def test_every_word_sees_every_patch_and_no_later_word(model):
     assert not torch.allclose(one[:, 2], two[:, 2])
 
 
-def test_looks_is_the_attention_of_the_last_word(model):
-    layers = model.looks(images(), IDS)
+def test_attention_to_the_image_is_the_attention_of_the_last_word(model):
+    layers = model.attention_to_image(images(), IDS)
     assert [tuple(layer.shape) for layer in layers] == [(2, 2, 6)] * 2
     for layer in layers:
         assert (layer > 0).all()

@@ -294,7 +294,7 @@ def question_box(
 ) -> Explorer:
     """Put things into the places of a picture, and ask about it in words. Twin: plots.image_answers.
 
-    ask(chosen, question, sees) gives (image, looks, answers, right) for plots.image_answers; chosen is one of `things`
+    ask(chosen, question, sees) gives (image, attention, answers, right) for plots.image_answers; chosen is one of `things`
     for each place. start: the first choice. A question that cannot be read stands as an error in the picture's place.
 
     Errors: ValueError if there is not one first choice, among the things, for each place.
@@ -303,10 +303,10 @@ def question_box(
         raise ValueError(f"expected one of the things for each of {len(places)} places, but got {start}")
 
     def draw(question, sees, **chosen):
-        image, looks, answers, right = ask([chosen[place] for place in places], question, sees)
+        image, attention, answers, right = ask([chosen[place] for place in places], question, sees)
         best, share = max(answers, key=lambda pair: pair[1])
         eyes = "With the picture" if sees else "Without the picture"
-        figure = plots.image_answers(image, looks, answers, right, title=f"{question.strip().rstrip('?')}?")
+        figure = plots.image_answers(image, attention, answers, right, title=f"{question.strip().rstrip('?')}?")
         return figure, f"{eyes} the likeliest answer to “{question}” is {best}, with probability {share:.2f}."
 
     controls = {

@@ -10,27 +10,27 @@ from minigpt.plots.labels import NOTE, SMALL
 
 
 @style.styled
-def image_answers(image, looks: list, answers: list, right: str | None = None, *, title: str = "") -> Figure:
+def image_answers(image, attention: list, answers: list, right: str | None = None, *, title: str = "") -> Figure:
     """Visual question: a picture, where the model looks at it, and the probabilities of the answers.
 
-    image: (H, W, 3), 0 ... 1, or None if the model sees none. looks: for each block (rows, columns), the attention from
+    image: (H, W, 3), 0 ... 1, or None if the model sees none. attention: for each block (rows, columns), the attention from
     the last word to each patch, written in per cent. answers: (answer, probability). right: marked among them.
 
-    Errors: ValueError for no answers, or looks that do not divide the picture.
+    Errors: ValueError for no answers, or attention that does not divide the picture.
     """
     if not answers:
         raise ValueError("expected at least one answer")
-    looks = [np.asarray(each, float) for each in (looks if image is not None else [])]
-    for each in looks:
+    attention = [np.asarray(each, float) for each in (attention if image is not None else [])]
+    for each in attention:
         if each.ndim != 2 or np.shape(image)[0] % each.shape[0] or np.shape(image)[1] % each.shape[1]:
-            raise ValueError(f"expected looks that divide a picture of {np.shape(image)}, but got {each.shape}")
-    n_pictures = 1 + len(looks)
+            raise ValueError(f"expected attention in patches that divide a picture of {np.shape(image)}, but got {each.shape}")
+    n_pictures = 1 + len(attention)
     ordered = sorted(answers, key=lambda pair: -pair[1])
     side = min(2.6, 8.4 / n_pictures)
     figure = style.sheet(title, style.WIDEST, side + 0.8 + 0.36 * (len(ordered) + 3))
     upper, lower = figure.subfigures(2, 1, height_ratios=[side + 0.6, 0.36 * (len(ordered) + 2)])
     headings = ["what it sees", *(f"where block {i} looks (%)" for i in range(1, n_pictures))]
-    for axes, heading, weights in zip(upper.subplots(1, n_pictures, squeeze=False).flat, headings, [None, *looks]):
+    for axes, heading, weights in zip(upper.subplots(1, n_pictures, squeeze=False).flat, headings, [None, *attention]):
         axes.set_title(labels.wrapped(heading, side, NOTE), size=NOTE, weight="normal")
         _draw_image(axes, image, weights)
     axes = lower.subplots()

@@ -117,8 +117,8 @@ class Encyclopedia:
             name = _SYLLABLES[last] + name
         return name
 
-    def read(self, text: np.ndarray) -> str:
-        """A text in words: each entry as "first second: value"."""
+    def decode(self, text: np.ndarray) -> str:
+        """Decode: token ids to text, each entry as "first second: value"."""
         words = [self.word(number) for number in text]
         return "; ".join(f"{a} {b}: {v}" for a, b, v in zip(words[::3], words[1::3], words[2::3]))
 

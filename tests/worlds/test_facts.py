@@ -77,7 +77,7 @@ def test_words_can_be_read_and_are_all_different(tiny):
     names = [book.word(i) for i in range(256)]
     assert len(set(names)) == 256
     assert {len(name) for name in names} == {4}
-    assert book.read(np.array([0, 17, 1])) == "baba cece: bace"
+    assert book.decode(np.array([0, 17, 1])) == "baba cece: bace"
     with pytest.raises(ValueError, match="from 0 to 255"):
         book.word(256)
 

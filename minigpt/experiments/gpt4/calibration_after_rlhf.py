@@ -96,12 +96,12 @@ def rows(seed: int) -> Iterator[dict]:
     tokenizer = dialogue.tale_dataset().tokenizer
     base = step1_sft.base(seed)
     sft = step1_sft.sft(base, seed)
-    judge = step2_reward_model.reward_model(sft, step2_reward_model.rankings(sft, 3200, seed), seed)
+    scorer = step2_reward_model.reward_model(sft, step2_reward_model.rankings(sft, 3200, seed), seed)
     models = {"base": base.model, "sft": sft.model}
     settings = {"ppo": {"kl_coef": 0.05}, "ppo, beta 0.4": {"kl_coef": 0.4}, "ppo, beta 0": {"kl_coef": 0.0},
                 "ppo-ptx": {"ptx_coef": 0.5}}  # fmt: skip
     for name, how in settings.items():
-        models[name] = step3_ppo.rlhf(sft, judge, seed, **how).model.policy
+        models[name] = step3_ppo.rlhf(sft, scorer, seed, **how).model.policy
     for form in FORMS:
         asked = questions(form, N)
         given = {"truth": np.array([question.truth for question in asked])}
@@ -115,9 +115,9 @@ def rows(seed: int) -> Iterator[dict]:
 def canary() -> dict[str, float]:
     """Numbers from a few seconds of the same code (see canaries.py and instructgpt/shortened.py)."""
     tokenizer = few_tales().tokenizer
-    stages, base, sft, judge = few_stages()
+    stages, base, sft, scorer = few_stages()
     with shortened() as found:
-        policy = step3_ppo.rlhf(sft, judge, 0, kl_coef=0.4, ptx_coef=0.5).model.policy
+        policy = step3_ppo.rlhf(sft, scorer, 0, kl_coef=0.4, ptx_coef=0.5).model.policy
         models = {"base": base.model, "sft": sft.model, "ppo": policy}
         found |= {f"first {name}": value for name, value in stages.items()}
     for form in FORMS:

@@ -32,8 +32,8 @@ def rows(seed: int) -> Iterator[dict]:
     """The rows of one seed: model, form, question; the log-probability of each choice, and which one is right."""
     base = step1_sft.base(seed)
     sft = step1_sft.sft(base, seed)
-    judge = step2_reward_model.reward_model(sft, step2_reward_model.rankings(sft, 3200, seed), seed)
-    models = {"base": base.model, "ppo": step3_ppo.rlhf(sft, judge, seed, kl_coef=BETA).model.policy}
+    scorer = step2_reward_model.reward_model(sft, step2_reward_model.rankings(sft, 3200, seed), seed)
+    models = {"base": base.model, "ppo": step3_ppo.rlhf(sft, scorer, seed, kl_coef=BETA).model.policy}
     tokenizer = dialogue.tale_dataset().tokenizer
     for form in calibration_after_rlhf.FORMS:
         asked = calibration_after_rlhf.questions(form, N)
@@ -81,20 +81,20 @@ def _in_short(library: Dataset) -> tuple[GPT, dict[str, float]]:
     config = train.TrainConfig(6, lr=usual["lr"], final_lr_fraction=0.1, betas=(0.9, 0.95), weight_decay=0)
     found |= {f"sft: {key}": x for key, x in first_losses(policy, mixed, config).items()}
 
-    judge, ranked = reward_model.RewardModel(copy.deepcopy(policy)), step1_sft.Shuffled(_rankings(8), 4, 0)
+    scorer, ranked = reward_model.RewardModel(copy.deepcopy(policy)), step1_sft.Shuffled(_rankings(8), 4, 0)
     lr = _defaults(step2_reward_model.reward_model)["lr"]
     config = train.TrainConfig(6, lr=lr, warmup_steps=1, schedule="linear", betas=(0.9, 0.95), weight_decay=0)
-    losses = first_losses(judge, ranked, config, step2_reward_model.comparison_loss, n=4)
-    found |= {f"judge: {k}": x for k, x in losses.items()}
-    torch.nn.init.zeros_(judge.head.bias)  # no pair depends on it: Adam moves it by what rounding left of a gradient
+    losses = first_losses(scorer, ranked, config, step2_reward_model.comparison_loss, n=4)
+    found |= {f"reward model: {k}": x for k, x in losses.items()}
+    torch.nn.init.zeros_(scorer.head.bias)  # no pair depends on it: Adam moves it by what rounding left of a gradient
     requests, answers = step1_sft.demonstrations(32, 0)
-    found["centre"] = reward_model.centre(judge, dialogue.prompt_ids(requests), dialogue.answer_ids(answers))
+    found["centre"] = reward_model.centre(scorer, dialogue.prompt_ids(requests), dialogue.answer_ids(answers))
 
     short = {"n_iterations": 1, "batch_size": 16, "longest": 12, "end_id": library.tokenizer.endoftext}
     config = replace(step3_ppo.PPO, kl_coef=BETA, **short)
-    agent = ppo.ActorCritic(copy.deepcopy(policy), copy.deepcopy(judge))
+    agent = ppo.ActorCritic(copy.deepcopy(policy), copy.deepcopy(scorer))
     prompts = dialogue.prompt_ids(tales.requests("training")[:16])
-    records = ppo.ppo(agent, policy, judge.score, prompts, config, torch.Generator().manual_seed(0))
+    records = ppo.ppo(agent, policy, scorer.score, prompts, config, torch.Generator().manual_seed(0))
     for record in records:
         names = ("reward", "kl", "policy_loss", "value_loss", "entropy", "p_end", "explained_variance")
         found |= {f"ppo: {name}": getattr(record, name) for name in names}

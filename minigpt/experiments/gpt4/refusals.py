@@ -110,7 +110,7 @@ def sft(start: Trained, seed: int = 0) -> Trained:
     return Trained(policy, {})
 
 
-def rlhf(start: Trained, judge: Trained, seed: int = 0, both_sides: bool = True) -> Trained:
+def rlhf(start: Trained, scorer: Trained, seed: int = 0, both_sides: bool = True) -> Trained:
     """PPO with the reward model's score for tales, and the rule's reward for every answer."""
     config = replace(step3_ppo.PPO, end_id=dialogue.tale_dataset().tokenizer.endoftext, lr=PPO_LR, value_lr=PPO_LR)
     asked = balanced(tales.requests("training"))
@@ -121,16 +121,16 @@ def rlhf(start: Trained, judge: Trained, seed: int = 0, both_sides: bool = True)
         requests, texts = [by_ids[tuple(row)] for row in prompts.tolist()], dialogue.answer_texts(answers)
         rule = torch.tensor([rule_reward(r, text, both_sides) for r, text in zip(requests, texts)])
         told = torch.tensor([classify_by_rule(r, text) == CLASSES[3] for r, text in zip(requests, texts)])
-        return rule + told * judge.model.score(prompts, answers).cpu()
+        return rule + told * scorer.model.score(prompts, answers).cpu()
 
-    agent = ActorCritic(copy.deepcopy(start.model), copy.deepcopy(judge.model))
+    agent = ActorCritic(copy.deepcopy(start.model), copy.deepcopy(scorer.model))
 
     def begin(state):
         generator = torch.Generator().manual_seed(seed)
         return ppo.ppo(agent, copy.deepcopy(start.model), reward_fn, all_prompts, config, generator, state)
 
     key = {
-        "start": start.model, "judge": judge.model, "seed": seed, "both sides": both_sides, "worth": WORTH,
+        "start": start.model, "reward model": scorer.model, "seed": seed, "both sides": both_sides, "worth": WORTH,
         "config": config,
     }  # fmt: skip
     train_or_load("refusals-ppo", key, agent, begin, config.n_iterations, state=PPOState(), label="PPO with a rule")
@@ -175,12 +175,12 @@ def rows(seed: int) -> Iterator[dict]:
     """The rows of one seed: refusals and true utility before, after demonstrations, and after PPO with each rule."""
     base = step1_sft.base(seed)
     start = step1_sft.sft(base, seed)
-    judge = step2_reward_model.reward_model(start, step2_reward_model.rankings(start, 3200, seed), seed)
+    scorer = step2_reward_model.reward_model(start, step2_reward_model.rankings(start, 3200, seed), seed)
     shown = sft(start, seed)
     policies = {
         "before": lambda: start, "demonstrations": lambda: shown,
-        "rule of two sides": lambda: rlhf(shown, judge, seed),
-        "rule of one side": lambda: rlhf(shown, judge, seed, both_sides=False),
+        "rule of two sides": lambda: rlhf(shown, scorer, seed),
+        "rule of one side": lambda: rlhf(shown, scorer, seed, both_sides=False),
     }  # fmt: skip
     for name, policy in policies.items():
         for each, value in numbers(behaviour(policy().model)).items():
@@ -195,10 +195,10 @@ def canary() -> dict[str, float]:
         refusals = {2: REFUSAL, 6: " It must be told.", 9: " I do not tell."}
         return dialogue.answer_ids([refusals.get(i % 11, text) for i, text in enumerate(texts)])
 
-    stages, _, start, judge = few_stages()
+    stages, _, start, scorer = few_stages()
     with shortened() as found:
         shown = sft(start, 0)
-        policy = rlhf(shown, judge, 0).model
+        policy = rlhf(shown, scorer, 0).model
         seen = numbers(behaviour(policy))
         found |= {f"policy: {key}": value for key, value in seen.items() if not math.isnan(value)}
         with mock.patch.object(dialogue, "sample_answers", mostly_told):

@@ -111,18 +111,18 @@ def answer(model: VisionGPT, picture: Picture | None, question: str, n: int = 3)
     return [(shapes.vocabulary()[i], float(p[i])) for i in np.argsort(-p, kind="stable")[:n]]
 
 
-def looks(model: VisionGPT, picture: Picture, question: str) -> np.ndarray:
+def attention_to_image(model: VisionGPT, picture: Picture, question: str) -> np.ndarray:
     """Attention to each patch while the model answers: mean over the heads of each block.
 
     Shapes: result (n_layers, rows, columns).
     """
     images = torch.from_numpy(picture.pixels()[None])
     side = images.shape[1] // PATCH
-    layers = model.looks(images, torch.tensor([shapes.encode(question)]))
+    layers = model.attention_to_image(images, torch.tensor([shapes.encode(question)]))
     return np.stack([layer[0].mean(dim=0).cpu().numpy().reshape(side, side) for layer in layers])
 
 
-def looks_at_what_is_asked(model: VisionGPT, n: int = 300, seed: int = 4) -> np.ndarray:
+def attention_to_what_is_asked(model: VisionGPT, n: int = 300, seed: int = 4) -> np.ndarray:
     """Attention to the thing that is asked for: its share of the last word's attention to the picture.
 
     "What colour is the ...?", in n pictures of four things, so chance is 1/4. Shapes: result (n_layers,).
@@ -133,7 +133,7 @@ def looks_at_what_is_asked(model: VisionGPT, n: int = 300, seed: int = 4) -> np.
         question = shapes.draw_question("colour", picture, rng)
         if len(picture.there) == len(shapes.PLACES):
             (place,) = (i for i, (_, shape) in enumerate(picture.things) if shape in question.text.split())
-            patches = looks(model, picture, question.text)
+            patches = attention_to_image(model, picture, question.text)
             half = patches.shape[1] // 2
             by_place = patches.reshape(len(patches), 2, half, 2, half).sum(axis=(2, 4)).reshape(len(patches), 4)
             found.append(by_place[:, place] / by_place.sum(axis=1))

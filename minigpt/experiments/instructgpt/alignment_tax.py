@@ -84,7 +84,9 @@ def canary() -> dict[str, float]:
         "rates of the documents": rates,
         "documents": float(documents.logp @ range(len(documents.logp))) / 1000,
         "batch": float(documents[3][0].double().mean()),
-        "sum of rates": sum(ppo.learning_rate_factor(i, enumerable_ppo.PPO) for i in range(enumerable_ppo.PPO.n_iterations)),
+        "sum of rates": sum(
+            ppo.learning_rate_factor(i, enumerable_ppo.PPO) for i in range(enumerable_ppo.PPO.n_iterations)
+        ),
     }
     for beta, gamma in ((BETAS[0], GAMMAS[0]), (BETAS[2], GAMMAS[1])):
         config = dataclasses.replace(enumerable_ppo.PPO, kl_coef=beta, ptx_coef=gamma, n_iterations=2, batch_size=64)

@@ -1,4 +1,4 @@
-"""Chapter 04. Requests and answers as ids, sampled answers, and their true utility."""
+"""Chapter 04. Prompts and answers as token ids, sampled answers, and their true utility."""
 
 import functools
 
@@ -17,18 +17,18 @@ N_VOCAB, LONGEST = 640, 56  # every word of the language is one token; most toke
 
 @functools.cache
 def tale_dataset(n_documents: int = 40_000) -> dataset.Dataset:
-    """The text that the base model learns from: tales, titled tales, requests that nobody answers, facts, sums."""
+    """Pre-training data of the base model: tales, titled tales, requests that nobody answers, facts, sums."""
     return dataset.build_dataset(tales.text, n_documents, 400, 1, N_VOCAB)
 
 
 def prompt_ids(requests) -> Tensor:
-    """Requests as ids. Shapes: result (P, 12): the end-of-text token, then eleven words."""
+    """Prompts: requests as token ids. Shapes: result (P, 12): the end-of-text token, then eleven words."""
     tokenizer = tale_dataset().tokenizer
     return torch.tensor([[tokenizer.endoftext, *tokenizer.encode(request.text)] for request in requests])
 
 
 def answer_ids(answers: list[str]) -> Tensor:
-    """Answers as ids, each with the end token behind it. Shapes: result (B, N), -100 on the right."""
+    """Answers as token ids, each with the end token after it. Shapes: result (B, N), -100 on the right."""
     tokenizer = tale_dataset().tokenizer
     rows = [[*tokenizer.encode(answer), tokenizer.endoftext] for answer in answers]
     longest = max(map(len, rows))
@@ -42,12 +42,12 @@ def answer_texts(answers: Tensor) -> list[str]:
 
 
 def utilities(requests, answers: Tensor) -> list[Utility]:
-    """What each answer is really worth."""
+    """True utility of each answer."""
     return [tales.utility(request, text) for request, text in zip(requests, answer_texts(answers), strict=True)]
 
 
 def utility_fn(prompts: Tensor, answers: Tensor) -> Tensor:
-    """The true utility, for `ppo.ppo` to report (never to learn from). Shapes: (B, T), (B, N) -> (B,)."""
+    """True utility, for `ppo.ppo` to report (never to learn from). Shapes: (B, T), (B, N) -> (B,)."""
     asked = by_ids()
     requests = [asked[tuple(row)] for row in prompts.tolist()]
     return torch.tensor([u.total for u in utilities(requests, answers)])
@@ -55,19 +55,20 @@ def utility_fn(prompts: Tensor, answers: Tensor) -> Tensor:
 
 @functools.cache
 def by_ids() -> dict[tuple[int, ...], Request]:
+    """Requests by the token ids of their prompts."""
     requests = tales.requests("training") + tales.requests("test")
     return dict(zip(map(tuple, prompt_ids(requests).tolist()), requests))
 
 
 def title_ids(requests) -> Tensor:
-    """The same wishes as titles of tales. Shapes: result (P, 9)."""
+    """Prompts for a base model: the same wishes as titles of tales. Shapes: result (P, 9)."""
     tokenizer = tale_dataset().tokenizer
     texts = [f"The {r.animal} and the {r.thing}: {r.mood}." for r in requests]
     return torch.tensor([[tokenizer.endoftext, *tokenizer.encode(text)] for text in texts])
 
 
 def sample_answers(policy: GPT, requests, seed: int = 0, prompts: Tensor | None = None) -> Tensor:
-    """Answers to requests, drawn at temperature 1; `prompts` replaces the usual ids. Shapes: result (P, N)."""
+    """Sampled answers to requests, at temperature 1; `prompts` replaces the usual ids. Shapes: result (P, N)."""
     asked = prompt_ids(requests) if prompts is None else prompts
     generator, parts = torch.Generator().manual_seed(seed), []
     for prompts in asked.split(512):

@@ -64,7 +64,10 @@ class SmallWorld:
 
     @torch.no_grad()
     def token_logps(self, policy: GPT, prompt: int) -> np.ndarray:
-        """log P(token | prompt, prefix) for every prefix of the tree. Shapes: result (prefixes, n_words + 1), float64."""
+        """log P(token | prompt, prefix) for every prefix of the tree.
+
+        Shapes: result (prefixes, n_words + 1), float64.
+        """
         policy.eval()
         parts = []
         for length in range(self.tree.longest):
@@ -97,8 +100,8 @@ def distance(world: SmallWorld, policy: GPT, reference: GPT, beta: float) -> Dis
     for logp, sft, reward in zip(world.logps(policy), world.logps(reference), world.rewards):
         star, value = optimal_policy.tilt(sft, reward, beta)
         rows.append((
-            value - optimal_policy.objective(logp, sft, reward, beta), optimal_policy.kl(logp, star), np.exp(logp) @ reward,
-            optimal_policy.kl(logp, sft), np.exp(star) @ reward, optimal_policy.kl(star, sft),
+            value - optimal_policy.objective(logp, sft, reward, beta), optimal_policy.kl(logp, star),
+            np.exp(logp) @ reward, optimal_policy.kl(logp, sft), np.exp(star) @ reward, optimal_policy.kl(star, sft),
         ))  # fmt: skip
     return Distance(*(float(mean) for mean in np.mean(rows, axis=0)))
 
@@ -106,8 +109,8 @@ def distance(world: SmallWorld, policy: GPT, reference: GPT, beta: float) -> Dis
 def small_world(seed: int, n_prompts: int = 3, dropout: float = 0.0) -> tuple[SmallWorld, GPT]:
     """A world where words are worth something, and a random network that stands for the SFT model.
 
-    The reward of an answer is the sum of what its words are worth, drawn anew for each prompt (the end token too), and a
-    little of its own for each answer.
+    The reward of an answer is the sum of what its words are worth, drawn anew for each prompt (the end token too), and
+    a little of its own for each answer.
     """
     rng = np.random.default_rng(seed)
     worth = rng.normal(size=(n_prompts, TREE.n_words + 1))
@@ -121,7 +124,7 @@ def agent_of(reference: GPT) -> ActorCritic:
     return ActorCritic(copy.deepcopy(reference), RewardModel(copy.deepcopy(reference)))
 
 
-# --- a reward model that is nearly right -----------------------------------------------------------------------------------
+# --- a reward model that is nearly right ------------------------------------------------------------------------------
 
 
 def praise(tree: Answers = TREE) -> np.ndarray:
@@ -187,7 +190,7 @@ def pursue(features: np.ndarray, n_rankings: int, betas, seed: int = 0, n_answer
     )  # fmt: skip
 
 
-# --- the alignment tax ---------------------------------------------------------------------------------------------------
+# --- the alignment tax ------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)

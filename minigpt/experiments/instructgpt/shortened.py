@@ -90,7 +90,9 @@ def shortened(n_steps: int = 3, n_iterations: int = 2):
         yield found
 
 
-def few_rankings(start: step1_sft.Trained, n: int = 8, seed: int = 0, which: str = "training") -> step2_reward_model.Rankings:
+def few_rankings(
+    start: step1_sft.Trained, n: int = 8, seed: int = 0, which: str = "training"
+) -> step2_reward_model.Rankings:
     """Rankings of answers that are worth ranking: a model that has hardly learned gives none."""
     with mock.patch.object(dialogue, "sample_answers", told):
         return step2_reward_model.rankings(start, n, seed, which)
@@ -106,5 +108,5 @@ def few_stages() -> tuple[dict[str, float], step1_sft.Trained, step1_sft.Trained
         data = few_rankings(sft)
         found |= {"utilities": float(data.utilities.sum()), "ranks": float(data.ranks.sum())}
         scorer = step2_reward_model.reward_model(sft, data, 0)
-        found["judge: shift"] = float(scorer.model.shift)
+        found["reward model: shift"] = float(scorer.model.shift)
         return dict(found), base, sft, scorer

@@ -36,7 +36,9 @@ class Trained:
 def base(seed: int = 0, config: GPTConfig = INSTRUCTGPT) -> Trained:
     """Base language model; it was trained on text with many requests, and not one answer to any of them."""
     training = replace(PRETRAINING, lr=PRETRAINING.lr * INSTRUCTGPT.d_model / config.d_model)
-    found = pretraining.pretrain(dialogue.tale_dataset(), config, seed, training=training, tokens_per_batch=1024, n_watched=8)
+    found = pretraining.pretrain(
+        dialogue.tale_dataset(), config, seed, training=training, tokens_per_batch=1024, n_watched=8
+    )
     return Trained(found.model, {"steps": found.watched, "held_out": found.held_out})
 
 
@@ -75,14 +77,16 @@ class Shuffled:
 def mixed(demonstrated: "Shuffled", share: float, seed: int):
     """Batches in which this share of the rows is pre-training text, so that it is not forgotten.
 
-    Source: InstructGPT, appendix C.3 (10 % in the model that RL starts from). Errors: a share outside [0, 1), ValueError.
+    Errors: a share outside [0, 1) is a ValueError.
+    Source: InstructGPT, appendix C.3 (10 % in the model that RL starts from).
     """
     if not 0 <= share < 1:
         raise ValueError(f"expected a share from 0 to below 1; got {share}")
     n_rows = round(demonstrated.size * share / (1 - share))
     if not n_rows:
         return demonstrated
-    texts = DocumentBatches(dialogue.tale_dataset().corpus, dialogue.tale_dataset().tokenizer, INSTRUCTGPT.n_ctx, 1024, 2000 + seed)
+    data = dialogue.tale_dataset()
+    texts = DocumentBatches(data.corpus, data.tokenizer, INSTRUCTGPT.n_ctx, 1024, 2000 + seed)
     return _Mixed(demonstrated, texts, n_rows)
 
 
@@ -142,7 +146,8 @@ def sft(
 def mean_utility(policy: GPT, seed: int = 0) -> float:
     """The mean true utility of one answer to each of the 256 test requests."""
     requests = tales.requests("test")
-    return float(np.mean([u.total for u in dialogue.utilities(requests, dialogue.sample_answers(policy, requests, seed))]))
+    answers = dialogue.sample_answers(policy, requests, seed)
+    return float(np.mean([u.total for u in dialogue.utilities(requests, answers)]))
 
 
 def with_dropout(gpt: GPT, dropout: float = 0.0) -> GPT:

@@ -1,4 +1,4 @@
-"""Chapter 04, step 2. Rankings by labelers, and the reward model trained on them."""
+"""Chapter 04, step 2. Comparisons: answers ranked by labelers; and the reward model trained on them."""
 
 import dataclasses
 import random
@@ -26,7 +26,7 @@ AUX_WEIGHT = 0.3  # of the language-model loss while the reward model learns: GP
 
 @dataclass(frozen=True)
 class Rankings:
-    """Answers to prompts, and how labelers ranked them. P prompts, at most K answers, N tokens."""
+    """Comparison data: answers to prompts, and how labelers ranked them. P prompts, at most K answers, N tokens."""
 
     prompts: Tensor  # (P, T)
     answers: Tensor  # (P, K, N), -100 on the right
@@ -39,7 +39,7 @@ class Rankings:
 
 
 def rankings(start: Trained, n_prompts: int, seed: int = 0, which: str = "training") -> Rankings:
-    """Ask a model each prompt K times, K from 4 to 9, and let a labeler rank the answers."""
+    """Comparison data: a model answers each prompt K times, K from 4 to 9, and a labeler ranks the answers."""
     key = {"start": start.model, "n": n_prompts, "seed": seed, "which": which}
 
     def build():
@@ -64,7 +64,7 @@ def rankings(start: Trained, n_prompts: int, seed: int = 0, which: str = "traini
 
 
 def scores_of(reward_model: RewardModel, prompts: Tensor, answers: Tensor, ranks: Tensor, with_text: bool = False):
-    """The score of every answer that is there, one forward pass each; and the text loss of those answers, if wanted.
+    """Scores of a reward model for every answer that is there, one forward pass each; and their text loss, if wanted.
 
     Shapes: prompts (P, T), answers (P, K, N), ranks (P, K); result (P, K), 0 where there is no answer.
     """
@@ -74,7 +74,8 @@ def scores_of(reward_model: RewardModel, prompts: Tensor, answers: Tensor, ranks
     rows = rows[:, : int(responses.answer_lengths(rows).max())]  # (M, N)
     asked = prompts[there.nonzero()[:, 0]]  # (M, T)
     h = reward_model.gpt.hidden(readable(asked, rows))
-    scores = torch.zeros(ranks.shape, dtype=h.dtype, device=h.device).masked_scatter(there, reward_model.read(h, asked, rows))
+    nothing = torch.zeros(ranks.shape, dtype=h.dtype, device=h.device)
+    scores = nothing.masked_scatter(there, reward_model.read(h, asked, rows))
     if not with_text:
         return scores
     logits = reward_model.gpt.logits(h[:, prompts.shape[1] - 1 : -1])  # (M, N, V)
@@ -82,7 +83,7 @@ def scores_of(reward_model: RewardModel, prompts: Tensor, answers: Tensor, ranks
 
 
 def comparison_loss(reward_model: RewardModel, prompts: Tensor, answers: Tensor, ranks: Tensor) -> Tensor:
-    """The ranking loss, and a little of the language-model loss on the same answers (GPT-1's L3)."""
+    """Ranking loss, and a little of the language-model loss on the same answers (GPT-1's L3)."""
     scores, text = scores_of(reward_model, prompts, answers, ranks, with_text=True)
     return ranking_loss(scores, ranks) + AUX_WEIGHT * text
 
@@ -90,12 +91,12 @@ def comparison_loss(reward_model: RewardModel, prompts: Tensor, answers: Tensor,
 def reward_model(
     start: Trained, data: Rankings, seed: int = 0, n_epochs: int = 2, lr: float = 2e-3, label: str = "reward model"
 ) -> Trained:
-    """Step 2: learn from rankings, then move the scores so that demonstrations have the mean 0.
+    """Reward-model training (step 2): on rankings; then the scores are moved so that demonstrations have the mean 0.
 
     Source: InstructGPT, section 3.5 and appendix C.2. Differs: two epochs, and the auxiliary text loss: our model is so
     small that it has to find out first that an answer can be compared with its request.
     """
-    judge = RewardModel(step1_sft.with_dropout(start.model))
+    model = RewardModel(step1_sft.with_dropout(start.model))
     batches = Shuffled((data.prompts, data.answers, data.ranks), 4, seed)
     n_steps = n_epochs * len(batches)
     config = TrainConfig(
@@ -103,24 +104,24 @@ def reward_model(
     )
 
     def begin(state):
-        return train.train(judge, batches, config, comparison_loss, state=state)
+        return train.train(model, batches, config, comparison_loss, state=state)
 
     def finish(kept):
         requests, answers = step1_sft.demonstrations(400, seed)
-        centre(judge, dialogue.prompt_ids(requests), dialogue.answer_ids(answers))
+        centre(model, dialogue.prompt_ids(requests), dialogue.answer_ids(answers))
 
     kept = train_or_load(
-        "reward-model", {"start": start.model, "data": data, "seed": seed, "config": config}, judge, begin, n_steps,
+        "reward-model", {"start": start.model, "data": data, "seed": seed, "config": config}, model, begin, n_steps,
         watch=lambda record, kept: kept.add(losses=record.loss), finish=finish, label=label,
     )  # fmt: skip
-    return Trained(judge, kept.arrays())
+    return Trained(model, kept.arrays())
 
 
 @torch.no_grad()
-def judged(judge: RewardModel, data: Rankings) -> dict[str, float]:
-    """How good a reward model is: agreement with the labelers' rankings, and with the true utilities."""
+def evaluate(model: RewardModel, data: Rankings) -> dict[str, float]:
+    """Evaluation of a reward model: loss, and agreement with the labelers' rankings and the true utilities."""
     parts = [
-        scores_of(judge, part.prompts, part.answers, part.ranks)
+        scores_of(model, part.prompts, part.answers, part.ranks)
         for part in (data.rows(slice(i, i + 64)) for i in range(0, len(data.ranks), 64))
     ]
     scores = torch.cat(parts)
@@ -134,7 +135,7 @@ def judged(judge: RewardModel, data: Rankings) -> dict[str, float]:
 
 
 def true_ranking(data: Rankings) -> Tensor:
-    """How somebody without noise would rank. Shapes: (P, K)."""
+    """Ranking by the true utilities: how a labeler without noise would rank. Shapes: (P, K)."""
     there = data.ranks != ABSENT
     better = (data.utilities[:, None, :] > data.utilities[:, :, None]) & there[:, None, :]  # (P, i, j): j beats i
     return torch.where(there, 1 + better.sum(dim=2), 0)

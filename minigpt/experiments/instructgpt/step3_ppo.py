@@ -1,4 +1,4 @@
-"""Chapter 04, step 3. PPO against the reward model, and what the policy is worth."""
+"""Chapter 04, step 3. PPO against the reward model, and the evaluation of the policy."""
 
 import copy
 import dataclasses
@@ -23,16 +23,18 @@ from minigpt.worlds import tales
 PPO = PPOConfig(n_iterations=150, end_id=0, longest=LONGEST, batch_size=64, n_minibatches=2, kl_coef=0.05)
 
 
-def rlhf(start: Trained, judge: Trained, seed: int = 0, label: str = "PPO", reward_fn=None, **changes) -> Trained:
-    """Step 3: PPO from the SFT model, against the reward model; `changes` are fields of PPOConfig.
+def rlhf(
+    start: Trained, scorer: Trained, seed: int = 0, label: str = "PPO", reward_fn=None, **changes
+) -> Trained:
+    """PPO (step 3): from the SFT model, against the reward model `scorer`; `changes` are fields of PPOConfig.
 
     curves: every field of ppo.Record, and "text": nats per token on pre-training text, now and then. `reward_fn`
     replaces the reward model's score (its code and all that it captures are then part of the key).
     Source: InstructGPT, section 3.5.
     """
     config = replace(PPO, end_id=dialogue.tale_dataset().tokenizer.endoftext, **changes)
-    agent, texts = ActorCritic(step1_sft.with_dropout(start.model), copy.deepcopy(judge.model)), None
-    score = judge.model.score if reward_fn is None else reward_fn
+    agent, texts = ActorCritic(step1_sft.with_dropout(start.model), copy.deepcopy(scorer.model)), None
+    score = scorer.model.score if reward_fn is None else reward_fn
     if config.ptx_coef > 0:
         data = dialogue.tale_dataset()
         texts = DocumentBatches(data.corpus, data.tokenizer, INSTRUCTGPT.n_ctx, 2048, 1000 + seed)
@@ -44,7 +46,7 @@ def rlhf(start: Trained, judge: Trained, seed: int = 0, label: str = "PPO", rewa
         )  # fmt: skip
 
     kept = train_or_load(
-        "ppo", {"start": start.model, "value": judge.model, "reward": score, "config": config, "seed": seed},
+        "ppo", {"start": start.model, "value": scorer.model, "reward": score, "config": config, "seed": seed},
         agent, begin, config.n_iterations, state=PPOState(), label=label,
         watch=lambda record, kept: kept.add(**dataclasses.asdict(record)),
     )  # fmt: skip
@@ -52,14 +54,15 @@ def rlhf(start: Trained, judge: Trained, seed: int = 0, label: str = "PPO", rewa
 
 
 def text_loss(policy: GPT) -> float:
-    """Nats per token on held-out pre-training text: the alignment tax is how much this rises."""
-    reading = evaluation_batches(dialogue.tale_dataset().held_out_corpus, dialogue.tale_dataset().tokenizer, INSTRUCTGPT.n_ctx, 4096)
-    return train.evaluate(policy, reading).nats_per_token
+    """Held-out loss on pre-training text, in nats per token: the alignment tax is how much it rises."""
+    data = dialogue.tale_dataset()
+    batches = evaluation_batches(data.held_out_corpus, data.tokenizer, INSTRUCTGPT.n_ctx, 4096)
+    return train.evaluate(policy, batches).nats_per_token
 
 
 @dataclass(frozen=True)
 class Report:
-    """What a policy is like on the 256 test requests."""
+    """Evaluation of a policy on the 256 test requests."""
 
     utility: float  # mean true utility
     utilities: np.ndarray  # of each answer
@@ -76,9 +79,9 @@ class Report:
 
 @torch.no_grad()
 def report(
-    policy: GPT, judge: RewardModel | None = None, reference: GPT | None = None, seed: int = 0, titled: bool = False
+    policy: GPT, scorer: RewardModel | None = None, reference: GPT | None = None, seed: int = 0, titled: bool = False
 ) -> Report:
-    """Ask a policy every test request once, and look at the answers from all sides.
+    """Evaluate a policy: every test request once; utility of the answers, score, KL, and loss on other text.
 
     titled: put the request as a title, "The fox and the bell: sad.", which a base model knows how to continue: the
     "prompted" GPT-3 of the paper's figure 1.
@@ -86,25 +89,25 @@ def report(
     policy.eval()
     requests = tales.requests("test")
     prompts = dialogue.prompt_ids(requests)
-    answers = dialogue.sample_answers(policy, requests, seed, prompts=dialogue.title_ids(requests) if titled else prompts)
+    asked = dialogue.title_ids(requests) if titled else prompts
+    answers = dialogue.sample_answers(policy, requests, seed, prompts=asked)
     seen = dialogue.utilities(requests, answers)
     kl = float("nan")
     if reference is not None:
         reference.eval()
-        kl = float(
-            (responses.answer_logps(policy, prompts, answers) - responses.answer_logps(reference, prompts, answers)).sum(1).mean()
-        )
+        logps, logps_sft = (responses.answer_logps(each, prompts, answers) for each in (policy, reference))
+        kl = float((logps - logps_sft).sum(dim=1).mean())
     totals = np.array([u.total for u in seen])
     return Report(
         float(totals.mean()), totals, *(float(np.mean([getattr(u, name) for u in seen])) for name in
         ("animal", "thing", "mood", "well_formed")), float(responses.answer_lengths(answers).double().mean()),
-        float("nan") if judge is None else float(judge.score(prompts, answers).mean()), kl, text_loss(policy),
+        float("nan") if scorer is None else float(scorer.score(prompts, answers).mean()), kl, text_loss(policy),
         dialogue.answer_texts(answers),
     )  # fmt: skip
 
 
 def win_rate(ours: np.ndarray, theirs: np.ndarray) -> stats.Estimate:
-    """How often a labeler prefers our answer to theirs, request by request, with a 95 % interval over the requests.
+    """Win rate: how often a labeler prefers our answer to theirs, with a 95 % interval over the requests.
 
         mean of sigma((u - u') / noise)
 

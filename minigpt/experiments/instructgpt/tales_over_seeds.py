@@ -46,7 +46,7 @@ def stages(seed: int) -> Iterator[tuple[str, dict[str, float]]]:
     scorers = {}
     for n in (400, 800, 3200):
         scorers[n] = step2_reward_model.reward_model(sft, data.rows(slice(n)), seed)
-        yield f"reward model, {n} prompts", step2_reward_model.judged(scorers[n].model, test)
+        yield f"reward model, {n} prompts", step2_reward_model.evaluate(scorers[n].model, test)
     for beta in BETAS:
         policy = step3_ppo.rlhf(sft, scorers[3200], seed, kl_coef=beta)
         report = step3_ppo.report(policy.model.policy, scorers[3200].model, sft.model)
@@ -84,7 +84,7 @@ def epochs(trained: step1_sft.Trained) -> dict[str, float]:
 
 
 def best_there_is(
-    sft: step1_sft.Trained, judge: step1_sft.Trained, policy: step1_sft.Trained, beta: float,
+    sft: step1_sft.Trained, scorer: step1_sft.Trained, policy: step1_sft.Trained, beta: float,
     n_requests: int = 64, n_answers: int = 128,
 ) -> dict:  # fmt: skip
     """The best policy's mean score, from answers of the SFT model weighted by e^(r / beta), beside what PPO reached.
@@ -96,7 +96,8 @@ def best_there_is(
     for whose, model in (("sft", sft.model), ("ppo", policy.model.policy)):
         asked = [request for request in requests for _ in range(n_answers)]
         answers = dialogue.sample_answers(model, asked, seed=99)
-        scores = judge.model.score(dialogue.prompt_ids(asked), answers).double().cpu().numpy().reshape(n_requests, n_answers)
+        scores = scorer.model.score(dialogue.prompt_ids(asked), answers).double().cpu().numpy()
+        scores = scores.reshape(n_requests, n_answers)
         if whose == "ppo":
             found["score"] = [scores.mean()]
             continue
@@ -128,21 +129,21 @@ def curves(policy: step1_sft.Trained) -> dict[str, float]:
 
 def canary() -> dict[str, float]:
     """Numbers from a few seconds of the same code (see canaries.py)."""
-    first, base, sft, judge = few_stages()
+    first, base, sft, scorer = few_stages()
     with shortened() as found:
         test = few_rankings(sft, 12, 0, "test")
         truth = step2_reward_model.true_ranking(test)
         found |= labelers(test) | {"ranks and truth": reward_model.agreement(-test.ranks.double(), truth)}
-        judged = step2_reward_model.judged(judge.model, test)
-        found |= {f"judge: {name}": judged[name] for name in ("loss", "best on labels")}
-        policy = step3_ppo.rlhf(sft, judge, 0, kl_coef=BETAS[3], ptx_coef=PTX[0])
+        evaluated = step2_reward_model.evaluate(scorer.model, test)
+        found |= {f"reward model: {name}": evaluated[name] for name in ("loss", "best on labels")}
+        policy = step3_ppo.rlhf(sft, scorer, 0, kl_coef=BETAS[3], ptx_coef=PTX[0])
         tenfold = {name: np.repeat(values, 10) for name, values in policy.curves.items()}
         found |= curves(dataclasses.replace(policy, curves=tenfold))
         beside = step3_ppo.report(base.model, titled=True)
         with mock.patch.object(dialogue, "sample_answers", told):
-            report = numbers(step3_ppo.report(policy.model.policy, judge.model, sft.model), beside)
+            report = numbers(step3_ppo.report(policy.model.policy, scorer.model, sft.model), beside)
         found |= {f"report: {name}": value for name, value in report.items()}
-        best = best_there_is(sft, judge, policy, 0.05, 2, 8)
+        best = best_there_is(sft, scorer, policy, 0.05, 2, 8)
         found |= {f"best: {name}": value for name, value in best.items()}
         step1_sft.base(0, sizes.INSTRUCTGPT_LARGE)
         return {f"first {name}": value for name, value in first.items()} | found

@@ -39,7 +39,7 @@ def test_answers_are_probabilities_of_words(seer):
 
 
 def test_attention_has_a_place_for_each_patch(seer):
-    maps = visual_questions.looks(seer.model, PICTURE, "what colour is the circle?")
+    maps = visual_questions.attention_to_image(seer.model, PICTURE, "what colour is the circle?")
     assert maps.shape == (2, 4, 4)
     assert (maps > 0).all()
     assert (maps.sum(axis=(1, 2)) < 1).all()
@@ -69,7 +69,7 @@ def test_accuracy_by_hand():
 
 @pytest.mark.parametrize(("aside", "share"), [(0, 1.0), (1, 0.0), (None, 0.25)])
 def test_who_looks_at_what_is_asked_for_is_found_out(monkeypatch, aside, share):
-    def looks(model, picture, question):
+    def attention_to_image(model, picture, question):
         maps = np.full((2, 4, 4), 1 / 16)
         if aside is not None:
             (place,) = (i for i, thing in enumerate(picture.things) if thing[1] == question.split()[-1])
@@ -78,5 +78,5 @@ def test_who_looks_at_what_is_asked_for_is_found_out(monkeypatch, aside, share):
             maps[:, 2 * row : 2 * row + 2, 2 * column : 2 * column + 2] = 0.1
         return maps
 
-    monkeypatch.setattr(visual_questions, "looks", looks)
-    assert visual_questions.looks_at_what_is_asked(None, n=5) == pytest.approx([share, share])
+    monkeypatch.setattr(visual_questions, "attention_to_image", attention_to_image)
+    assert visual_questions.attention_to_what_is_asked(None, n=5) == pytest.approx([share, share])

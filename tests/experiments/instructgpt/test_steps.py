@@ -83,24 +83,24 @@ def test_a_share_of_every_batch_is_pre_training_text():
 
 
 def test_scores_of_answers_are_the_same_alone_and_together(gpt, data):
-    judge = RewardModel(gpt).eval()
+    scorer = RewardModel(gpt).eval()
     with torch.no_grad():
-        judge.head.weight.normal_(std=0.1, generator=torch.Generator().manual_seed(0))
-        scores = step2_reward_model.scores_of(judge, data.prompts, data.answers, data.ranks)
+        scorer.head.weight.normal_(std=0.1, generator=torch.Generator().manual_seed(0))
+        scores = step2_reward_model.scores_of(scorer, data.prompts, data.answers, data.ranks)
         for i in range(3):
             for k in range(5):
                 alone = 0.0
                 if data.ranks[i, k] != 0:
-                    alone = judge(data.prompts[i : i + 1], data.answers[i, k : k + 1]).item()
+                    alone = scorer(data.prompts[i : i + 1], data.answers[i, k : k + 1]).item()
                 assert scores[i, k].item() == pytest.approx(alone, abs=1e-5)
-    assert step2_reward_model.comparison_loss(judge, data.prompts, data.answers, data.ranks).isfinite()
+    assert step2_reward_model.comparison_loss(scorer, data.prompts, data.answers, data.ranks).isfinite()
 
 
 def test_nobody_ranks_better_than_who_knows_the_utilities(gpt, data):
     true_ranks = step2_reward_model.true_ranking(data)
     assert reward_model.agreement(data.utilities, true_ranks) == 1.0
     assert ((true_ranks == 0) == (data.ranks == 0)).all() and (true_ranks[data.ranks != 0].min() == 1)
-    found = step2_reward_model.judged(RewardModel(gpt).eval(), data)
+    found = step2_reward_model.evaluate(RewardModel(gpt).eval(), data)
     assert found["truth"] == found["labelers"] == 0.5 and found["loss"] == pytest.approx(np.log(2), abs=1e-6)
 
 
@@ -127,9 +127,9 @@ def test_one_iteration_of_ppo_on_tales(gpt):
     end = dialogue.tale_dataset().tokenizer.endoftext
     config = dataclasses.replace(step3_ppo.PPO, end_id=end, n_iterations=1, batch_size=8, ptx_coef=0.5)
     texts = DocumentBatches(dialogue.tale_dataset().corpus, dialogue.tale_dataset().tokenizer, 96, 256, 0)
-    judge = RewardModel(gpt)
+    scorer = RewardModel(gpt)
     (record,) = ppo.ppo(
-        agent, gpt, judge.score, dialogue.prompt_ids(tales.requests("training")), config,
+        agent, gpt, scorer.score, dialogue.prompt_ids(tales.requests("training")), config,
         torch.Generator().manual_seed(0), ptx_batches=texts, utility_fn=dialogue.utility_fn,
     )  # fmt: skip
     assert record.utility == pytest.approx(-2, abs=1) and record.reward == 0 and record.ratio_error < 1e-4
