@@ -312,6 +312,7 @@ def _adamw(model: nn.Module, config: TrainConfig, state: TrainState) -> torch.op
                 f"and has {sorted(state.moments)}; start with a new TrainState()"
             )
         for kind, moment in state.moments[name].items():  # only the fused AdamW counts its steps on the GPU
+            moment = moment.float() if kind == "step" else moment  # and reads 32 bits, whatever torch's default is
             state.moments[name][kind] = moment.to("cpu" if kind == "step" and not fused else p.device)
         optimizer.state[p] = state.moments[name]
     return optimizer

@@ -259,7 +259,38 @@ def test_a_card_multiplies_whole_tiles_and_gives_the_same_logits(n_vocab):
     torch.testing.assert_close(gradient, expected)
 
 
-EXPERIMENTS = ["gpt1/finetuning", "gpt2/decoding", "gpt4/visual_questions", "instructgpt/tales_over_seeds"]
+def test_a_card_counts_updates_in_32_bits_whatever_torch_uses_by_default(monkeypatch):
+    """The fused AdamW of a GPU reads its count of updates as 32 bits. Of a count in 64 bits that is half: 0, then nan."""
+    fused, default = torch._fused_adamw_, torch.get_default_dtype()
+
+    def as_a_card_reads(weights, gradients, means, squares, largest, counts, **how):
+        read = [count.reshape(1).view(torch.float32)[0] for count in counts]
+        return fused(weights, gradients, means, squares, largest, read, **how)
+
+    def losses(state: train.TrainState, n_steps: int) -> list[float]:
+        batches, config = WindowBatches(text(), CONFIG.n_ctx, 4), train.TrainConfig(n_steps=n_steps, lr=1e-3)
+        return [record.loss for record in train.train(gpt(dropout=0.0), batches, config, state=state)]
+
+    try:
+        torch.set_default_dtype(torch.float64)
+        expected = losses(train.TrainState(), 4)
+        elsewhere_begun = train.TrainState()
+        begun = losses(elsewhere_begun, 2)
+        for moments in elsewhere_begun.moments.values():
+            moments["step"] = moments["step"].double()  # as a checkpoint of before would have it
+        monkeypatch.setattr(torch, "_fused_adamw_", as_a_card_reads)
+        monkeypatch.setattr(torch.nn.Parameter, "is_cuda", True, raising=False)
+        state = train.TrainState()
+        np.testing.assert_allclose(losses(state, 4), expected, rtol=1e-12)
+        assert {moments["step"].item() for moments in state.moments.values()} == {4.0}
+        losses(elsewhere_begun, 4)
+        assert {m["step"].item() for m in elsewhere_begun.moments.values()} == {4.0} and begun == expected[:2]
+    finally:
+        torch.set_default_dtype(default)
+
+
+EXPERIMENTS = ["gpt1/finetuning", "gpt2/decoding", "gpt4/visual_questions", "gpt4/refusals",
+               "instructgpt/tales_over_seeds"]  # fmt: skip
 
 
 @pytest.mark.slow
