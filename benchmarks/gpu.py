@@ -401,6 +401,8 @@ def canaries(device, tiny: bool, log: Log) -> None:
             begin, stored = time.perf_counter(), measured.about(name)["canary"]["values"]
             found = __main__.canary(name)
             near = [abs(found[each] - value) <= 1e-3 * max(1e-3, abs(value)) for each, value in stored.items()]
+            pairs = {each: (value, found[each]) for (each, value), close in zip(stored.items(), near) if not close}
+            log.found["more"][name] = pairs  # what differs: name -> the CPU's number, this device's
             log.row(f"{name}: numbers within 0.1 % of the CPU's", 100 * sum(near) / len(near), "%")
             log.row(f"{name}: all of it", time.perf_counter() - begin, "s")
         if log.left() < 5:
@@ -550,6 +552,11 @@ def compared(parts: dict) -> list[dict]:
     return rows
 
 
+def digits(x: float) -> str:
+    """Four digits, and all of those before the point."""
+    return f"{x:,.0f}" if abs(x) >= 1000 else f"{x:.4g}"
+
+
 def table(found: dict) -> str:
     """The results as Markdown."""
     about = found["machine"]
@@ -558,8 +565,8 @@ def table(found: dict) -> str:
     lines += [f"with {where}.", "", "| part | what | median | unit | from | to |", "|---|---|---|---|---|---|"]
     for part, each in [*found["parts"].items(), ("compared", {"rows": found["compared"], "error": None, "notes": []})]:
         for row in each["rows"]:
-            spread = [f"{x:,.4g}" for x in row.get("spread") or ()] or ["", ""]
-            lines.append(f"| {part} | {row['what']} | {row['value']:,.4g} | {row['unit']} | {' | '.join(spread)} |")
+            spread = [digits(x) for x in row.get("spread") or ()] or ["", ""]
+            lines.append(f"| {part} | {row['what']} | {digits(row['value'])} | {row['unit']} | {' | '.join(spread)} |")
     problems = [f"{part}: {note}" for part, each in found["parts"].items() for note in each["notes"]]
     problems += [
         f"{part}: {each['error'].strip().splitlines()[-1]}" for part, each in found["parts"].items() if each["error"]

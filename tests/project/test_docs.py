@@ -48,3 +48,43 @@ def test_the_options_that_are_explained_exist():
     understood = pretrain_gpt2.parse(["--data", "x"])
     names = {name.replace("_", "-") for name in vars(understood)}
     assert told and {option[2:].removeprefix("no-") for option in told} <= names
+
+
+def measured_rows() -> dict[tuple[str, str], float]:
+    """The table in docs/beyond_the_laptop.md: (part, what) -> the median."""
+    text = (ROOT / "docs" / "beyond_the_laptop.md").read_text(encoding="utf-8")
+    cells = [line.strip("| ").split(" | ") for line in text.split("measured: benchmarks/gpu.py")[1].splitlines()]
+    return {(row[0], row[1]): float(row[2].replace(",", "")) for row in cells if len(row) >= 4 and row[0] != "part"
+            and not row[0].startswith("-")}  # fmt: skip
+
+
+def test_the_words_agree_with_what_was_measured():
+    text = (ROOT / "docs" / "beyond_the_laptop.md").read_text(encoding="utf-8")
+    words, rows = " ".join(text.split("## Measured")[1].split("### All numbers")[0].split()), measured_rows()
+    train, write = "train on cuda", "sampling on cuda"
+    fused, parts = "compiled, bf16, fused attention, 64 windows", "compiled, bf16, a batch in parts, 64 windows x 8"
+    usual = rows[train, f"{parts}: MFU as 6 N + 12 layers width context"]
+    eager = rows[train, "eager, bf16, fused attention, 32 windows: share of the peak (MFU)"]
+    for claim in (
+        f"{round(rows[train, f'{fused}: speed'], -3):,.0f} tokens per second, and "
+        f"{round(rows[train, f'{parts}: speed'], -3):,.0f} in batches",
+        f"{rows[train, f'{parts}: share of the peak (MFU)']:.0f} % of the card's peak as this page counts, and {usual:.0f} %",
+        f"Compiling makes {rows[train, f'{fused}: share of the peak (MFU)']:.0f} % of {eager:.0f} %",
+        f"take {rows[train, f'{parts}: a step']:.3f} s, one part and one update {rows[train, f'{fused}: a step']:.3f} s",
+        f"it is {rows[train, 'eager, bf16, the formula, 16 windows: share of the peak (MFU)']:.0f} %",
+        f"16 windows, {rows[train, 'eager, float32, fused attention, 16 windows: share of the peak (MFU)']:.0f} %",
+        f"is {rows['chapter on cuda', 'held-out loss above the floor']:.4f} nats above the floor, on the CPU "
+        f"{rows['chapter on cpu', 'held-out loss above the floor']:.4f}",
+        f"takes {rows['chapter on cuda', 'all steps']:.0f} s; one CPU thread, on the same busy machine, "
+        f"{rows['chapter on cpu', 'all steps']:.0f} s",
+        f"A step takes {1000 * rows['chapter on cuda', 'a step']:.1f} ms",
+        f"takes {rows['ppo on cuda', 'one iteration of PPO']:.2f} s, on the CPU {rows['ppo on cpu', 'one iteration of PPO']:.2f} s",
+        f"writes {rows[write, 'miniGPT, float32, batch 1']:.0f} tokens per second, and sixteen texts at once "
+        f"{rows[write, 'miniGPT, float32, batch 16']:,.0f}",
+        f"({rows[write, 'miniGPT without cache, float32, batch 1']:.0f} tokens per second without it",
+    ):
+        assert claim in words, claim
+    faster = [value for (_, what), value in rows.items() if what.endswith("speed / transformers")]
+    assert len(faster) == 3 and {round(value, 1) for value in faster} == {1.6}
+    gaps = [value for (_, what), value in rows.items() if what.startswith("greatest difference of 200 losses")]
+    assert len(gaps) == 3 and max(gaps) < 1e-6
