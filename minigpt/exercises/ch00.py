@@ -24,19 +24,19 @@ from minigpt.exercises.judging import (
 from minigpt.worlds import grammar, stories
 
 
-@exercise("my_page_probability", "Only what is drawn has to be paid for; what must come is free.",
-          "Which choices does the program make for this page, and how probable is each?")  # fmt: skip
+@exercise("my_page_probability", "What is drawn costs a factor; what must come, the second Lucy, is free.",
+          "Which draws does the program make for this page now, and how probable is each?")  # fmt: skip
 def page_probability(answer: float) -> None:
-    """P("Lucy found a key. Lucy kept the key.") in the tiny world: names 1/2 each, things 0.6, 0.3 and 0.1."""
+    """P("Lucy found a key. Lucy kept the key.") if the kept thing is drawn anew: names 1/2, things 0.6, 0.3 and 0.1."""
     mistakes = (
-        (0.5 + 0.3, "you added the probabilities: both choices must fall this way, so multiply"),
-        (0.3, "you forgot the name: Lucy has probability one half"),
-        (0.5, "you forgot the thing: a key has probability 0.3"),
-        (0.5 * 0.3 * 0.5 * 0.3, "the second sentence is not drawn: it repeats what was chosen before"),
-        (1 / 6, "the six pages are not equally likely: a hat is chosen more often than a key"),
-        (-math.log(0.5 * 0.3), "that is the surprisal; here the probability itself is asked for"),
+        (0.5 + 0.3 + 0.3, "you added the probabilities: all draws must fall this way, so multiply"),
+        (0.3 * 0.3, "you forgot the name: Lucy has probability one half"),
+        (0.5 * 0.3, "that is the page of the grammar as it was: here the second thing is drawn, too"),
+        (0.5 * 0.3 * 0.5 * 0.3, "the second name is not drawn: it repeats the first"),
+        (1 / 18, "the 18 pages are not equally likely: a hat is drawn more often than a key"),
+        (-math.log(0.5 * 0.3 * 0.3), "that is the surprisal; here the probability itself is asked for"),
     )
-    _compare_number(answer, 0.5 * 0.3, mistakes, 0.0005)
+    _compare_number(answer, 0.5 * 0.3 * 0.3, mistakes, 0.0005)
 
 
 @exercise(

@@ -80,11 +80,13 @@ def _name_groups(axes, groups: list, room: float) -> None:
 
 
 @style.styled
-def intervals(means, half_widths, truth: float, *, title: str = "", x_label: str = "", y_label: str = "") -> Figure:
+def intervals(means, half_widths, truth: float, *, title: str = "", x_label: str = "", y_label: str = "",
+              truth_label: str = "truth") -> Figure:  # fmt: skip
     """Confidence intervals of repeated measurements, side by side, and the truth as a dashed line.
 
     means, half_widths: one for each measurement; or two rows of half widths, how far down and how far up. An interval
-    that misses the truth is dashed, with a cross at its mean.
+    that misses the truth is dashed, with a cross at its mean. truth_label: the name at the dashed line, for a
+    reference that is not the truth itself.
 
     Errors: ValueError if there are not as many half widths as means.
     """
@@ -102,7 +104,7 @@ def intervals(means, half_widths, truth: float, *, title: str = "", x_label: str
         axes.plot(places[chosen], means[chosen], **look)
     axes.axhline(truth, color="#000000", linestyle=FLOOR_DASH, linewidth=2, zorder=1)
     axes.margins(x=max(0.02, 0.5 / len(means)))
-    labels.label_ends(axes, [(truth, f"truth {truth:.2f}", "#000000")])
+    labels.label_ends(axes, [(truth, f"{truth_label} {truth:.2f}", "#000000")])
     return figure
 
 

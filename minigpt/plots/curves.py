@@ -26,13 +26,15 @@ def loss_curve(
     title: str = "",
     x_label: str = "training steps",
     y_label: str = "loss (nats per token)",
+    floor_label: str = "floor",
 ) -> Figure:
     """Training curves: losses against training steps, above the floor that no model can beat.
 
     curves: name -> (steps, losses). floor: the exact entropy, a dashed line. references: name -> loss, such as the
     unigram and bigram entropies, dotted lines. smooth: draw the mean of the last so many values, and the values
     themselves faintly behind it; a curve of fewer than twice as many points is drawn as it is. top: where the loss
-    axis ends. log_x leaves out step 0. guess: the reader's own number, a grey line; ... is none.
+    axis ends. log_x leaves out step 0. guess: the reader's own number, a grey line; ... is none. floor_label: the name
+    at the dashed line, where the entropy is not that of the whole language.
 
     Errors: ValueError for a guess that is no number, a curve whose steps and losses differ in length, or that has
     nothing to draw.
@@ -57,7 +59,7 @@ def loss_curve(
     axes.set_ylim(top=top)
     if floor is not None:
         style.draw_floor(axes, floor, min(lowest, floor))
-        ends.append((floor, f"floor {floor:.2f}", "#000000"))
+        ends.append((floor, f"{floor_label} {floor:.2f}", "#000000"))
     labels.label_ends(axes, ends)
     return figure
 

@@ -9,12 +9,22 @@ from minigpt.plots.style import FLOOR_DASH, INK, PALETTE
 
 
 def mark_guess(axes, guess, place: float = 0.97, words: str = "") -> None:
-    """The reader's guess as an upright grey line, with its number (and words) at `place` of the height."""
+    """The reader's guess as an upright grey line, with its number (and words) at `place` of the height.
+
+    A guess far outside the axis does not squeeze the figure: an arrow at the edge points to it.
+    """
     value = guessed(guess)
     if value is None:
         return
-    axes.axvline(value, **GUESS)
     low, high = axes.get_xlim()
+    if not low - 0.5 * (high - low) <= value <= high + 0.5 * (high - low):
+        above, height = value > high, "top" if place > 0.5 else "bottom"
+        arrow = (f"your guess {value:g} ▶", 1, "right") if above else (f"◀ your guess {value:g}", 0, "left")
+        axes.plot([], [], **GUESS)
+        axes.annotate(arrow[0], (arrow[1], place), xycoords="axes fraction", ha=arrow[2], va=height, size=NOTE,
+                      color="#555555", zorder=6, bbox={"facecolor": "white", "linewidth": 0, "pad": 1.0})  # fmt: skip
+        return
+    axes.axvline(value, **GUESS)
     axes.set_xlim(min(low, value - 0.02 * (high - low)), max(high, value + 0.02 * (high - low)))
     low, high = axes.get_xlim()
     left = value > low + 0.6 * (high - low)
@@ -54,10 +64,11 @@ def cost_of_belief(p: float, q: float | None = None, *, guess=..., title: str = 
     if q is not None:
         axes.plot([q, q], [least, cost(q)], color=PALETTE[1], linewidth=3, solid_capstyle="butt", clip_on=False)
         axes.plot(q, min(cost(q), 2.4), marker="o", color=PALETTE[1], markersize=11, zorder=5, clip_on=False)
-        middle = (q, least + 0.5 * (min(cost(q), 2.3) - least))
-        look = {"textcoords": "offset points", "va": "center", "ha": "left" if q < 0.6 else "right"}
-        look |= {"weight": "bold", "color": labels.darker(PALETTE[1])}
-        axes.annotate(f"KL = {cost(q) - least:.2f}", middle, (9 if q < 0.6 else -9, 0), **look)
+        left = q < p  # of the truth the curve falls to the right: above the dot, that side is free
+        look = {"textcoords": "offset points", "va": "bottom", "ha": "left" if left else "right", "weight": "bold"}
+        top = (q, min(cost(q), 2.2))
+        text = f"KL = {cost(q) - least:.2f}"
+        axes.annotate(text, top, (8 if left else -8, 6), color=labels.darker(PALETTE[1]), **look)
     else:
         axes.annotate("KL", (0.17, 0.5 * (least + cost(0.17))), ha="center", va="center", weight="bold")
     value = guessed(guess)
@@ -65,6 +76,8 @@ def cost_of_belief(p: float, q: float | None = None, *, guess=..., title: str = 
         top = float(min(cost(value), 2.4))
         axes.plot([value, value], [least, top], color=GUESS["color"], linewidth=4, solid_capstyle="butt")
         mark_guess(axes, guess, words=f", KL = {cost(value) - least:.2f}")
+    else:
+        mark_guess(axes, guess)
     labels.label_ends(axes, [(least, f"H(p) = {least:.2f}", "#000000"), (cost(0.9), "H(p, q)", PALETTE[0])])
     return figure
 
@@ -110,7 +123,7 @@ def strips(series: dict, *, x_label: str, guess=..., title: str = "", right: flo
     """
     if not series or any(len(values) == 0 for values in series.values()):
         raise ValueError("expected at least one name, and values for each")
-    figure, axes = style.canvas(title, x_label, "", (9.0, 1.6 + 0.85 * len(series)))
+    figure, axes = style.canvas(title, x_label, "", (9.0, 1.7 + 0.95 * len(series)))
     right = float(right or max(max(values) for values in series.values()) + 1)
     most = max(np.unique(np.minimum(v, right), return_counts=True)[1].max() for v in series.values())
     for place, (name, values) in enumerate(series.items()):
@@ -118,12 +131,12 @@ def strips(series: dict, *, x_label: str, guess=..., title: str = "", right: flo
         inside = values[values <= right]
         pile = np.arange(len(inside)) - np.searchsorted(inside, inside)  # 0, 1, 2 ... for equal values
         bottom = place + 0.32
-        look = {"markerfacecolor": "white", "markeredgecolor": PALETTE[place % 6], "markeredgewidth": 1.4, "zorder": 3}
-        height = bottom - 0.66 * pile / max(4, most)
-        axes.plot(inside, height, linestyle="none", marker="o", markersize=5.5, **look)
+        look = {"markerfacecolor": "white", "markeredgecolor": PALETTE[place % 6], "markeredgewidth": 1.4, "zorder": 4}
+        height = bottom - 0.48 * pile / max(4, most - 1)  # the piles stay below the number of the mean
+        axes.plot(inside, height, linestyle="none", marker="o", markersize=6.5, **look)
         mean = values.mean()
-        axes.plot([mean, mean], [place - 0.42, place + 0.42], color=INK, linewidth=3, solid_capstyle="butt", zorder=2)
-        axes.annotate(f"mean {mean:.1f}", (mean, place - 0.3), (6, 0), textcoords="offset points", va="center",
+        axes.plot([mean, mean], [place - 0.45, place + 0.42], color=INK, linewidth=3, solid_capstyle="butt", zorder=2)
+        axes.annotate(f"mean {mean:.1f}", (mean, place - 0.34), (6, 0), textcoords="offset points", va="center",
                       size=NOTE, zorder=5, bbox={"facecolor": "white", "linewidth": 0, "pad": 1.0})  # fmt: skip
         if beyond := int(np.sum(values > right)):
             axes.annotate(f"{beyond} beyond ▶", (right, place), ha="right", va="center", size=NOTE)

@@ -60,13 +60,13 @@ def surprise(words: list, series: dict, *, width: float = 8.7, title: str = "") 
     rows = {name: np.asarray(values, float) for name, values in series.items()}
     if not 1 <= len(rows) <= 2 or any(values.shape != (len(words),) for values in rows.values()):
         raise ValueError(f"expected one or two series of {len(words)} values, got {[len(v) for v in rows.values()]}")
-    places = labels.laid_out(words, width, 0.36 if len(rows) == 1 else 0.72)
-    scale = 0.62 / max(1.0, *(values.max() for values in rows.values()))
+    places = labels.laid_out(words, width, 0.36 if len(rows) == 1 else 0.62)
+    scale = (0.52 if len(rows) == 1 else 0.44) / max(1.0, *(values.max() for values in rows.values()))
     heights = np.zeros(places[-1][0] + 1)  # of the highest bar in each line, in inches
     for (line, _, _), highest in zip(places, np.max(list(rows.values()), axis=0)):
         heights[line] = max(heights[line], highest * scale)
     below = labels.legend_height(list(rows), width)
-    bases = -below - np.cumsum(heights + 0.66)
+    bases = 0.2 - below - np.cumsum(heights + 0.58)  # the first line has no words above it
     figure, axes = style.paper(title, width, 0.4 - bases[-1])
     if below:
         labels.draw_legend(axes, list(rows), width, style.bar_style)

@@ -86,7 +86,7 @@ def write_backwards(counts, rng):
 
 
 RIGHT = {
-    "page_probability": [0.15, np.float64(0.15)],
+    "page_probability": [0.045, np.float64(0.045)],
     "two_dice": [2 * math.log(6), math.log(36), 3.58],
     "extra_cost": [0.7 * math.log(1.4) + 0.3 * math.log(0.6), 0.0823],
     "bigram": [write],
@@ -102,10 +102,11 @@ RIGHT = {
 }  # fmt: skip
 
 WRONG = [
-    ("page_probability", 0.8, "you added"),
-    ("page_probability", 0.3, "forgot the name"),
-    ("page_probability", 0.0225, "not drawn"),
-    ("page_probability", 1 / 6, "not equally likely"),
+    ("page_probability", 1.1, "you added"),
+    ("page_probability", 0.09, "forgot the name"),
+    ("page_probability", 0.15, "as it was"),
+    ("page_probability", 0.0225, "second name is not drawn"),
+    ("page_probability", 1 / 18, "not equally likely"),
     ("page_probability", "a seventh", "expected a number"),
     ("two_dice", math.log(6), "one die"),
     ("two_dice", math.log(12), "36 outcomes"),
@@ -179,7 +180,16 @@ def test_the_tiny_world_of_the_lesson_is_the_one_that_its_exercise_asks_about():
     exec(source.split("\nrng = ")[0], names)
     page = "Lucy found a key. Lucy kept the key."
     probabilities = {text: p for text, p, _ in grammar.documents(names["tiny"])}
-    assert math.isclose(probabilities[page], RIGHT["page_probability"][0]) and len(probabilities) == 6
+    assert math.isclose(probabilities[page], 0.15) and len(probabilities) == 6
+
+    def drawn_anew(d):
+        name = d.pick(["Tom", "Lucy"])
+        things, weights = [" hat", " key", " bell"], [0.6, 0.3, 0.1]
+        d.pick(things, weights, form=lambda t: f" found a{t}.")
+        d.pick(things, weights, form=lambda t: f" {name} kept the{t}.")
+
+    probabilities = {text: p for text, p, _ in grammar.documents(drawn_anew)}
+    assert math.isclose(probabilities[page], RIGHT["page_probability"][0]) and len(probabilities) == 18
     assert any(page in "".join(cell["source"]) for cell in notebook["cells"])
 
 

@@ -52,6 +52,27 @@ def test_the_cost_of_a_belief_is_the_cross_entropy_and_lowest_at_the_truth():
     assert all(words in texts(figure) for words in (f"KL = {kl:.2f}", f"H(p) = {least:.2f}", "q = p = 0.7"))
 
 
+@pytest.mark.parametrize("name", [name for name in FIGURES if name not in ("above_floor", "cost_of_belief, marked")])
+@pytest.mark.parametrize("guess", [-1e9, 1e9])
+def test_a_guess_far_off_the_axis_is_named_and_does_not_squeeze_the_figure(name, guess):
+    without, figure = FIGURES[name](...), FIGURES[name](guess)
+    assert figure.axes[0].get_xlim() == without.axes[0].get_xlim()
+    assert ("▶" if guess > 0 else "◀") in texts(figure) and "your guess" in texts(figure)
+
+
+def test_the_number_of_a_mean_covers_no_dot():
+    figure = plots.strips({"a": [5] * 6 + [6] * 14, "b": [1]}, x_label="words")
+    dots = [line for line in figure.axes[0].lines if line.get_marker() == "o"]
+    (label,) = [text for text in figure.axes[0].texts if text.get_text() == "mean 5.7"]
+    assert min(dots[0].get_ydata()) - label.xy[1] > 0.15  # the axis points down: all dots are below the number
+
+
+def test_the_name_of_a_gap_stands_where_the_curve_is_not():
+    for q in (0.05, 0.3, 0.5, 0.9):
+        (label,) = [t for t in plots.cost_of_belief(0.7, q).axes[0].texts if t.get_text().startswith("KL")]
+        assert (label.get_ha() == "left") == (q < 0.7) and label.get_va() == "bottom"
+
+
 def test_a_ruler_has_its_smallest_score_as_the_floor():
     figure = plots.ruler({"large": 6.9, "small": 0.64})
     assert "small: 0.64" in texts(figure)
