@@ -11,8 +11,11 @@ On several GPUs: torchrun --nproc-per-node 8 -m minigpt.experiments.pretrain_gpt
 """
 
 import argparse
+import contextlib
 import functools
+import signal
 import sys
+import threading
 import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -167,7 +170,7 @@ class Run:
 def pretrain(run: Run, stop_after: int | None = None, save_every: float = 600.0, say=print) -> None:
     """Train from where the run is to its end, or to step `stop_after`; say now and then how it goes.
 
-    It is saved every save_every seconds, when it stops, and at Ctrl-C.
+    It is saved every save_every seconds, when it stops, at Ctrl-C, and if another process is lost.
     """
     last, meter, saved = run.training.n_steps, devices.Meter(run.gpt), time.monotonic()
     stop, said = min(last, stop_after or last), time.monotonic()
@@ -197,9 +200,10 @@ def pretrain(run: Run, stop_after: int | None = None, save_every: float = 600.0,
             if record.step == stop:
                 break
     finally:
-        records.close()
-        if run.state.step and first:
-            run.save()
+        with undisturbed():
+            records.close()
+            if run.state.step and first:
+                run.save()
 
 
 def parse(argv: list[str]) -> argparse.Namespace:
@@ -227,12 +231,54 @@ def parse(argv: list[str]) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
+@contextlib.contextmanager
+def asked_to_stop():
+    """Let a request to end this process (SIGTERM: from torchrun, a batch system, `kill`) do what Ctrl-C does."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@contextlib.contextmanager
+def undisturbed():
+    """Inside, requests to stop are not heard: the run is being saved because it stops already."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {each: signal.signal(each, signal.SIG_IGN) for each in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+
+
+def lost(error: RuntimeError) -> bool:
+    """Whether it says that another process of this run cannot be reached any more."""
+    words = ("closed by peer", "reset by peer", "refused", "broken pipe", "socket", "timed out", "nccl", "gloo")
+    return devices.world_size() > 1 and any(word in str(error).lower() for word in words)
+
+
 def main(argv: list[str]) -> int:
     """Train, and say how it goes; 0 if all went well, 1 with one line if something does not fit."""
     options = parse(argv)
     try:
-        with devices.joined():
-            return _run(options)
+        with asked_to_stop(), devices.joined():
+            try:
+                return _run(options)
+            except RuntimeError as error:
+                if not lost(error):
+                    raise
+                n = devices.world_size()
+                print(f"process {devices.rank()} of {n} (counted from 0) has lost another one, which was ended or has "
+                      f"failed: {str(error).splitlines()[0]}\nThe same command goes on from the last checkpoint in "
+                      f"{options.out}, with {n} processes or another number.", file=sys.stderr, flush=True)  # fmt: skip
+                return 1
     except KeyboardInterrupt:
         print("stopped; the same command goes on from here")
         return 130

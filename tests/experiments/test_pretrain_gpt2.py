@@ -2,8 +2,11 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -227,3 +230,47 @@ def test_two_processes_are_one_with_the_whole_batch(tmp_path, text):
         for name, tensor in kept.tensors.items():
             if name.startswith("weights/") and tensor.ndim == 2:  # the keys' biases move by rounding errors alone
                 torch.testing.assert_close(kept_too.tensors[name], tensor, rtol=1e-3, atol=2e-5)
+
+
+def workers(of: int) -> dict[int, int]:
+    """The processes that torchrun has started: rank -> process id."""
+    found = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+            variables = (folder / "environ").read_bytes().split(b"\0") if parent == of else []
+        except OSError:
+            continue
+        found |= {int(each[5:]): int(folder.name) for each in variables if each.startswith(b"RANK=")}
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="which process is which is read from /proc")
+@pytest.mark.parametrize("killed", [0, 1])
+def test_a_process_that_is_lost_is_named_and_the_run_goes_on(tmp_path, text, killed):
+    """Loses at most what came after the last checkpoint: nothing, unless it was the process that writes it."""
+    long = ["--steps", "5000", "--validate-every", "10"]
+    assert pretrain_gpt2.main(words(text, tmp_path / "run", *long, "--stop-after", "3")) == 0
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m",
+               "minigpt.experiments.pretrain_gpt2", *words(text, tmp_path / "run", *long)]  # fmt: skip
+    with open(tmp_path / "said", "w") as out, open(tmp_path / "errors", "w") as errors:
+        process = subprocess.Popen(command, stdout=out, stderr=errors, env=os.environ | {"OMP_NUM_THREADS": "1"})
+        try:
+            end = time.monotonic() + 120
+            while "step 10 of" not in (tmp_path / "said").read_text() and time.monotonic() < end:
+                time.sleep(0.1)
+            os.kill(workers(process.pid)[killed], signal.SIGKILL)
+            assert process.wait(timeout=60) != 0
+        finally:
+            process.kill()
+    said = (tmp_path / "said").read_text() + (tmp_path / "errors").read_text()
+    named = f"process {1 - killed} of 2 (counted from 0) has lost another one" in said
+    assert named or "stopped; the same command goes on" in said, said[-2000:]  # asked to stop before it noticed
+    kept = len(losses(tmp_path / "run")[0])
+    assert kept == 3 if killed == 0 else kept >= 10
+    for out in ("run", "whole"):
+        assert pretrain_gpt2.main(words(text, tmp_path / out, *long, "--stop-after", str(kept + 3))) == 0
+    found, expected = losses(tmp_path / "run")[0], losses(tmp_path / "whole")[0]
+    assert len(found) == kept + 3
+    np.testing.assert_allclose(found, expected, rtol=1e-4)
