@@ -91,3 +91,16 @@ def test_accuracy_is_split_by_whether_the_answer_was_shown(lists):
         "category, not shown": pytest.approx(np.mean(new)),
     }
     assert 0 < len(new) < 40
+
+
+def test_the_way_of_a_quantity_is_that_of_the_table():
+    (way,) = rules.over_training("symbols", (rules.SCALED,)).values()
+    assert list(way)[-1] == rules.N_STEPS and all(len(values) == 5 for values in way.values())
+    where = {"variant": rules.SCALED, "quantity": "symbols", "step": 444}
+    np.testing.assert_array_equal(way[444], rules.measured.get("gpt3/made_up_rules", **where))
+
+
+def test_what_the_chapter_says_of_the_measured_variants():
+    for family, best in (("symbols", 0.90), ("category", 0.97)):
+        scaled, plain = (rules.over_training(family)[name][rules.N_STEPS] for name in (rules.SCALED, "pre-LN"))
+        assert len(scaled) == len(plain) == 5 and (scaled > best - 0.01).all() and (scaled - plain > 0.4).all()
