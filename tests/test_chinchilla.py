@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from scipy import optimize
+from scipy import optimize, stats
 
 from minigpt import chinchilla
 from minigpt.chinchilla import JointLaw
@@ -95,6 +95,22 @@ def test_isoflop_valleys_have_the_exponent_of_the_law():
     assert law.b == pytest.approx(HOFFMANN.exponent, abs=2e-3)
 
 
+def test_runs_of_nearly_one_compute_belong_together_in_any_order():
+    rng, N, D = np.random.default_rng(0), [], []
+    jitter = np.array([0.97, 1.0, 1.04, 0.99, 1.02])
+    for C in (1e19, 1e20, 1e21):
+        sizes = HOFFMANN.optimum(C)[0] * np.geomspace(0.5, 2, 5)
+        N += list(sizes)
+        D += list(C * jitter / 6 / sizes)
+    order = rng.permutation(15)
+    N, D = np.array(N)[order], np.array(D)[order]
+    computes, best, law = chinchilla.best_sizes(N, D, HOFFMANN(N, D))
+    assert computes == pytest.approx(np.array([1e19, 1e20, 1e21]) * stats.gmean(jitter))
+    assert best == pytest.approx([HOFFMANN.optimum(C)[0] for C in computes], rel=0.15)
+    theirs = stats.linregress(np.log(computes), np.log(best))
+    assert (law.b, law.a) == pytest.approx((theirs.slope, np.exp(theirs.intercept)))
+
+
 def test_the_lowest_point_of_a_parabola_that_leans_to_one_side():
     N = np.array([1e3, 2e3, 6e3, 3e4, 2e5])
     for lowest in (4e3, 2e4):
@@ -118,6 +134,7 @@ def test_a_valley_must_be_one(sizes, losses, match):
     (lambda N, D, L: (N, D, -L), "above 0"),
     (lambda N, D, L: (N, D, np.where(N == N[3], np.nan, L)), "above 0"),
     (lambda N, D, L: (np.full_like(N, 1e9), D, L), "three different sizes"),
+    (lambda N, D, L: (N, np.where(D > D[0], 1e9, 2e9), L), "three different numbers of tokens"),
     (lambda N, D, L: (N, D[:4], L), "at least 6 runs"),
 ])  # fmt: skip
 def test_bad_joint_runs_are_refused(change, match):

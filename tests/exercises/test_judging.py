@@ -1,8 +1,11 @@
 """Judging: named verdicts with signs and hints, numbered ones as one printed line, the score, and what graders get."""
 
+import contextlib
+import math
 import sys
 import types
 
+import numpy as np
 import pytest
 
 from minigpt.exercises import judging
@@ -101,3 +104,47 @@ def test_in_a_notebook_the_verdict_is_html_with_a_plain_twin(monkeypatch):
     double(lambda x: 1)
     ((bundle,)) = shown
     assert set(bundle) == {"text/html", "text/plain"} and "<details><summary>Hint</summary>" in bundle["text/html"]
+
+
+@pytest.mark.parametrize(("answer", "words"), [
+    (..., None), (lambda x: ..., None), (lambda x: None, "returned nothing"), (3, "expected your function itself"),
+    (lambda x: x / 0, "stopped with ZeroDivisionError"),
+])  # fmt: skip
+def test_an_answer_that_is_no_function_or_gives_nothing(answer, words):
+    with pytest.raises(NotAttempted if words is None else Problem, match=words):
+        judging.called(answer, 3)
+
+
+@pytest.mark.parametrize(("got", "right", "passes"), [
+    (6, 6, True), (np.array([6.0]), 6, True), (6 + 5e-6, 6, True), (6 + 7e-6, 6, False), (5e-7, 0, True),
+    (5e-6, 0, False), (True, 1, False), ("6", 6, False), (np.array([6.0, 6.0]), 6, False), (math.nan, 6, False),
+])  # fmt: skip
+def test_a_number_must_agree_to_a_millionth_of_its_size(got, right, passes):
+    with contextlib.nullcontext() if passes else pytest.raises(Problem):
+        compare(got, right, (), "for 3")
+
+
+def test_a_guess_must_agree_to_so_many_digits():
+    compare(1000.04, 1000, (), "", tolerance=0.05)
+    with pytest.raises(Problem, match="1000.0600 is not it"):
+        compare(1000.06, 1000, (), "", tolerance=0.05)
+
+
+def test_a_mistake_is_named_only_where_it_gives_another_number():
+    with pytest.raises(Problem, match="a square .for 3 you have 9"):
+        compare(9, 6, ((9, "a square"),), "for 3")
+    with pytest.raises(Problem, match="for 2 it should be 4, and you have 5"):
+        compare(5, 4, ((4, "a square"), (8, "a cube")), "for 2")
+    with pytest.raises(Problem, match="it should be 4"):  # as near to the mistake as to what is right
+        compare(4.00002, 4, ((4.00001, "nearly"),), "for 2", tolerance=1.5e-5 / 4)
+
+
+@pytest.mark.parametrize(("got", "words"), [
+    ([1, 2, 3.0000005], None), (np.array([1.0, 2.0, 3.0]), None), ((1, 2, 3), None), ([1, 2], "expected 3 numbers, and got 2"),
+    ([1, 2, True], "expected a list of numbers"), ([1, 2, "3"], "expected a list of numbers"), (6, "expected a list"),
+    ([3, 2, 1], "turned round"), ([1, 2, 3.001], "it should be .1.000, 2.000, 3.000., and you have"),
+    ([1, 2, 4], "it should be"),
+])  # fmt: skip
+def test_lists_must_agree_number_by_number(got, words):
+    with contextlib.nullcontext() if words is None else pytest.raises(Problem, match=words):
+        judging.compare_lists(got, [1.0, 2.0, 3.0], (([3, 2, 1], "turned round"), (None, "nothing")), "for 3")

@@ -8,6 +8,7 @@ survives that planted.py does not name with a reason. Takes minutes: it is not p
 """
 
 import argparse
+import json
 import multiprocessing
 import os
 import shutil
@@ -39,6 +40,25 @@ def copy(folder: Path) -> Path:
     return folder
 
 
+class QuickFirst:
+    """For pytest: the control run writes down how long each test takes; with a mistake the quick tests come first."""
+
+    def __init__(self, path: Path):
+        self.path, self.found = path, {}
+        self.known = json.loads(path.read_text()) if path.exists() else {}
+
+    def pytest_collection_modifyitems(self, items):
+        items.sort(key=lambda item: sum(self.known.get(item.nodeid, 0) > limit for limit in (0.02, 0.2, 1, 5)))
+
+    def pytest_runtest_logreport(self, report):
+        if report.when == "call":
+            self.found[report.nodeid] = report.duration
+
+    def pytest_sessionfinish(self):
+        if not self.path.exists():
+            self.path.write_text(json.dumps(self.found))
+
+
 def test(folder: Path, mistake: planted.Mistake) -> None:
     """In a process of its own: run the tests of the changed copy; the exit status says whether they passed."""
     with open(folder / "output.txt", "w") as output:
@@ -52,7 +72,8 @@ def test(folder: Path, mistake: planted.Mistake) -> None:
     mirror = "/".join(["tests", *folders, f"test_{name}.py"])
     wanted = [name for name in (mirror, *planted.TESTS[mistake.module]) if (folder / name).exists()]
     quiet = ["-x", "-q", "-m", "not slow", "-p", "no:nbval", "-p", "no:cacheprovider", "--doctest-modules"]
-    os._exit(int(pytest.main([mistake.path, *wanted, *quiet])))
+    seconds = QuickFirst(folder.parent / f"{mistake.module}.json")
+    os._exit(int(pytest.main([mistake.path, *wanted, *quiet], plugins=[seconds])))
 
 
 def change(folder: Path, mistake: planted.Mistake, right: Path) -> None:

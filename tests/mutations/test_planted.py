@@ -20,7 +20,7 @@ def test_each_mistake_changes_one_place_and_still_can_be_read(module):
 
 
 def test_there_are_enough_of_them_and_few_are_excused():
-    assert len(planted.MISTAKES) >= 250
+    assert len(planted.MISTAKES) >= 450
     assert sum(bool(mistake.reason) for mistake in planted.MISTAKES) <= 0.02 * len(planted.MISTAKES) + 1
     assert {mistake.module for mistake in planted.MISTAKES} == planted.TESTS.keys()
     assert len(set(planted.MISTAKES)) == len(planted.MISTAKES)

@@ -279,8 +279,13 @@ def test_a_verdict_has_a_sign_a_fold_for_the_hint_and_the_same_words_in_plain_te
     outline = Outline(bundle["text/html"])
     assert [tag for tag, _ in outline.seen] == ["div", "strong", "code", "details", "summary", "code"]
     assert "".join(outline.texts) == "✗ my_head: not yet. Use return.HintThink of tril."
+    display.verdict("✓", "my_head", "correct")
+    colours = [re.search("color: (#[0-9a-f]{6})", each["text/html"])[1] for each, _ in put]
+    red, green = ([int(colour[i : i + 2], 16) for i in (1, 3, 5)] for colour in colours)
+    assert red[0] > max(red[1:]) and green[1] > max(green[0], green[2]), "wrong is red, right is green"
+    put.clear()
     display.verdict("○", "my_head", "not attempted yet")
-    assert put[1][0]["text/plain"] == "○ my_head: not attempted yet" and "details" not in put[1][0]["text/html"]
+    assert put[0][0]["text/plain"] == "○ my_head: not attempted yet" and "details" not in put[0][0]["text/html"]
 
 
 def test_scores_name_each_exercise_with_its_sign(put):
