@@ -54,7 +54,9 @@ class MergeStep(NamedTuple):
 
 
 def train_bpe(
-    texts: Iterable[str], n_vocab: int, progress: Callable[[Iterator[MergeStep], int], Iterable[MergeStep]] | None = None
+    texts: Iterable[str],
+    n_vocab: int,
+    progress: Callable[[Iterator[MergeStep], int], Iterable[MergeStep]] | None = None,
 ) -> "Tokenizer":
     """Train a byte-level BPE tokenizer of n_vocab tokens: 256 bytes, the most frequent pairs, the 4 special tokens.
 
@@ -109,7 +111,7 @@ def _merge_steps(words: "_Words", n_merges: int) -> Iterator[MergeStep]:
 
 
 def pretokens(text: str) -> list[str]:
-    """Pre-tokens: cut a text into words, numbers and signs, each with the space before it; put together they are the text again.
+    """Pre-tokens: a text cut into words, numbers and signs, each with the space before it; joined, they are the text.
 
     Source: GPT-2's published encoder. Differs: nothing, except for characters younger than a library's Unicode tables.
 

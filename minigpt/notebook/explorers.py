@@ -17,7 +17,7 @@ N_CACHED = 64  # pictures that an explorer keeps, about 30 kB each
 
 
 def _with_number(control):
-    """A slider and beside it a box for the same number, both with the control's name; anything else as it is."""
+    """Slider with a box for the same number beside it, both with the control's name; anything else as it is."""
     boxes = {ipywidgets.IntSlider: ipywidgets.BoundedIntText, ipywidgets.FloatSlider: ipywidgets.BoundedFloatText}
     if type(control) not in boxes:
         return control
@@ -32,7 +32,7 @@ def _with_number(control):
 
 
 class Explorer(ipywidgets.VBox):
-    """A picture that is drawn anew whenever a control is moved; with its sentence in words beneath it.
+    """Interactive figure: drawn anew whenever a control is moved, with a sentence beneath it that says what it shows.
 
     draw: called with the value of every control by name, returns (figure, alt): alt is one sentence that says what
     this picture shows, digits included. controls: name -> widget with a value. description: one sentence for the
@@ -89,7 +89,7 @@ class Explorer(ipywidgets.VBox):
 def slider_explorer(
     draw: Callable[..., tuple[Figure, str]], name: str, low, high, step, start, description: str, label: str = ""
 ) -> Explorer:
-    """Explore one number with a slider. Twin: display.show(*draw(value)).
+    """Slider for one number: the figure follows it. Twin: display.show(*draw(value)).
 
     draw: called with the keyword `name`, returns (figure, alt). Whole numbers if low, high, step and start are.
 
@@ -112,7 +112,7 @@ def attention_explorer(
     place: int | None = None,
     start: tuple[int, int] = (1, 1),
 ) -> Explorer:
-    """Choose a layer and a head, and see where each position looks. Twin: plots.attention_map.
+    """Attention map of a chosen layer and head: where each position looks. Twin: plots.attention_map.
 
     maps: one (H, T, T) for each layer. allowed: (T, T), True where a position may look. At most 24 tokens are drawn:
     the first ones, or those up to the position `place` (from 0; for causal maps), after a column for all before them.
@@ -165,7 +165,7 @@ def attention_explorer(
 def sampling_explorer(
     tokens: list, next_probs: Callable[[float, int], np.ndarray], n: int = 12, description: str = ""
 ) -> Explorer:
-    """Move temperature and top-k, and see what is sampled from. Twin: plots.next_token_bars.
+    """Next-token distribution at a chosen temperature and top-k: what is sampled from. Twin: plots.next_token_bars.
 
     tokens: names of all V tokens. next_probs(temperature, top_k) gives their (V,) probabilities.
 
@@ -196,7 +196,7 @@ def sampling_explorer(
 def prompt_explorer(
     answer: Callable[[int], tuple[str, list]], shots: list, right: str | None = None, description: str = ""
 ) -> Explorer:
-    """Choose K, and see the prompt and the answers. Twin: plots.prompt_answers(*answer(k), right).
+    """Few-shot prompt with K examples, K chosen, and the model's answers. Twin: plots.prompt_answers(*answer(k), right).
 
     answer(k) gives the prompt with k examples and the model's answers as (answer, probability); it is called when k is
     chosen, once for each k. shots: the values of K that can be chosen. right: the right answer, which is marked.
@@ -227,7 +227,8 @@ def prompt_explorer(
             return figure, words + ", and that is right."
         return figure, f"{words}; the right one, {right.strip()}, has {dict(answers)[right]:.2f}."
 
-    slider = ipywidgets.SelectionSlider(options=shots, value=shots[0], **ranking_desk.words("examples in the prompt, K"))
+    label = ranking_desk.words("examples in the prompt, K")
+    slider = ipywidgets.SelectionSlider(options=shots, value=shots[0], **label)
     words = f"choose one of {len(shots)} numbers of examples to see the prompt and how the model answers it"
     return Explorer(draw, {"k": slider}, description or words)
 
@@ -235,7 +236,7 @@ def prompt_explorer(
 def prediction_game(
     ladders: dict, score: Callable[[float, float, float], float], rival: Callable | None = None, description: str = ""
 ) -> Explorer:
-    """Lay a law through small runs by hand, say between which numbers the large one lies, and only then look.
+    """Loss prediction by hand: a scaling law through small runs, an interval for the large one, and only then its loss.
 
         L(C) = a (C / C_0)^b + c,     C_0: the compute of the smallest run
 
@@ -259,7 +260,8 @@ def prediction_game(
             (compute, loss), (x, a * (x / start) ** b + c), (at, low, high), (at, came) if reveal else None,
             title=f"{ladder}: a = {a:.2f}, b = {b:.2f}, c = {c:.2f}",
         )  # fmt: skip
-        words = f"The curve misses the small runs by {100 * misfit:.1f} % on average. It says {said:.3f}, from {low:.3f} to {high:.3f}"
+        words = f"The curve misses the small runs by {100 * misfit:.1f} % on average. "
+        words += f"It says {said:.3f}, from {low:.3f} to {high:.3f}"
         if not reveal:
             return figure, words + "; what came is hidden."
         where = "inside" if low <= came <= high else "outside"
@@ -292,10 +294,11 @@ def question_box(
     question: str,
     description: str = "",
 ) -> Explorer:
-    """Put things into the places of a picture, and ask about it in words. Twin: plots.image_answers.
+    """Visual question answering: things put into a picture, and a question about it. Twin: plots.image_answers.
 
-    ask(chosen, question, sees) gives (image, attention, answers, right) for plots.image_answers; chosen is one of `things`
-    for each place. start: the first choice. A question that cannot be read stands as an error in the picture's place.
+    ask(chosen, question, sees) gives (image, attention, answers, right) for plots.image_answers; chosen is one of
+    `things` for each place. start: the first choice. A question that cannot be read stands as an error in the
+    picture's place.
 
     Errors: ValueError if there is not one first choice, among the things, for each place.
     """
@@ -310,7 +313,8 @@ def question_box(
         return figure, f"{eyes} the likeliest answer to “{question}” is {best}, with probability {share:.2f}."
 
     controls = {
-        place: ipywidgets.ToggleButtons(options=things, value=first, **ranking_desk.words(place)) for place, first in zip(places, start)
+        place: ipywidgets.ToggleButtons(options=things, value=first, **ranking_desk.words(place))
+        for place, first in zip(places, start)
     }
     controls["question"] = ipywidgets.Text(question, continuous_update=False, **ranking_desk.words("your question"))
     controls["sees"] = ipywidgets.Checkbox(True, indent=False, **ranking_desk.words("the model sees the picture"))

@@ -1,4 +1,4 @@
-"""A progress bar that shows the time left and the distance to the floor, and leaves no trace in a saved notebook.
+"""Progress bar: the time left and the distance to the floor; it leaves no trace in a saved notebook.
 
 Anything can be counted; of a training run's records it reads .step, .loss and .seconds.
 """
@@ -21,7 +21,7 @@ N_LOSSES = 20  # the loss shown is the mean of so many: one batch's loss jumps a
 
 @dataclass(frozen=True)
 class Status:
-    """What a progress bar knows at one moment."""
+    """Status of a progress bar at one moment."""
 
     label: str
     step: int  # steps finished
@@ -41,7 +41,7 @@ def progress(
     title: str | None = None,
     note: Callable[[object], str] | None = None,
 ) -> Iterator:
-    """Pass things on one by one, unchanged, and show meanwhile how far we are.
+    """Progress bar: pass things on one by one, unchanged, and show meanwhile how far we are.
 
     In a notebook this is one output, redrawn at most five times a second, which is empty again at the end (also when
     the loop is broken off), so that what is saved is always the same. In a terminal it is one line that is wiped at
@@ -76,7 +76,7 @@ def progress(
 
 @contextlib.contextmanager
 def notice(label: str, words: str) -> Iterator[None]:
-    """Show a line of words for as long as a block lasts, in the place where a progress bar would be."""
+    """Status message: a line of words for as long as a block lasts, where a progress bar would be."""
     draw = _draw_here(label)
     draw(words)
     try:
@@ -86,7 +86,7 @@ def notice(label: str, words: str) -> Iterator[None]:
 
 
 def say(words: str) -> None:
-    """Leave one line on the page: in a notebook as its output, in a terminal on standard error, elsewhere nowhere."""
+    """Message of one line: a notebook shows it as output, a terminal on standard error, anything else nowhere."""
     ipython = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython is not None else None
     if shell is not None and hasattr(shell, "kernel"):
@@ -98,7 +98,7 @@ def say(words: str) -> None:
 
 
 def sentence(status: Status) -> str:
-    """A status in words.
+    """Status in words.
 
     >>> sentence(Status("training", step=250, total=1000, seconds=30.0, loss=1.2832, floor=1.2))
     'training: step 250 of 1000, 25 %, 1 min 30 s left, loss 1.283, 0.083 nats above the floor, 7 %'
@@ -116,7 +116,7 @@ def sentence(status: Status) -> str:
 
 
 def duration(seconds: float) -> str:
-    """A length of time in words, as exact as one would say it.
+    """Duration in words, as exact as one would say it.
 
     >>> duration(8.4), duration(200), duration(7500)
     ('8 s', '3 min 20 s', '2 h 5 min')
@@ -131,7 +131,7 @@ def duration(seconds: float) -> str:
 
 
 def distance(loss: float, floor: float) -> str:
-    """How far a loss is from the floor, in nats per token and as a share of the floor.
+    """Gap between a loss and the floor, in nats per token and as a share of the floor.
 
     >>> distance(1.32, 1.2)
     '0.120 nats above the floor, 10 %'
@@ -142,7 +142,7 @@ def distance(loss: float, floor: float) -> str:
 
 
 def bar(status: Status | str) -> str:
-    """A status as HTML: a bar, which a screen reader reads as the sentence beside it.
+    """Status as HTML: a bar, which a screen reader reads as the sentence beside it.
 
     It is no "live region": five announcements a second would drown everything else.
     """
