@@ -155,6 +155,32 @@ def test_committed_notebook_is_in_the_rendered_form(path):
     assert render_tool().is_normal(path), "run tools/render.py on it"
 
 
+# Lessons and labs of the second edition: short cells, links, minutes. (The other chapters will follow.)
+SECOND = [CHAPTERS / "00_world.ipynb", CHAPTERS / "01_gpt1.ipynb", *sorted(LABS.glob("*.ipynb"))]
+
+
+def is_exercise(cell: dict) -> bool:
+    tags = set(cell["metadata"].get("tags", []))
+    return bool(tags & {"exercise", "check"}) or joined(cell["source"]).lstrip().startswith("**Exercise `")
+
+
+@pytest.mark.parametrize("path", SECOND, ids=[path.stem for path in SECOND])
+def test_a_lesson_has_the_form_of_the_second_edition(path):
+    nb = json.loads(path.read_text(encoding="utf-8"))
+    first = joined(nb["cells"][0]["source"])
+    assert first.startswith("# ") and "](" in first.split("\n\n")[1], "a title, then a line of links"
+    assert "| minutes |" in first and re.search(r"core|optional", first), "a table of contents with minutes"
+    links = re.findall(r"\]\(([^)#\s]+\.(?:ipynb|md))\)", "".join(joined(c["source"]) for c in nb["cells"]))
+    assert [link for link in links if not (path.parent / link).exists()] == []
+    most = 12 if path.parent == CHAPTERS else 15
+    shown = [c for c in code_cells(nb) if not c["metadata"].get("jupyter", {}).get("source_hidden")]
+    sources = [joined(c["source"]) for c in shown if "import " not in joined(c["source"])]
+    assert [s for s in sources if len(s.splitlines()) > most] == [], f"more than {most} lines: fold it, or move it"
+    wide = [line for c in code_cells(nb) for line in joined(c["source"]).splitlines() if len(line) > 98]
+    assert wide == [], "code lines are at most 98 letters wide"
+    assert len([c for c in nb["cells"] if not is_exercise(c)]) <= (105 if path.parent == CHAPTERS else 45)
+
+
 @notebooks
 def test_pictures_are_pictures_of_a_sensible_size(path):
     nb = json.loads(path.read_text(encoding="utf-8"))

@@ -17,6 +17,7 @@ def differences() -> list[tuple[str, str, str, str]]:
     few, many = FineTuning("classification", 16), FineTuning("classification", 1024)
     passes = [each.n_steps * BATCH_SIZE / each.n_labels for each in (few, many)]
     rows = [
+        ("text", "BooksCorpus", "36,000 stories of a grammar", "so that the floor is known"),
         ("blocks", paper["n_layers"], GPT1.n_layers, "a laptop; two are enough to copy"),
         ("width d", paper["d_model"], GPT1.d_model, "a laptop"),
         ("heads a block", paper["n_heads"], GPT1.n_heads, "16 numbers a head"),
@@ -37,6 +38,7 @@ def differences() -> list[tuple[str, str, str, str]]:
         ("fine-tuning: learning rate", tuned["lr"], how.lr, "small models take larger steps"),
         ("fine-tuning: examples a batch", tuned["batch"], BATCH_SIZE, "label sets as small as 16"),
         ("fine-tuning: passes", tuned["epochs"], f"{passes[0]:.0f} to {passes[1]:.0f}", "few labels need many passes"),
+        ("fine-tuning: warm-up", "0.2 % of the updates", "10 %", "the runs are short"),
         ("fine-tuning: dropout at W_y", tuned["dropout"], 0.0, "no gain was looked for"),
         ("fine-tuning: weight λ of L1", tuned["aux_weight"], how.aux_weight, "0.5 was no better here (lab on transfer)"),
     ]  # fmt: skip
