@@ -27,7 +27,7 @@ from minigpt.io.checks import is_number, is_whole, use_python_numbers
 from minigpt.model import draw_normal
 from minigpt.worlds import grammar, lexicon, stories
 
-SEEDS = [0, 1, 2, 3, 4]
+SEEDS = [0, 3, 4]
 KEY = ("seed", "model", "quantity", "lr", "step")
 
 
