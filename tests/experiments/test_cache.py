@@ -71,7 +71,7 @@ STALE = {  # edit -> the kinds of model that it makes stale
     "attention: the scale": (("attention.py", "math.sqrt(q.shape[-1])", "q.shape[-1]"), KINDS),
     "model: a layer": (("model.py", "class Block", "EXTRA = 1\n\n\nclass Block"), KINDS),
     "loss: what is ignored": (("loss.py", "ignore_index=IGNORED", "ignore_index=0"), KINDS),
-    "optimiser: its betas": (("train.py", "betas=tuple(config.betas)", "betas=(0.9, 0.999)"), KINDS),
+    "optimiser: its betas": (("train.py", "tuple(config.betas)", "(0.9, 0.999)"), KINDS),
     "sampler: a draw": (
         ("sample.py", "cumulative[:, -1:] <= u", "cumulative[:, -1:] < u"),
         {f"minigpt.experiments.{name}" for name in WRITE_WITH_THE_SAMPLER},

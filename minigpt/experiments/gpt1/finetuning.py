@@ -1,4 +1,4 @@
-"""Chapter 01, sections 8 to 10. Fine-tuning: one linear layer on a pre-trained GPT, with the auxiliary objective.
+"""Chapter 01, sections 1, 7 and 8. Fine-tuning: one linear layer on a pre-trained GPT, with the auxiliary objective.
 
 The table data/measured/gpt1/finetuning.csv has a row for each run: task, number of labels, where the model started,
 lambda, layers transferred, learning rate, seed (of the pre-training, of the labels drawn and of the fine-tuning), and

@@ -1,4 +1,4 @@
-"""Chapter 01, sections 5 and 11. Pre-training over five seeds: distance to the floor, zero-shot behaviours.
+"""Chapter 01, section 5. Pre-training over five seeds: distance to the floor, zero-shot behaviours.
 
 The table data/measured/gpt1/pretraining.csv has a row for each seed, step and quantity: "gap" (the loss above the
 floor, as a share of it) and the accuracy of the zero-shot heuristics on 200 examples at every snapshot. Ten minutes on
