@@ -46,7 +46,7 @@ MOST_JOBS = 4  # at once, on machines with more cores: each needs up to 0.8 GB o
 # models it loads: while those train, it would only wait for them. What is not in this table comes last.
 CHAPTERS = {
     "00_world": (0.7, []),
-    "01_gpt1": (4.0, []),
+    "01_gpt1": (2.5, []),
     "02_gpt2": (2.4, []),
     "03_gpt3": (2.3, ["02_gpt2"]),
     "04_instructgpt": (4.0, []),
