@@ -30,14 +30,7 @@ from minigpt.worlds.lexicon import LEXICON
 
 SHARED = Path(__file__).parents[2] / "shared" / "data" / "tinyshakespeare.txt"
 N_STEPS = 8
-
-
-@pytest.fixture(scope="module", autouse=True)
-def cache(tmp_path_factory):
-    """A cache of this file's own, empty in the beginning."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MINIGPT_CACHE", str(tmp_path_factory.mktemp("cache")))
-        yield
+pytestmark = pytest.mark.usefixtures("own_cache")
 
 
 @pytest.fixture(scope="module")

@@ -25,6 +25,7 @@ from minigpt.batches import DocumentBatches
 from minigpt.experiments import canaries, dataset, pretraining, sizes
 from minigpt.experiments.dataset import Dataset
 from minigpt.experiments.gpt2 import zero_shot
+from minigpt.experiments.gpt3 import translation
 from minigpt.experiments.gpt3.translation import ANIMALS, LANGUAGES, THINGS, VERBS, phrase
 from minigpt.experiments.pretraining import Pretrained
 from minigpt.model import GPT
@@ -66,29 +67,13 @@ def sentence(language: str, animal, verb, thing, form: str | None = None) -> str
     return f"{phrase(language, animal)} {phrase(language, verb)} {thing_phrase(language, thing, form)}"
 
 
-def program(shares: tuple[float, ...]):
-    """Grammar of documents of three lines: words or sentences with their translations, or sentences alone.
+def program(shares: tuple[float, ...]) -> grammar.Program:
+    """Grammar of one corpus: every thing is said with the form that its noun has; shares as in BALANCES."""
 
-    shares: of word lists, translated sentences, English and French, as in BALANCES. The first language of a document
-    with translations is drawn, either equally often. It returns the kind of document.
-    """
+    def say(d, kind, language, start):
+        return _sentence(d, TRANSLATED if kind == "sentences" else THINGS, language, start)
 
-    def document(d):
-        kind = d.hidden(("words", "sentences", *LANGUAGES), shares)
-        first = kind if kind in LANGUAGES else d.hidden(LANGUAGES)
-        second = LANGUAGES[first == "English"]
-        for number in range(3):
-            start = "\n" if number else ""
-            if kind == "words":
-                what = d.pick((*ANIMALS, *VERBS, *THINGS), form=lambda w: start + phrase(first, w))
-                d.write(f" = {phrase(second, what)}")
-                continue
-            said = _sentence(d, TRANSLATED if kind == "sentences" else THINGS, first, start)
-            if kind == "sentences":
-                d.write(f" = {sentence(second, *said)}")
-        return kind
-
-    return document
+    return translation.two_language_program(shares, say, sentence)
 
 
 def _sentence(d, things, language, start=""):

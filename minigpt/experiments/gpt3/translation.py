@@ -11,7 +11,7 @@ Five seeds take half an hour on one core.
 
 import math
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -67,11 +67,13 @@ def sentence(language: str, animal, verb, thing) -> str:
     return " ".join(phrase(language, what) for what in (animal, verb, thing))
 
 
-def program(shares: tuple[float, ...], typical: float):
+def two_language_program(shares: tuple[float, ...], say: Callable, translate: Callable) -> grammar.Program:
     """Grammar of documents of three lines: words or sentences with their translations, or sentences alone.
 
     shares: of word lists, translated sentences, English and French, as in BALANCES. The first language of a document
-    with translations is drawn, either equally often. It returns the kind of document.
+    with translations is drawn, either equally often. say(d, kind, language, start) draws and writes a sentence and
+    returns what it is about, translate(language, *that) is the same sentence in the other language. It returns the
+    kind of document.
     """
 
     def document(d):
@@ -84,12 +86,21 @@ def program(shares: tuple[float, ...], typical: float):
                 what = d.pick((*ANIMALS, *VERBS, *THINGS), form=lambda w: start + phrase(first, w))
                 d.write(f" = {phrase(second, what)}")
                 continue
-            said = _sentence(d, TRANSLATED if kind == "sentences" else ANIMALS, first, typical, start)
+            said = say(d, kind, first, start)
             if kind == "sentences":
-                d.write(f" = {sentence(second, *said)}")
+                d.write(f" = {translate(second, *said)}")
         return kind
 
     return document
+
+
+def program(shares: tuple[float, ...], typical: float) -> grammar.Program:
+    """Grammar of one corpus: animals that do what they usually do with probability `typical`; shares as in BALANCES."""
+
+    def say(d, kind, language, start):
+        return _sentence(d, TRANSLATED if kind == "sentences" else ANIMALS, language, typical, start)
+
+    return two_language_program(shares, say, sentence)
 
 
 def _sentence(d, animals, language, typical, start):

@@ -19,13 +19,7 @@ from minigpt.model import GPT
 from minigpt.worlds import grammar
 from minigpt.worlds.lexicon import LEXICON
 
-
-@pytest.fixture(scope="module", autouse=True)
-def cache(tmp_path_factory):
-    """A cache of this file's own, empty in the beginning."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MINIGPT_CACHE", str(tmp_path_factory.mktemp("cache")))
-        yield
+pytestmark = pytest.mark.usefixtures("own_cache")
 
 
 @pytest.fixture(scope="module")

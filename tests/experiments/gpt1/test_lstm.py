@@ -17,14 +17,7 @@ from minigpt.model import GPT, count_params
 from minigpt.worlds import grammar
 
 SMALL = LSTMConfig(n_vocab=30, n_ctx=12, n_layers=2, d_model=8, init_std=0.3)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def cache(tmp_path_factory):
-    """A cache of this file's own, empty in the beginning."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MINIGPT_CACHE", str(tmp_path_factory.mktemp("cache")))
-        yield
+pytestmark = pytest.mark.usefixtures("own_cache")
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,11 @@
+"""What tests of experiments share."""
+
+import pytest
+
+
+@pytest.fixture(scope="module")
+def own_cache(tmp_path_factory):
+    """A cache of trained models that is a test file's own, empty in the beginning."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MINIGPT_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
