@@ -78,7 +78,7 @@ def _cut(row: list, width: float) -> list:
         i = max(range(len(row)), key=lambda i: len(row[i][1]))
         if " " not in row[i][1].removesuffix(" …"):
             break
-        row[i] = (row[i][0], row[i][1].removesuffix(" …").rsplit(" ", 1)[0] + " …")
+        row[i] = (row[i][0], row[i][1].removesuffix(" …").rsplit(" ", 1)[0].removesuffix(" ...") + " …")
     return row
 
 
