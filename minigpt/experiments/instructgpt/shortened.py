@@ -12,7 +12,7 @@ from unittest import mock
 
 import torch
 
-from minigpt import corpus, ppo, train
+from minigpt import corpus, devices, ppo, train
 from minigpt.experiments import dataset
 from minigpt.experiments.instructgpt import dialogue, step1_sft, step2_reward_model
 from minigpt.worlds import grammar, tales
@@ -98,9 +98,13 @@ def few_rankings(
         return step2_reward_model.rankings(start, n, seed, which)
 
 
-@functools.cache
 def few_stages() -> tuple[dict[str, float], step1_sft.Trained, step1_sft.Trained, step1_sft.Trained]:
     """What the first trainings do, and the base model, the SFT model and the reward model that come out of them."""
+    return _few_stages(devices.device())
+
+
+@functools.cache
+def _few_stages(device: torch.device):  # models stay where they were trained: one set for each device
     with shortened() as found:
         base = step1_sft.base(0)
         sft = step1_sft.sft(base, 0)
