@@ -2,9 +2,11 @@
 
     style         canvas, png: the one style of all figures
     architecture  transformer_stack, split_heads
+    asking        task_heads_and_text, shots, induction_steps
     attention     attention_map, attention_grid, mask, mask_picture, attention_text, attention_window, attention_arcs
     bars          bars, intervals, next_token_bars, shares, reliability, ranges
     curves        loss_curve, learning_curve, lines, small_multiples, rows, frontier_plot
+    depth         block_orders, gradient_profile
     diagrams      transform_diagram, transform_rows, data_parallel
     dots          score_dots, effects
     heads         head_steps, head_grids
@@ -21,6 +23,9 @@
 
 from minigpt.plots.architecture import split_heads as split_heads
 from minigpt.plots.architecture import transformer_stack as transformer_stack
+from minigpt.plots.asking import induction_steps as induction_steps
+from minigpt.plots.asking import shots as shots
+from minigpt.plots.asking import task_heads_and_text as task_heads_and_text
 from minigpt.plots.attention import EARLIER as EARLIER
 from minigpt.plots.attention import attention_arcs as attention_arcs
 from minigpt.plots.attention import attention_grid as attention_grid
@@ -41,6 +46,8 @@ from minigpt.plots.curves import lines as lines
 from minigpt.plots.curves import loss_curve as loss_curve
 from minigpt.plots.curves import rows as rows
 from minigpt.plots.curves import small_multiples as small_multiples
+from minigpt.plots.depth import block_orders as block_orders
+from minigpt.plots.depth import gradient_profile as gradient_profile
 from minigpt.plots.diagrams import data_parallel as data_parallel
 from minigpt.plots.diagrams import transform_diagram as transform_diagram
 from minigpt.plots.diagrams import transform_rows as transform_rows

@@ -25,11 +25,11 @@ def transformer_stack(config, n_params=None, *, norm: str | None = None, beside=
     Errors: ValueError for a size that is missing or not a whole number, or a norm that is not "post" or "pre".
     Source: GPT-1, Figure 1, left, and equation 2; GPT-2, section 2.3. Differs: own drawing.
     """
-    first = _sizes(config, norm)
+    first = sizes_of(config, norm)
     if beside is None:
         stacks, counts = [first], [n_params]
     else:
-        second = first | {"norm": _norm(beside)} if isinstance(beside, str) else _sizes(beside, None)
+        second = first | {"norm": _norm(beside)} if isinstance(beside, str) else sizes_of(beside, None)
         stacks = [first, second]
         counts = list(n_params) if isinstance(n_params, (tuple, list)) else [n_params, n_params]
     tall = max(_height(sizes) for sizes in stacks)
@@ -45,7 +45,8 @@ def _norm(norm: str) -> str:
     return norm
 
 
-def _sizes(config, norm: str | None) -> dict:
+def sizes_of(config, norm: str | None) -> dict:
+    """The sizes of a config as a dict, checked; norm: overrules what the config says."""
     get = config.get if isinstance(config, dict) else lambda name, other=None: getattr(config, name, other)
     found = {name: get(name) for name in SIZES}
     found["d_ff"] = get("d_ff") or (4 * found["d_model"] if isinstance(found["d_model"], int) else None)

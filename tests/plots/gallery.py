@@ -102,6 +102,17 @@ MANY = [
     ("2022-03", "Chinchilla"), ("2022-11-30", "ChatGPT"), ("2023-03-14", "GPT-4: launch and report"),
     ("2023-03-17", "GPTs are GPTs"), ("2024-04", "Chinchilla replicated (Besiroglu and others)"),
 ]  # fmt: skip
+PROFILES = {
+    "post-LN": np.geomspace(0.01, 1, 12) * np.array([[0.9], [1.0], [1.1]]), "pre-LN": np.geomspace(0.3, 0.1, 12),
+    "pre-LN, scaled": np.geomspace(0.25, 0.12, 6),
+}  # fmt: skip
+ASKED = [
+    ("classification", 4, "Mia lost her hat. She looked for it all day. How does Mia feel?", "sad"),
+    ("entailment", 3, "Tom has a red hat. Question: Tom has a hat. True or false?", "true"),
+    ("similarity", 2, "Tom sings. Mia hears a song by Tom. Do the two say the same? Answer:", "no"),
+    ("multiple choice", 1, "The fox found a key, a very old one, and so it opened the", "door"),
+]  # fmt: skip
+PAIRS = [("goat", "meadow"), ("fox", "forest"), ("crab", "beach")]
 RUN = np.arange(1, 4500, 10)
 
 
@@ -165,6 +176,20 @@ GALLERY = {
     "timeline_many": lambda: plots.timeline(MANY, title="All of the file"),
     "training_panels": lambda: plots.training_panels(
         run(), 0.64, {"unigram": 4.3, "trigram": 1.2}, n_vocab=1024, smooth=5, guess=0.8, title="Near the floor"),
+    "block_orders": lambda: plots.block_orders(SIZES, title="Pre-LN leaves the residual stream alone"),
+    "block_orders_one": lambda: plots.block_orders(GPT1, norms=("pre",)),
+    "gradient_profile": lambda: plots.gradient_profile(PROFILES, title="Before training", guess=0.3),
+    "task_heads_and_text": lambda: plots.task_heads_and_text(ASKED, 96, title="The task moves into the text"),
+    "task_heads_and_text_one": lambda: plots.task_heads_and_text(ASKED[:1], 12288),
+    "task_heads_and_text_five": lambda: plots.task_heads_and_text([*ASKED, ("mood again", 12, "How?", "well")], 768),
+    "shots": lambda: plots.shots(
+        PAIRS, "owl", "barn", instruction="Each animal and where it lives.", title="Only tuning changes weights"
+    ),
+    "shots_five": lambda: plots.shots(PAIRS * 2, "owl", "barn", instruction="Say", n=5, written="the {} lives in the {}"),
+    "induction_steps": lambda: plots.induction_steps(
+        ["goat", " meadow", " fox", " forest", " owl", " barn", " fox"], heads=("layer 1, head 3", "layer 2, head 1"),
+        title="Two heads are enough to continue a pattern"),
+    "induction_steps_short": lambda: plots.induction_steps(["A", "B", "C", "A"]),
     "split_heads_many": lambda: plots.split_heads(768, 12),
 }  # fmt: skip
 
