@@ -121,21 +121,22 @@ def shortcut(asked: list[Question]) -> np.ndarray:
     return np.array(found)
 
 
-def references(family: str, n_shots: int = 8) -> dict[str, float]:
+def references(family: str, n_shots: int = 8, which: str = "training") -> dict[str, float]:
     """Reference lines of a family with K examples: what the best possible learner and the shortcut score."""
-    asked = questions(family, n_shots)
+    asked = questions(family, n_shots, which=which)
     return {"best possible": float(best_possible(asked).mean()), "shortcut": float(shortcut(asked).mean())}
 
 
-def k_shot_panels(**model) -> tuple[dict, dict]:
+def k_shot_panels(table: str = "gpt3/in_context", which: str = "training", **model) -> tuple[dict, dict]:
     """Accuracy against K for `plots.small_multiples`: panels with the curves of model and shortcut, and the ceilings.
 
-    model: the columns of the table that name a model (model="post 64", step=3215). Intervals: 95 %, over the seeds.
+    model: the columns of the table that name a model (model="post 64", step=3215; of gpt3/few_shot, d_model=64).
+    which: "training", or "held out", pairs never met (made-up rules alone). Intervals: 95 %, over the seeds.
     """
     panels, ceilings = {}, {}
-    for family in LEARNED:
-        found = [measured.get("gpt3/in_context", family=family, n_shots=k, which="training", **model) for k in SHOTS]
-        lines = [references(family, k) for k in SHOTS]
+    for family in (family for family, kind in KINDS if kind == which):
+        found = [measured.get(table, family=family, n_shots=k, which=which, **model) for k in SHOTS]
+        lines = [references(family, k, which) for k in SHOTS]
         panels[family] = {
             f"model, {len(found[0])} seeds": (SHOTS, *stats.intervals(found, 0, 1)),
             "shortcut: the commonest answer of the list": (SHOTS, [each["shortcut"] for each in lines]),

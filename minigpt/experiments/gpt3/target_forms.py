@@ -13,7 +13,8 @@ it was not; and this turns round with the balance.
 A first design failed (tried with seed 0). There the new things were in no translated sentence at all, and the models
 put another thing in their place in every translation: "une fleur" became "a letter", content 0.00 in all corpora,
 though animals and verbs were right and "flower" was in the word lists. And the form came before the thing ("a sort of
-lamp"), where a writer chooses it before the thing that it depends on.
+lamp"), where a writer chooses it before the thing that it depends on. A second try read forty texts in the other
+language alone, not none: the twenty hedges there were enough to raise the form from 0.25 to 0.57 (seed 0).
 
 The table has a row for each seed, balance, target language and quantity of `scores`. Three seeds take a quarter of an
 hour on one core.
@@ -46,8 +47,8 @@ NEW = THINGS[::3]  # never with a form in a sentence that is translated
 TOLD = tuple(thing for thing in THINGS if thing not in NEW)
 # Shares of the documents that are word lists, translated sentences, English alone and French alone
 BALANCES = {
-    "mostly English": (0.15, 0.25, 0.599, 0.001), "half and half": (0.15, 0.25, 0.3, 0.3),
-    "mostly French": (0.15, 0.25, 0.001, 0.599),
+    "mostly English": (0.15, 0.25, 0.6, 0.0), "half and half": (0.15, 0.25, 0.3, 0.3),
+    "mostly French": (0.15, 0.25, 0.0, 0.6),
 }  # fmt: skip
 N_DOCUMENTS, N_QUESTIONS, TOKENS_PER_BATCH, WIDTH = 40_000, 150, 1024, 64
 

@@ -34,3 +34,27 @@ def test_only_the_middle_width_has_rows_about_limits(monkeypatch):
     assert {where[1:4] for where in narrow} == {
         (family, k, which) for family, which in in_context.KINDS for k in in_context.SHOTS
     }
+
+
+@pytest.fixture
+def table(monkeypatch):
+    """A table of two seeds, made by hand."""
+    rows = [
+        dict(zip(few_shot.KEY, map(str, (seed, 64, family, k, "training", step))), value=str(value))
+        for seed, more in ((0, 0.0), (1, 0.1))
+        for family, k, step, value in (
+            ("symbols", 0, 3215, 0.1), ("symbols", 8, 3215, 0.7 + more), ("symbols", 8, 22, 0.2 + more),
+            ("copying", 8, 22, 0.3), ("table, tuned", 8, 3215, 1),
+        )
+    ]  # fmt: skip
+    monkeypatch.setattr(few_shot.measured, "rows", lambda name: {"gpt3/few_shot": rows}[name])
+
+
+def test_the_table_is_read_by_seed(table):
+    np.testing.assert_allclose(few_shot.accuracy(64, "symbols"), [0.7, 0.8])
+    np.testing.assert_allclose(few_shot.gains(64, "symbols"), [0.6, 0.7])
+    best = in_context.references("symbols", 8)["best possible"]
+    np.testing.assert_allclose(few_shot.shortfall(64, "symbols"), best - np.array([0.7, 0.8]))
+    found = few_shot.over_training(64, ("symbols", "copying"))
+    assert list(found["symbols"]) == [22, 3215] and list(found["copying"]) == [22]
+    np.testing.assert_allclose(found["symbols"][22], [0.2, 0.3])

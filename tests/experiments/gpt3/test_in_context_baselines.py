@@ -56,3 +56,12 @@ def test_panels_hold_the_model_the_shortcut_and_the_best_possible_learner():
         assert mean[5] == pytest.approx(in_context.measured.get("gpt3/in_context", n_shots=16, **where).mean())
         assert trick[5] == pytest.approx(in_context.shortcut(in_context.questions(family, 16)).mean())
         assert in_context.references(family, 16) == {"best possible": ceilings[family][1][5], "shortcut": trick[5]}
+
+
+def test_panels_of_pairs_never_met_have_a_best_possible_learner_of_their_own():
+    panels, ceilings = in_context.k_shot_panels(which="held out", model="post 64", step=3215)
+    assert list(panels) == ["symbols", "category"]
+    for family, (_, best) in ceilings.items():
+        asked = in_context.questions(family, 8, which="held out")
+        assert best[4] == pytest.approx(in_context.best_possible(asked).mean())
+        assert best[4] != in_context.references(family, 8)["best possible"]
