@@ -1,6 +1,7 @@
 """Set up miniGPT and open the book. All you need is Python 3.10, 3.11, 3.12 or 3.13.
 
-    python3 start.py                make .venv, install everything into it, open chapter 1 in JupyterLab
+    python3 start.py                make .venv, install everything into it, open your copy of the book in JupyterLab
+    python3 start.py reset 03       a fresh copy of chapter 03 (or of labs/01_heads, or all); yours is kept
     python3 start.py test           run every test, every chapter and every solution, on all cores
     python3 start.py test --quick   the fast tests only, two minutes: for a look after a small change
     python3 start.py check          what is there, what is wrong, what to do about it
@@ -30,7 +31,7 @@ OLDEST, NEWEST = (3, 10), (3, 13)
 ROOT = os.path.dirname(os.path.abspath(__file__))
 VENV = os.path.join(ROOT, ".venv")
 MARKER = "minigpt-environment.json"  # lies in .venv and says who made it, from what, and whether it is complete
-FIRST_CHAPTER = os.path.join("chapters", "01_gpt1.ipynb")
+FIRST_PAGE = "my/index.md"  # made by tools/workbook.py, as are the reader's copies beside it
 
 # The PyTorch project's own index of CPU builds for Linux. Without it, pip on Linux fetches the CUDA build, which is
 # some ten times larger. MINIGPT_TORCH_INDEX replaces it (another CUDA version, a mirror).
@@ -110,7 +111,8 @@ def parse_options(argv):
         argv, rest = argv[:at], argv[at + 1:]
     parser = argparse.ArgumentParser(
         prog="start.py", formatter_class=argparse.RawDescriptionHelpFormatter, description=__doc__.split("\n\n(On")[0])
-    parser.add_argument("command", nargs="?", default="open", choices=["open", "test", "check", "clean-cache"])
+    parser.add_argument("command", nargs="?", default="open", choices=["open", "reset", "test", "check", "clean-cache"])
+    parser.add_argument("which", nargs="*", help="with reset: 03, labs/01_heads, all")
     parser.add_argument("--no-browser", action="store_true", help="start JupyterLab without opening a browser")
     parser.add_argument("--port", type=int, metavar="N", help="JupyterLab's port (it takes 8888 or the next free one)")
     part = parser.add_mutually_exclusive_group()
@@ -126,6 +128,10 @@ def parse_options(argv):
     for name in ("chapters", "quick", "jobs"):
         if getattr(options, name) and options.command != "test":
             parser.error("--%s belongs to the command test" % name)
+    if options.command == "reset" and not options.which:
+        parser.error("reset needs the number of a chapter (03), the name of a lab (labs/01_heads), or all")
+    if options.which and options.command != "reset":
+        parser.error("%s cannot follow the command %s" % (" ".join(options.which), options.command))
     if options.jobs is not None and options.jobs < 1:
         parser.error("--jobs needs a number from 1 on, not %d" % options.jobs)
     if options.port is not None and not 0 < options.port < 65536:
@@ -414,6 +420,9 @@ def announce(build, index, extras):
     if build == "cpu" and index is None and platform.system() == "Linux":
         print("PyTorch's own index does not answer, so pip's usual one is asked. Unless your pip is set up to offer")
         print("a CPU build, that is the CUDA build: about %d MB and %.1f GB instead. Ctrl-C stops it." % SIZES["cuda"])
+        if sys.stdin is not None and sys.stdin.isatty():  # the sentence would scroll away before it is read
+            print("\nPress Enter to go on.")
+            sys.stdin.readline()
     print("")
     free = shutil.disk_usage(ROOT).free / 1e9
     if free < gigabytes + 0.5:
@@ -483,12 +492,39 @@ def prepare(options, venv=VENV):
 
 # --- the commands ---------------------------------------------------------------------------------------------------
 
+def workbook():
+    """The module tools/workbook.py; imported late, because it is written in modern Python."""
+    sys.path.insert(0, os.path.join(ROOT, "tools"))
+    import workbook
+    return workbook
+
+
+def run_reset(options):
+    """Fresh copies of what was asked for. Needs no environment."""
+    import pathlib
+    try:
+        print("\n".join(workbook().reset(pathlib.Path(ROOT), options.which)))
+    except ValueError as error:
+        raise Problem(str(error))
+    return 0
+
+
+def quiet_jupyterlab(venv=VENV):
+    """Settings of JupyterLab in .venv: a page is shown as a page, and nothing asks about news over the first cell."""
+    settings = {"@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False},
+                "@jupyterlab/docmanager-extension:plugin": {"defaultViewers": {"markdown": "Markdown Preview"}}}
+    place = os.path.join(venv, "share", "jupyter", "lab", "settings", "overrides.json")
+    if not os.path.isdir(os.path.dirname(place)):
+        os.makedirs(os.path.dirname(place))
+    with open(place + ".tmp", "w") as file:
+        json.dump(settings, file, indent=1)
+    os.replace(place + ".tmp", place)
+
+
 def open_command(options):
-    """The command that starts JupyterLab."""
-    command = [venv_python(VENV), "-m", "jupyterlab"]
-    if os.path.exists(os.path.join(ROOT, FIRST_CHAPTER)):
-        # The file for the browser that JupyterLab opens, the address for who opens the one it prints.
-        command += [FIRST_CHAPTER, "--LabApp.default_url=/lab/tree/" + os.path.basename(FIRST_CHAPTER)]
+    """The command that starts JupyterLab: the whole checkout in its file browser, the reader's first page open."""
+    command = [venv_python(VENV), "-m", "jupyterlab", "--ServerApp.root_dir=" + ROOT,
+               "--LabApp.default_url=/lab/tree/" + FIRST_PAGE, "--log-level=WARN"]
     if options.no_browser:
         command.append("--no-browser")
     if options.port is not None:
@@ -499,7 +535,11 @@ def open_command(options):
 
 
 def run_open(options):
-    """Open chapter 1 in JupyterLab, and stay until it is closed."""
+    """Open the reader's copy of the book in JupyterLab, and stay until it is closed."""
+    import pathlib
+    for sentence in workbook().refresh(pathlib.Path(ROOT)):
+        print("* " + sentence)
+    quiet_jupyterlab()
     command = open_command(options)
     print("Opening JupyterLab; stop it with Ctrl-C. If no browser opens, use the address that it prints.\n")
     if os.name != "nt":
@@ -747,6 +787,8 @@ def main(argv):
             return run_check()
         if options.command == "clean-cache":
             return run_clean_cache()
+        if options.command == "reset":
+            return run_reset(options)
         prepare(options)
         return run_test(options) if options.command == "test" else run_open(options)
     except Problem as problem:

@@ -192,8 +192,10 @@ def test_start_uses_only_the_standard_library():
         names = [a.name for n in ast.walk(tree) if isinstance(n, ast.Import) for a in n.names]
         return {*names, *(n.module for n in ast.walk(tree) if isinstance(n, ast.ImportFrom))}
 
-    assert {name.split(".")[0] for name in imported("start.py") - {"minigpt.io.files"}} <= sys.stdlib_module_names
-    for path in ("minigpt/__init__.py", "minigpt/io/__init__.py", "minigpt/io/files.py"):  # what it uses of the book
+    ours = {"minigpt.io.files", "workbook"}
+    assert {name.split(".")[0] for name in imported("start.py") - ours} <= sys.stdlib_module_names
+    # what it uses of the book
+    for path in ("minigpt/__init__.py", "minigpt/io/__init__.py", "minigpt/io/files.py", "tools/workbook.py"):
         assert {name.split(".")[0] for name in imported(path)} <= sys.stdlib_module_names
 
 
@@ -255,6 +257,8 @@ def test_options():
         ["test", "--jobs", "0"],
         ["test", "--quick", "--chapters"],
         ["check", "--", "-x"],
+        ["reset"],
+        ["open", "03"],
     ],
 )
 def test_wrong_options_are_refused(argv, capsys):
@@ -267,9 +271,40 @@ def test_jupyterlab_is_started_as_asked():
     command = start.open_command(start.parse_options(["--no-browser", "--port", "8899", "--", "--debug"]))
     assert command[:3] == [start.venv_python(start.VENV), "-m", "jupyterlab"]
     assert "--no-browser" in command and "--port=8899" in command and command[-1] == "--debug"
-    assert command[3] == start.FIRST_CHAPTER and "--LabApp.default_url=/lab/tree/01_gpt1.ipynb" in command
+    assert "--LabApp.default_url=/lab/tree/my/index.md" in command and "--ServerApp.root_dir=" + start.ROOT in command
     is_root = hasattr(os, "geteuid") and os.geteuid() == 0
     assert ("--allow-root" in command) == is_root
+
+
+def test_jupyterlab_shows_pages_and_asks_nothing(tmp_path):
+    """Its settings: a Markdown file opens as a page, no question about news lies over the first cell."""
+    start.quiet_jupyterlab(str(tmp_path))
+    start.quiet_jupyterlab(str(tmp_path))  # the second start
+    (place,) = (path for path in tmp_path.rglob("*") if path.is_file())
+    settings = json.loads(place.read_text())
+    assert place.relative_to(tmp_path).as_posix() == "share/jupyter/lab/settings/overrides.json"
+    assert settings["@jupyterlab/docmanager-extension:plugin"]["defaultViewers"] == {"markdown": "Markdown Preview"}
+    assert settings["@jupyterlab/apputils-extension:notification"]["fetchNews"] == "false"
+
+
+def test_a_chapter_can_be_made_fresh_without_an_environment(tmp_path):
+    """In a copy of the book without .venv: the reader's own copy is kept; a wrong name is answered with the names."""
+    for part in ("start.py", "tools/workbook.py", "chapters/03_gpt3.ipynb"):
+        (tmp_path / part).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / part).write_bytes((ROOT / part).read_bytes())
+    mine = tmp_path / "my" / "03_gpt3.ipynb"
+    mine.parent.mkdir()
+    mine.write_text("my own words")
+
+    def run(*argv):
+        return subprocess.run([sys.executable, "start.py", "reset", *argv], cwd=tmp_path, capture_output=True, text=True)
+
+    done = run("03")
+    assert done.returncode == 0 and "Yours is kept as my/kept/03_gpt3" in done.stdout
+    assert [path.read_text() for path in (tmp_path / "my" / "kept").iterdir()] == ["my own words"]
+    assert len(json.loads(mine.read_text(encoding="utf-8"))["cells"]) > 50 and not (tmp_path / ".venv").exists()
+    wrong = run("7")
+    assert wrong.returncode == 1 and "03_gpt3" in wrong.stderr and "Traceback" not in wrong.stderr
 
 
 # --- the command test -----------------------------------------------------------------------------------------------
