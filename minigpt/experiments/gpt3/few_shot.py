@@ -21,6 +21,8 @@ from minigpt.experiments.dataset import Dataset
 from minigpt.experiments.gpt3 import in_context
 from minigpt.experiments.pretraining import Pretrained
 from minigpt.model import GPTConfig
+from minigpt.worlds import grammar, in_context_lists
+from minigpt.worlds.in_context_lists import Question
 
 SEEDS = (0, 1, 2, 3, 4)
 KEY = ("seed", "d_model", "family", "n_shots", "which", "step")
@@ -89,6 +91,92 @@ def over_training(d_model: int = WITH_LIMITS, quantities=(*in_context.LEARNED, "
         if row["family"] in found and where.items() <= row.items():
             found[row["family"]].setdefault(int(row["step"]), []).append(float(row["value"]))
     return {name: {step: np.array(values) for step, values in each.items()} for name, each in found.items()}
+
+
+def by_shots(family: str, d_model: int = WITH_LIMITS, which: str = "training") -> dict[int, np.ndarray]:
+    """Accuracy of the trained models, from the table: K -> one number for each seed."""
+    return {k: accuracy(d_model, family, k, which) for k in in_context.SHOTS}
+
+
+def family_blind(asked: list[Question]) -> np.ndarray:
+    """Family-blind learner: whether the likeliest next word for a reader who knows the corpus, and no more, is right.
+
+    `in_context.best_possible` is told which family a list is of. This learner must infer it, as a model must: with no
+    example, "fox" may be asked for its home, its food, its French name or a colour. Of m words that are equally likely
+    each counts 1 / m. Shapes: result (n,), from 0 to 1.
+    """
+    mixture = in_context_lists.mixture(dict.fromkeys(in_context.LEARNED, 1.0))
+    found = []
+    for question in asked:
+        following = grammar.predict(mixture, question.text).next_word
+        likeliest = [word.strip() for word, p in following.items() if p > max(following.values()) - 1e-9]
+        found.append((question.answer in likeliest) / len(likeliest))
+    return np.array(found)
+
+
+def best_by_shots(asked: dict[int, list[Question]]) -> dict[int, float]:
+    """The best a learner can do on these questions: K -> accuracy. Without examples it does not know the family.
+
+    With one example or more the words say which family it is.
+    """
+    learners = {k: in_context.best_possible if k else family_blind for k in asked}
+    return {k: float(learners[k](questions).mean()) for k, questions in asked.items()}
+
+
+def k_shot_panels(asked: dict[str, dict[int, list[Question]]]) -> dict[str, dict]:
+    """Accuracy against K for `plots.task_panels`: the models beside the best learner and the shortcut, by family."""
+    panels = {}
+    for family, by_k in asked.items():
+        shortcut = {k: in_context.shortcut(questions).mean() for k, questions in by_k.items()}
+        panels[family] = {
+            "model": by_shots(family), "best possible": best_by_shots(by_k), "shortcut: the commonest answer": shortcut,
+        }  # fmt: skip
+    return panels
+
+
+def unseen_pairs_panels() -> dict[str, dict]:
+    """Accuracy against K for `plots.task_panels`, on pairs that occur in training and on pairs that never do.
+
+    The best learner takes any label for possible (`in_context_lists.questions`).
+    """
+    panels = {}
+    for family in in_context_lists.MADE_UP:
+        asked = {k: in_context.questions(family, k, which="held out") for k in in_context.SHOTS}
+        panels[family] = {
+            "pairs met in training": by_shots(family), "pairs never met": by_shots(family, which="held out"),
+            "best possible, pairs never met": {k: in_context.best_possible(q).mean() for k, q in asked.items()},
+        }  # fmt: skip
+    return panels
+
+
+def facts_known(d_model: int = WITH_LIMITS) -> dict[str, dict[int, np.ndarray]]:
+    """The mean share of a table of sixteen facts known after N examples: in the prompt, fine-tuned, and best possible.
+
+    The best possible knows the facts that it has met, 1 - (15/16)^N of them on average, and guesses the others.
+    """
+    ways = {"in the prompt": "table, in context", "fine-tuned": "table, tuned"}
+    found = {name: {n: accuracy(d_model, way, n) for n in in_context.LABELLED} for name, way in ways.items()}
+    met = {n: 1 - (15 / 16) ** n for n in in_context.LABELLED}
+    return found | {"best possible: met, or guessed": {n: m + (1 - m) / 8 for n, m in met.items()}}
+
+
+def emergence(trained: Pretrained) -> dict[str, dict[int, np.ndarray]]:
+    """Over training, by tokens read: the accuracy of each family with K = 8, and the attention to the answer shown.
+
+    trained: a model of the table's form, whose steps say how many tokens were read at each.
+    """
+    tokens = dict(zip(trained.steps.tolist(), trained.tokens.tolist()))
+    names = {"copying": "attention to the answer shown"}
+    return {
+        names.get(quantity, quantity): {tokens[step]: values for step, values in each.items()}
+        for quantity, each in over_training().items()
+    }
+
+
+def jump(quantity: str, seed: int) -> int:
+    """When a quantity rose most in one seed: the number of the snapshot before the rise."""
+    each = over_training(quantities=(quantity,))[quantity].values()
+    return int(np.argmax(np.diff([values[seed] for values in each])))
 
 
 def canary() -> dict[str, float]:

@@ -11,8 +11,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from minigpt import sample, train
-from minigpt.experiments import canaries, dataset, pretraining, sizes
+from minigpt import sample, stats, train
+from minigpt.experiments import canaries, dataset, measured, pretraining, sizes
 from minigpt.experiments.dataset import Dataset
 from minigpt.experiments.pretraining import Pretrained
 from minigpt.model import GPT
@@ -93,6 +93,33 @@ def rows(seed: int) -> Iterator[dict]:
             for name, p in PLANTED.items():
                 row = dict(zip(KEY, (seed, amount, d_model, name)), planted=p)
                 yield row | {"counted": f"{in_corpus[name]:.4f}", "model": f"{found[name]:.4f}"}
+
+
+GROUPS = {"frequent": tuple(name for name in PLANTED if name not in RARE), "rare": RARE}
+
+
+def p_she(amount: str, occupation: str, whose: str = "model", d_model: int = 32) -> np.ndarray:
+    """P(she) after an occupation, from the table, one for each seed: the "model"'s, or as "counted" in its text."""
+    return measured.get("gpt3/gender_bias", whose, amount=amount, d_model=d_model, occupation=occupation)
+
+
+def panels() -> dict[str, dict[str, tuple]]:
+    """The model's P(she) against the planted one, for `plots.small_multiples`; 95 % intervals over the seeds."""
+    found = {}
+    for amount in BIAS_DOCUMENTS:
+        found[amount] = {}
+        for group, names in GROUPS.items():
+            names = sorted(names, key=PLANTED.get)
+            each = stats.intervals([p_she(amount, name) for name in names], 0, 1)
+            found[amount][group] = ([PLANTED[name] for name in names], *each)
+    return found
+
+
+def slopes(amount: str, group: str, d_model: int = 32) -> np.ndarray:
+    """The slope on the log-odds scale over the occupations of one group, from the table, one for each seed."""
+    names = GROUPS[group]
+    each = {name: p_she(amount, name, d_model=d_model) for name in names}
+    return np.array([log_odds_slope({n: each[n][i] for n in names}, names) for i in range(len(SEEDS))])
 
 
 def canary() -> dict[str, float]:

@@ -58,3 +58,37 @@ def test_the_table_is_read_by_seed(table):
     found = few_shot.over_training(64, ("symbols", "copying"))
     assert list(found["symbols"]) == [22, 3215] and list(found["copying"]) == [22]
     np.testing.assert_allclose(found["symbols"][22], [0.2, 0.3])
+
+
+def test_a_learner_that_is_not_told_the_family_must_share_its_belief():
+    adjectives = in_context.questions("symbols", 0, 5)  # only lists of symbols have them: one of seven colours
+    np.testing.assert_allclose(few_shot.family_blind(adjectives), 1 / 7)
+    asked = in_context.questions("language", 0, 60)
+    french = [question for question in asked if question.text.split()[-1] in ("boîte", "bateau", "chapeau", "lampe")]
+    assert french  # the word itself, or its English: two rules of four say each
+    np.testing.assert_allclose(few_shot.family_blind(french), 1 / 2)
+    homes = in_context.questions("category", 0, 20)  # a colour that is right; but a home, or a food, is likelier
+    assert few_shot.family_blind(homes).max() == 0 and in_context.best_possible(homes).min() > 0
+
+
+def test_without_examples_the_best_learner_is_the_blind_one():
+    asked = {k: in_context.questions("category", k, 20) for k in (0, 4)}
+    best = few_shot.best_by_shots(asked)
+    assert best == {0: 0.0, 4: in_context.best_possible(asked[4]).mean()}
+
+
+def test_the_best_share_of_facts_is_that_of_a_reader_who_guesses_the_rest(monkeypatch):
+    monkeypatch.setattr(few_shot, "accuracy", lambda d_model, family, n: np.array([0.5]))
+    best = few_shot.facts_known()["best possible: met, or guessed"]
+    assert best[1] == pytest.approx(1 / 16 + 15 / 16 / 8)
+    draws = np.random.default_rng(0).integers(16, size=(20_000, 8))
+    known = np.mean([len(set(row)) for row in draws.tolist()]) / 16
+    assert best[8] == pytest.approx(known + (1 - known) / 8, abs=0.01)
+
+
+def test_the_jump_is_the_snapshot_before_the_largest_rise(monkeypatch):
+    rows = [dict(zip(few_shot.KEY, map(str, (seed, 64, "symbols", 8, "training", step))), value=str(value))
+            for seed, values in enumerate(((0.1, 0.2, 0.9, 0.9), (0.1, 0.7, 0.8, 0.9)))
+            for step, value in zip((20, 90, 200, 3215), values)]  # fmt: skip
+    monkeypatch.setattr(few_shot.measured, "rows", lambda name: rows)
+    assert [few_shot.jump("symbols", seed) for seed in (0, 1)] == [1, 0]

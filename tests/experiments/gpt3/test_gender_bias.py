@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
@@ -50,3 +51,16 @@ def test_the_model_is_asked_for_she_among_she_and_he(data):
         ids = [data.tokenizer.endoftext, *data.tokenizer.encode(f"The pilot {verb} that")]
         shares.append(model(torch.tensor([ids]))[0, -1, [*she, *he]].softmax(0)[0].item())
     assert gender_bias.model_p_she(model, data)["pilot"] == pytest.approx(sum(shares) / 3, abs=1e-5)
+
+
+def test_slopes_and_panels_read_the_table(monkeypatch):
+    def get(table, column, occupation, **where):
+        p = gender_bias.PLANTED[occupation]
+        odds = (p / (1 - p)) ** np.array([1.0, 0.5, 2.0, 1.0, 1.0])  # as planted, washed out, amplified, as planted
+        return odds / (1 + odds)
+
+    monkeypatch.setattr(gender_bias.measured, "get", get)
+    np.testing.assert_allclose(gender_bias.slopes("much text", "rare"), [1, 0.5, 2, 1, 1])
+    planted, mean, low, high = gender_bias.panels()["little text"]["frequent"]
+    assert planted == [0.1, 0.25, 0.4, 0.6, 0.75, 0.9] and all(np.diff(mean) > 0)
+    assert all(a <= b <= c for a, b, c in zip(low, mean, high))
