@@ -6,6 +6,7 @@
     attention     attention_map, attention_grid, mask, mask_picture, attention_text, attention_window, attention_arcs
     bars          bars, intervals, next_token_bars, shares, reliability, ranges
     curves        loss_curve, learning_curve, lines, small_multiples, rows, frontier_plot
+    decoding      temperature_bars, nucleus, quality_diversity
     depth         block_orders, gradient_profile
     diagrams      transform_diagram, transform_rows, data_parallel
     dots          score_dots, effects
@@ -46,6 +47,9 @@ from minigpt.plots.curves import lines as lines
 from minigpt.plots.curves import loss_curve as loss_curve
 from minigpt.plots.curves import rows as rows
 from minigpt.plots.curves import small_multiples as small_multiples
+from minigpt.plots.decoding import nucleus as nucleus
+from minigpt.plots.decoding import quality_diversity as quality_diversity
+from minigpt.plots.decoding import temperature_bars as temperature_bars
 from minigpt.plots.depth import block_orders as block_orders
 from minigpt.plots.depth import gradient_profile as gradient_profile
 from minigpt.plots.diagrams import data_parallel as data_parallel

@@ -59,7 +59,7 @@ def bars(
                     f"{value:.{digits}f}", (place, end), (0, 6), textcoords="offset points", ha="center", size=NOTE,
                     rotation=90 if upright else 0, zorder=5, bbox={"facecolor": "white", "linewidth": 0, "pad": 0.5},
                 )  # fmt: skip
-    _name_groups(axes, groups, per_bar * (len(series) + 0.6))
+    name_groups(axes, groups, per_bar * (len(series) + 0.6))
     axes.margins(y=0.25 if upright else 0.14)
     axes.axhline(0, color=INK, linewidth=1)
     labels.label_ends(axes, labels.reference_lines(axes, references, ceiling, chance, ceiling_label, guess))
@@ -68,7 +68,7 @@ def bars(
     return figure
 
 
-def _name_groups(axes, groups: list, room: float) -> None:
+def name_groups(axes, groups: list, room: float) -> None:
     """The names of groups of bars, wrapped to their room in inches, or aslant where a word is longer than that."""
     names = [labels.wrapped(group, room - 0.08) for group in groups]
     fits = max((labels.text_width(part) for name in names for part in name.split("\n")), default=0) <= room - 0.04

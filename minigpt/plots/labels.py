@@ -188,6 +188,27 @@ def meet(a: tuple, b: tuple) -> bool:
     return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
 
 
+def free_place(point: tuple, text: str, size: float, taken: list, page: tuple, distances: tuple) -> tuple | None:
+    """A place for a text beside its point where it covers nothing: (its middle, the step from the point), or None.
+
+    All in inches. taken: rectangles (left, bottom, right, top), to which the text's own is added; page: (width, height).
+    At each distance in turn, eight directions are tried.
+
+    >>> free_place((1, 1), "fox", 13, [(1, 0.9, 2, 1.1)], (3, 3), (0.1,))[1]  # no place at the right: so at the left
+    (-0.1, 0.0)
+    """
+    (x, y), wide, tall = point, 0.02 + text_width(text, size), 1.1 * size / 72
+    for away in distances:
+        for dx, dy in ((1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (-1, 1), (1, -1), (-1, -1)):
+            cx, cy = x + dx * (away + wide / 2), y + dy * (away + tall / 2)
+            box = (cx - wide / 2, cy - tall / 2, cx + wide / 2, cy + tall / 2)
+            inside = min(box) >= 0.02 and box[2] <= page[0] - 0.02 and box[3] <= page[1] - 0.02
+            if inside and not any(meet(box, other) for other in taken):
+                taken.append(box)
+                return (cx, cy), (away * dx, float(away * dy))
+    return None
+
+
 def darker(colour: str) -> str:
     """A colour for text: so dark that small letters can be read on white."""
     red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))

@@ -41,7 +41,7 @@ def task_panels(
                           for line in text.split("\n"))])  # fmt: skip
     n_columns = min(n_columns, len(panels))
     n_rows = math.ceil(len(panels) / n_columns)
-    rows = _legend_rows(names, style.WIDEST - 0.3)
+    rows = legend_rows(names, style.WIDEST - 0.3)
     head = -0.12 + (0.3 * (1 + labels.wrapped(title, 8.7, labels.TITLE, "bold").count("\n")) if title else 0.0)
     foot = 0.62 + 0.3 * len(rows)
     tall = min(2.6, (6.5 - head - foot) / n_rows - 0.62)
@@ -70,7 +70,7 @@ def task_panels(
     figure.text(
         0.12 / width, (foot + (height - foot - head) / 2) / height, y_label, rotation=90, va="center", size=TEXT
     )
-    _draw_rows(figure, rows, names)
+    draw_rows(figure, rows, names)
     return figure
 
 
@@ -135,7 +135,7 @@ def _draw_task(axes, series: dict, names: list, every: np.ndarray, wide: float) 
     axes.minorticks_off()
 
 
-def _legend_rows(names: list, width: float) -> list:
+def legend_rows(names: list, width: float) -> list:
     """Names in lines that fit into a width in inches."""
     rows, used = [[]], 0.0
     for name in names:
@@ -148,7 +148,7 @@ def _legend_rows(names: list, width: float) -> list:
     return rows
 
 
-def _draw_rows(figure: Figure, rows: list, names: list, lines: bool = True) -> None:
+def draw_rows(figure: Figure, rows: list, names: list, lines: bool = True) -> None:
     """The legend, at the lower edge of a figure without a layout: a line and a dot for each name."""
     width, height = figure.get_size_inches()
     axes = figure.add_axes((0, 0, 1, (0.3 * len(rows) + 0.08) / height), frameon=False)
@@ -197,7 +197,7 @@ def embedding_map(
     unknown = [name for name in written if name not in names]
     if unknown:
         raise ValueError(f"written: expected some of the names, but got {unknown}")
-    rows = _legend_rows(kinds, style.WIDEST - 0.3)
+    rows = legend_rows(kinds, style.WIDEST - 0.3)
     head = 0.12 + (0.3 * (1 + labels.wrapped(title, 8.7, labels.TITLE, "bold").count("\n")) if title else 0.0)
     foot, side = 0.2 + 0.3 * len(rows), 4.25
     figure = Figure(figsize=(style.WIDEST, head + foot + side + 0.4))
@@ -217,7 +217,7 @@ def embedding_map(
             axes.plot(*points[chosen].T, linestyle="none", marker=style.MARKERS[k], markersize=8, color=PALETTE[k],
                       markeredgecolor="white", markeredgewidth=0.8)  # fmt: skip
         _write_names(axes, points, names, written, [PALETTE[kinds.index(group)] for group in groups], side)
-    _draw_rows(figure, rows, kinds, lines=False)
+    draw_rows(figure, rows, kinds, lines=False)
     return figure
 
 
@@ -226,18 +226,11 @@ def _write_names(axes, points: np.ndarray, names: list, written: list, colours: 
     taken = [(x - 0.06, y - 0.06, x + 0.06, y + 0.06) for x, y in points]
     for name in written:
         i = names.index(name)
-        (x, y), wide, tall = points[i], 0.02 + labels.text_width(labels.spoken(name), NOTE), 0.2
-        for away in (0.1, 0.25):
-            for dx, dy in ((1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (-1, 1), (1, -1), (-1, -1)):
-                cx, cy = x + dx * (away + wide / 2), y + dy * (away + tall / 2)
-                box = (cx - wide / 2, cy - tall / 2, cx + wide / 2, cy + tall / 2)
-                inside = min(box) >= 0.02 and max(box) <= side - 0.02
-                if inside and not any(labels.meet(box, other) for other in taken):
-                    break
-            else:
-                continue
-            taken.append(box)
-            if away > 0.2:
-                axes.plot([x, x + dx * away], [y, y + dy * away], color="#888888", linewidth=0.8, zorder=1)
-            axes.text(cx, cy, labels.spoken(name), ha="center", va="center", size=NOTE, color=labels.darker(colours[i]))
-            break
+        x, y = points[i]
+        place = labels.free_place((x, y), labels.spoken(name), NOTE, taken, (side, side), (0.1, 0.25))
+        if place is None:
+            continue
+        (cx, cy), (dx, dy) = place
+        if max(abs(dx), abs(dy)) > 0.2:
+            axes.plot([x, x + dx], [y, y + dy], color="#888888", linewidth=0.8, zorder=1)
+        axes.text(cx, cy, labels.spoken(name), ha="center", va="center", size=NOTE, color=labels.darker(colours[i]))

@@ -113,6 +113,22 @@ ASKED = [
     ("multiple choice", 1, "The fox found a key, a very old one, and so it opened the", "door"),
 ]  # fmt: skip
 PAIRS = [("goat", "meadow"), ("fox", "forest"), ("crab", "beach")]
+TOKENS = [" hat", " key", " cup", " star", " red", " blue", " elephant", " ball", " bell", " tree", ""]
+TOKENS += [" x", " y", " z", "!"]
+LANGUAGE = np.array([40, 25, 10, 8, 5, 4, 2, 1, 1, 1, 1, 0.5, 0.5, 0.5, 0.5]) / 100
+
+
+def heated(*temperatures):
+    """{"T = 0.5": probabilities, ...}."""
+    powers = {f"T = {t:g}": LANGUAGE ** (1 / t) for t in temperatures}
+    return {name: values / values.sum() for name, values in powers.items()}
+
+
+WAYS = {
+    "greedy": (0.02, 0.75), "T 0.5": (0.6, 0.8), "T 0.7": (0.8, 0.75), "T 1": (0.93, 0.62), "T 1.5": (0.99, 0.05),
+    "top-k 2": (0.7, 0.78), "top-k 8": (0.91, 0.66), "top-k 40": (0.93, 0.63), "top-p 0.9": (0.9, 0.67),
+    "top-p 0.95": (0.92, 0.65), "beam 4": (0.01, 0.85),
+}  # fmt: skip
 RUN = np.arange(1, 4500, 10)
 
 
@@ -183,13 +199,21 @@ GALLERY = {
     "task_heads_and_text_one": lambda: plots.task_heads_and_text(ASKED[:1], 12288),
     "task_heads_and_text_five": lambda: plots.task_heads_and_text([*ASKED, ("mood again", 12, "How?", "well")], 768),
     "shots": lambda: plots.shots(
-        PAIRS, "owl", "barn", instruction="Each animal and where it lives.", title="Only tuning changes weights"
+        PAIRS, "owl", "barn", instruction="Each animal and where it lives.", title="Only tuning"
     ),
-    "shots_five": lambda: plots.shots(PAIRS * 2, "owl", "barn", instruction="Say", n=5, written="the {} lives in the {}"),
+    "shots_five": lambda: plots.shots(PAIRS * 2, "owl", "barn", instruction="Say", n=5, written="the {} lives in {}"),
     "induction_steps": lambda: plots.induction_steps(
         ["goat", " meadow", " fox", " forest", " owl", " barn", " fox"], heads=("layer 1, head 3", "layer 2, head 1"),
         title="Two heads are enough to continue a pattern"),
     "induction_steps_short": lambda: plots.induction_steps(["A", "B", "C", "A"]),
+    "temperature_bars": lambda: plots.temperature_bars(TOKENS, heated(0.5, 1, 1.5), LANGUAGE, title="Heat", guess=0.4),
+    "temperature_bars_few": lambda: plots.temperature_bars(TOKENS[:2], {"a": [0.5, 0.5]}),
+    "nucleus": lambda: plots.nucleus(TOKENS, LANGUAGE, title="Top-p 0.9 keeps as many as it needs"),
+    "nucleus_both": lambda: plots.nucleus(TOKENS, LANGUAGE, top_p=0.7, top_k=5, n=14),
+    "nucleus_k": lambda: plots.nucleus(TOKENS, LANGUAGE, top_p=None, top_k=2),
+    "quality_diversity": lambda: plots.quality_diversity(
+        WAYS, (0.93, 1.0), kinds={name: name.split(" ")[0] for name in WAYS}, title="No setting reaches the star"),
+    "quality_diversity_seeds": lambda: plots.quality_diversity({"one": ([0.1, 0.2], [0.5, 0.6]), "two": (0.15, 0.5)}),
     "split_heads_many": lambda: plots.split_heads(768, 12),
 }  # fmt: skip
 
