@@ -157,6 +157,23 @@ def training_memory(n_params: int, bytes_each: int = 4) -> int:
     return 4 * bytes_each * n_params
 
 
+def memory_parts(n_params: int) -> dict:
+    """Training memory of mixed precision, part by part: 16-bit weights and gradients, Adam in 32 bits.
+
+        2 N + 2 N + 4 N + 4 N + 4 N = 16 N bytes
+
+    Unit: bytes; without activations. Errors: ValueError for a size that is not a whole number of at least 1.
+    Source: Rajbhandari et al. 2020 (ZeRO), section 3.1. Differs: nothing; GPT-3's paper does not say how it was kept.
+
+    >>> sum(memory_parts(174_600_000_000).values()) / 1e12  # GPT-3: terabytes
+    2.7936
+    """
+    _whole(n_params=n_params)
+    sizes = {"weights (16 bits)": 2, "gradients (16 bits)": 2, "weights (32 bits)": 4, "Adam: mean of g": 4,
+             "Adam: mean of g²": 4}  # fmt: skip
+    return {name: size * n_params for name, size in sizes.items()}
+
+
 def cache_memory(n_layers: int, d_model: int, n_ctx: int, bytes_each: int = 4) -> int:
     """Memory of the key-value cache for one text: a key and a value for each position and block.
 

@@ -15,7 +15,8 @@
     images        image_answers, pictures
     information   cost_of_belief, ruler, strips, above_floor
     language      text_to_tokens, continuation_tree
-    panels        task_panels, embedding_map
+    memory        model_memory, model_parallelism
+    panels        task_panels, stacked_panels, embedding_map
     pipelines     shifted_targets, masks_and_inputs, pretrain_finetune
     scaling       scatter_identity, prediction
     words         next_word, surprise, answer_strip, prompt_answers
@@ -73,7 +74,10 @@ from minigpt.plots.labels import prompt_lines as prompt_lines
 from minigpt.plots.labels import short as short
 from minigpt.plots.language import continuation_tree as continuation_tree
 from minigpt.plots.language import text_to_tokens as text_to_tokens
+from minigpt.plots.memory import model_memory as model_memory
+from minigpt.plots.memory import model_parallelism as model_parallelism
 from minigpt.plots.panels import embedding_map as embedding_map
+from minigpt.plots.panels import stacked_panels as stacked_panels
 from minigpt.plots.panels import task_panels as task_panels
 from minigpt.plots.pipelines import masks_and_inputs as masks_and_inputs
 from minigpt.plots.pipelines import pretrain_finetune as pretrain_finetune

@@ -137,26 +137,33 @@ def lines(
     y_limits: tuple | None = None,
     guess=...,
     ceiling_label: str = "best possible",
+    hero: str | None = None,
 ) -> Figure:
     """Line chart: curves with their intervals, each named at its right end.
 
     series: name -> (x, y), or (x, y, low, high) with the ends of the intervals; a y that is not finite leaves a gap.
     seeds: name of a series -> (n_seeds, len(x)), a dot for each seed instead of the interval. ceiling: a number or a
     curve (x, y), dashed. chance: a number, dotted. references: name -> number, dotted.
-    log_x: equal factors are equally far apart; a 0 stands one step to the left. bands: shade the intervals instead of
-    bars, for curves of many points. guess: the reader's own number, a grey line; ... is none.
+    log_x: equal factors are equally far apart; a 0 stands one step to the left of a break. bands: shade the intervals
+    instead of bars, for curves of many points. hero: the series that matters, thick and in front. guess: the reader's
+    own number, a grey line; ... is none.
 
-    Errors: ValueError for a guess that is no number, a series that is not rows of the same length, or that has nothing
-    to draw.
+    Errors: ValueError for a guess that is no number, a hero that is no series, a series that is not rows of the same
+    length, or that has nothing to draw.
     """
     figure, axes = style.canvas(title, x_label, y_label)
     drawn, curve = {name: rows(name, values) for name, values in series.items()}, None
     if ceiling is not None and not np.isscalar(ceiling):
         curve, ceiling = rows(ceiling_label, ceiling), None
+    if hero is not None and hero not in drawn:
+        raise ValueError(f"hero: expected one of {list(drawn)}, but got {hero!r}")
     _scale([axes], drawn, curve, log_x, log_y)
-    ends = []
-    for i, (name, points) in enumerate(drawn.items()):
-        _draw(axes, points, i, len(drawn), bands, name, (seeds or {}).get(name))
+    ends, places = [], [name for name in drawn if name != hero]
+    for name, points in drawn.items():
+        i = HERO if name == hero else places.index(name) % (6 if hero is None else HERO)
+        line = _draw(axes, points, i, len(drawn), bands, name, (seeds or {}).get(name))
+        if name == hero:
+            (line[0] if isinstance(line, tuple) else line).set(zorder=4, linewidth=4, linestyle="-")
         ends.append((points[1][np.isfinite(points[1])][-1], name, PALETTE[i % 6]))
     if curve is not None:
         axes.plot(*curve[:2], **BOUND)
@@ -172,6 +179,7 @@ def lines(
     return figure
 
 
+HERO = 5  # black, of the six looks
 BOUND = {"color": "#000000", "linestyle": FLOOR_DASH, "linewidth": 1.6}
 
 
@@ -293,6 +301,8 @@ def _scale(grid: list, drawn: dict, curve, log_x: bool, log_y: bool, most: int =
         if x[0] == 0:
             axes.set_xscale("symlog", base=2, linthresh=positive[0], linscale=1)
             axes.set_xlim(-0.3 * positive[0], x[-1] * 1.3)
+            for each in grid:
+                style.break_mark(each, 0.5 * positive[0])
         else:
             axes.set_xscale("log")
             side = max(x[-1] / x[0], 1.5) ** 0.03

@@ -119,7 +119,8 @@ def data_parallel(n_workers: int, n_micro: int, windows: int, n_ctx: int, *, tit
     """Data parallelism and gradient accumulation: workers side by side, each with micro-batches one after another.
 
     n_workers: copies of the model. n_micro: micro-batches that each reads before the step, adding up its gradients.
-    windows: windows in a micro-batch. n_ctx: tokens in a window. At most 4 workers and 4 micro-batches are drawn.
+    windows: windows in a micro-batch. n_ctx: tokens in a window. At most 4 workers and 4 micro-batches are drawn; the
+    micro-batches of the step are numbered, since each has its own text.
 
     Errors: ValueError for a number below 1.
     Source: GPT-3, section 2.3, which names a batch of 3.2 million tokens and model parallelism, but no layout.
@@ -133,7 +134,8 @@ def data_parallel(n_workers: int, n_micro: int, windows: int, n_ctx: int, *, tit
     total = n_workers * n_micro * windows * n_ctx
     words = (
         f"{n_workers:,} {_many('worker', n_workers)} × {n_micro:,} {_many('micro-batch', n_micro)} × "
-        f"{windows:,} {_many('window', windows)} × {n_ctx:,} tokens = {total:,} tokens a step"
+        f"{windows:,} {_many('window', windows)} × {n_ctx:,} tokens = {total:,} tokens a step; "
+        "the numbers are the micro-batches"
     )
     words = labels.wrapped(words, 8.6, NOTE)
     head, row = 0.15 + 0.25 * (1 + words.count("\n")), 0.62
@@ -149,7 +151,8 @@ def data_parallel(n_workers: int, n_micro: int, windows: int, n_ctx: int, *, tit
         for step in steps:
             style.arrow(axes, (x, y), (x + 0.18, y))
             role = style.ROLES["text"] if step is not None else ("white", "white")
-            x = style.box(axes, x + 0.18, y, f"batch {step}" if step is not None else "...", *role, 0.9)
+            number = None if step is None else f"{(worker - 1) * n_micro + step:,}"
+            x = style.box(axes, x + 0.18, y, "..." if number is None else number, *role, 0.9)
         style.arrow(axes, (x, y), (x + 0.18, y))
         x = style.box(axes, x + 0.18, y, "sum", *style.ROLES["delim"], 0.6)
         style.arrow(axes, (x, y), (6.6, middle + 0.1 * np.sign(y - middle)))

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from minigpt.plots import labels, style
 from minigpt.plots.labels import NOTE, SMALL, TEXT
@@ -20,17 +21,19 @@ def task_panels(
     title: str = "",
     guess=...,
     n_columns: int = 2,
+    zero: bool = False,
 ) -> Figure:
     """Small multiples of learning curves: one panel for each task, one dot for each seed, a line through the means.
 
     panels: heading -> {series: {x: [a value for each seed]}}; every panel has the same axes, y from 0 to 1.
     references: name -> number, a line in every panel; or heading -> {name: number}, lines of that panel. "best
     possible" is dashed, others, such as "chance" or "majority", are dotted. guess: the reader's number, a grey line.
+    zero: x may be 0, such as no demonstrations; it stands one step to the left of a break in the logarithmic axis.
 
-    Errors: ValueError for no panels, no values, an x that is not above 0, a value outside 0..1, or references of an
-    unknown panel.
+    Errors: ValueError for no panels, no values, an x that is not above 0 (with zero: below 0), a value outside 0..1, or
+    references of an unknown panel.
     """
-    drawn = {heading: {name: _seeds(heading, name, points) for name, points in series.items()}
+    drawn = {heading: {name: _seeds(heading, name, points, zero) for name, points in series.items()}
              for heading, series in panels.items()}  # fmt: skip
     lines = _lines_of_panels(panels, references)
     value, names = labels.guessed(guess), list(dict.fromkeys(name for series in panels.values() for name in series))
@@ -74,12 +77,15 @@ def task_panels(
     return figure
 
 
-def _seeds(heading: str, name: str, points: dict) -> dict:
+def _seeds(heading: str, name: str, points: dict, zero: bool = False, shares: bool = True) -> dict:
     """x -> array of one value for each seed."""
     found = {float(x): np.asarray(values, float).reshape(-1) for x, values in dict(points).items()}
-    if not found or min(found) <= 0 or any(len(values) == 0 for values in found.values()):
-        raise ValueError(f"{heading!r}, {name!r}: expected {{x above 0: [a value for each seed]}}, but got {points!r}")
-    if not all(((values >= 0) & (values <= 1)).all() for values in found.values()):
+    least = "of at least 0" if zero else "above 0"
+    if not found or min(found) < 0 or min(found) == 0 and not zero or not all(map(len, found.values())):
+        raise ValueError(
+            f"{heading!r}, {name!r}: expected {{x {least}: [a value for each seed]}}, but got {points!r}"
+        )
+    if shares and not all(((values >= 0) & (values <= 1)).all() for values in found.values()):
         raise ValueError(f"{heading!r}, {name!r}: expected values from 0 to 1, but got {points!r}")
     return dict(sorted(found.items()))
 
@@ -112,27 +118,156 @@ def _reference_ends(lines: dict, guess: float | None) -> list:
 
 
 def _draw_task(axes, series: dict, names: list, every: np.ndarray, wide: float) -> None:
+    axes.set(ylim=(-0.03, 1.03))
+    _log_axis(axes, every, wide)
+    _draw_seeds(axes, series, names, every)
+
+
+def _log_axis(axes, every: np.ndarray, wide: float) -> None:
+    """A logarithmic x axis with ticks at the values themselves; a 0 stands one step to the left, after a break."""
+    placed = _places(every, every)
     axes.set_xscale("log")
-    side = max(every[-1] / every[0], 2.0) ** 0.08
-    axes.set(xlim=(every[0] / side, every[-1] * side), ylim=(-0.03, 1.03))
-    step = max(every[-1] / every[0], 2.0) ** 0.018
+    side = max(placed[-1] / placed[0], 2.0) ** 0.08
+    axes.set(xlim=(placed[0] / side, placed[-1] * side))
+    if every[0] == 0:
+        style.break_mark(axes, math.sqrt(placed[0] * (placed[1] if len(placed) > 1 else 2 * placed[0])))
+    kept, end = [], -9.0
+    for value, x in zip(every, placed):
+        at = wide * math.log(x / axes.get_xlim()[0]) / math.log(axes.get_xlim()[1] / axes.get_xlim()[0])
+        half = labels.text_width(labels.short(value), NOTE) / 2
+        if at - half > end + 0.08:
+            kept.append((x, labels.short(value)))
+            end = at + half
+    axes.set_xticks([x for x, _ in kept], [text for _, text in kept])
+    axes.minorticks_off()
+
+
+def _places(x, every: np.ndarray) -> np.ndarray:
+    """Where x stands on a logarithmic axis of all these values: 0 as far before the least as the next is after it."""
+    positive = every[every > 0]
+    if not len(positive):
+        return np.ones(len(x))
+    step = max(2.0, positive[1] / positive[0]) if len(positive) > 1 else 2.0
+    x = np.asarray(x, float)
+    return np.where(x > 0, x, positive[0] / step)
+
+
+def _draw_seeds(axes, series: dict, names: list, every: np.ndarray) -> None:
+    """For each series a line through the means and a dot for each seed, series a little aside from each other."""
+    placed = _places(every, every)
+    step = max(placed[-1] / placed[0], 2.0) ** 0.018
     for name, points in series.items():
         i = names.index(name)
-        x = np.array(list(points)) * step ** (i - (len(names) - 1) / 2)
+        x = _places(list(points), every) * step ** (i - (len(names) - 1) / 2)
         axes.plot(x, [values.mean() for values in points.values()], **style.line(i) | {"markersize": 0}, label=name)
         flat = np.concatenate([np.full(len(values), at) for at, values in zip(x, points.values())])
         axes.plot(flat, np.concatenate(list(points.values())), linestyle="none", marker=style.MARKERS[i % 6],
                   markersize=6, markerfacecolor="white", markeredgecolor=PALETTE[i % 6], markeredgewidth=1.4,
                   zorder=3.5, clip_on=False)  # fmt: skip
-    kept, end = [], -9.0
-    for x in every:
-        at = wide * math.log(x / axes.get_xlim()[0]) / math.log(axes.get_xlim()[1] / axes.get_xlim()[0])
-        half = labels.text_width(labels.short(x), NOTE) / 2
-        if at - half > end + 0.08:
-            kept.append(x)
-            end = at + half
-    axes.set_xticks(kept, [labels.short(x) for x in kept])
-    axes.minorticks_off()
+
+
+@style.styled
+def stacked_panels(
+    panels: dict,
+    references: dict | None = None,
+    *,
+    x_label: str,
+    log_x: bool = True,
+    log_y: tuple = (),
+    limits: dict | None = None,
+    guess: dict | None = None,
+    title: str = "",
+) -> Figure:
+    """Several measures of the same runs, one panel above another, on one x axis: such as loss and accuracy.
+
+    panels: y label -> {series: {x: [a value for each seed]}}, 1 to 4 panels; a series looks the same in all of them.
+    references: y label -> {name: number}, "best possible" and "floor" dashed, others dotted. log_x: equal factors are
+    equally far apart, and a 0 stands one step to the left of a break. log_y: the y labels of panels with a logarithmic
+    axis. limits: y label -> (low, high). guess: y label -> the reader's number, a grey line, or ... for none.
+
+    Errors: ValueError for no panels or more than 4, values that are not finite, or not above 0 on a logarithmic axis,
+    or references, limits, guesses or log_y of an unknown panel.
+    """
+    given = {"references": references or {}, "log_y": log_y, "limits": limits or {}, "guess": guess or {}}
+    for name, keys in given.items():
+        if unknown := [key for key in keys if key not in panels]:
+            raise ValueError(f"{name}: expected panels of {list(panels)}, but got {unknown}")
+    drawn = {heading: {name: _seeds(heading, name, points, not log_x or 0 in points, False)
+                       for name, points in series.items()} for heading, series in panels.items()}  # fmt: skip
+    names = list(dict.fromkeys(name for series in drawn.values() for name in series))
+    if not 1 <= len(panels) <= 4 or not all(drawn.values()):
+        raise ValueError(f"expected 1 to 4 panels with a series each, but got {len(panels)}")
+    for heading, series in drawn.items():
+        flat = np.concatenate([values for points in series.values() for values in points.values()])
+        if not np.isfinite(flat).all() or heading in log_y and flat.min() <= 0:
+            raise ValueError(f"{heading!r}: expected finite values{' above 0' * (heading in log_y)}, but got {flat}")
+    lines = _lines_of_panels(panels, {heading: dict(each) for heading, each in given["references"].items()})
+    guesses = {heading: labels.guessed(given["guess"].get(heading, ...)) for heading in panels}
+    ends = {heading: _reference_ends(lines[heading], guesses[heading]) for heading in panels}
+    beside = max([0.15, *(0.3 + labels.text_width(line, SMALL) for end in ends.values() for _, text, _ in end
+                          for line in text.split("\n"))])  # fmt: skip
+    rows = legend_rows(names, style.WIDEST - 0.3)
+    head = (0.12 + 0.3 * (1 + labels.wrapped(title, 8.7, labels.TITLE, "bold").count("\n"))) if title else 0.1
+    foot, tall, gap = 0.7 + 0.3 * len(rows), {1: 3.2, 2: 2.1, 3: 1.45, 4: 1.08}[len(panels)], 0.16
+    wide = style.WIDEST - 1.25 - beside
+    figure = Figure(figsize=(style.WIDEST, head + foot + (tall + gap) * len(panels)))
+    labels.set_title(figure, title)
+    width, height = figure.get_size_inches()
+    every = np.unique([x for series in drawn.values() for points in series.values() for x in points])
+    for place, (heading, series) in enumerate(drawn.items()):
+        last = place == len(panels) - 1
+        bottom = foot + (tall + gap) * (len(panels) - 1 - place)
+        axes = figure.add_axes((1.1 / width, bottom / height, wide / width, tall / height))
+        shown = [values for points in series.values() for values in points.values()]
+        shown = np.concatenate([*shown, list(lines[heading].values())])
+        if guesses[heading] is not None:
+            shown = np.append(shown, guesses[heading])
+        if heading in log_y:
+            axes.set_yscale("log")
+            if shown.min() <= 0:
+                raise ValueError(f"{heading!r}: expected references and a guess above 0, but got {shown.min():g}")
+            side = max(shown.max() / shown.min(), 1.3) ** 0.08
+            axes.set_ylim(limits[heading] if heading in given["limits"] else (shown.min() / side, shown.max() * side))
+            labels.plain_log(axes.yaxis, axes.get_ylim())
+            if len(panels) > 2 and axes.get_ylim()[1] / axes.get_ylim()[0] < 30:
+                ticks = [tick for tick in axes.get_yticks() if axes.get_ylim()[0] <= tick <= axes.get_ylim()[1]]
+                axes.set_yticks(ticks[:: 1 + len(ticks) // 4])
+        else:
+            side = 0.08 * max(np.ptp(shown), 1e-3)
+            axes.set_ylim(given["limits"].get(heading, (shown.min() - side, shown.max() + side)))
+            axes.yaxis.set_major_locator(MaxNLocator(5 if tall > 2 else 3))
+        axes.set_ylabel(labels.wrapped(heading, tall + gap))
+        axes.yaxis.set_label_coords(-0.72 / wide, 0.5)
+        if log_x:
+            _log_axis(axes, every, wide)
+            _draw_seeds(axes, series, names, every)
+        else:
+            _draw_plain(axes, series, names, every)
+        axes.tick_params(labelbottom=last)
+        if last:
+            axes.set_xlabel(x_label)
+        for name, (at, _) in _merged(lines[heading]).items():
+            axes.axhline(at, color="#000000", linestyle=labels.dash(name), linewidth=1.5, zorder=1.9)
+        if guesses[heading] is not None:
+            axes.axhline(guesses[heading], **labels.GUESS)
+        labels.label_beside(axes, ends[heading], tall, SMALL)
+    draw_rows(figure, rows, names)
+    return figure
+
+
+def _draw_plain(axes, series: dict, names: list, every: np.ndarray) -> None:
+    """As `_draw_seeds`, on a linear axis."""
+    side = 0.03 * max(np.ptp(every), 1e-9)
+    axes.set_xlim(every[0] - side, every[-1] + side)
+    axes.xaxis.set_major_formatter(lambda value, _: labels.short(round(value, 10)))
+    axes.xaxis.set_major_locator(MaxNLocator(6))
+    for name, points in series.items():
+        i, x = names.index(name), list(points)
+        axes.plot(x, [values.mean() for values in points.values()], **style.line(i) | {"markersize": 0}, label=name)
+        for at, values in points.items():
+            axes.plot(np.full(len(values), at), values, linestyle="none", marker=style.MARKERS[i % 6], markersize=6,
+                      markerfacecolor="white", markeredgecolor=PALETTE[i % 6], markeredgewidth=1.4,
+                      zorder=3.5)  # fmt: skip
 
 
 def legend_rows(names: list, width: float) -> list:

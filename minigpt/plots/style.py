@@ -167,6 +167,15 @@ def draw_floor(axes, floor: float, lowest: float) -> None:
     axes.axhline(floor, color="#000000", linestyle=FLOOR_DASH, linewidth=2)
 
 
+def break_mark(axes, x: float) -> None:
+    """Two slanting strokes across the lower edge of the axes at x: the axis is broken here, what is left of it is 0."""
+    look = {"transform": axes.get_xaxis_transform(), "clip_on": False, "linestyle": "none", "markersize": 13}
+    axes.plot([x], [0], marker=[(-0.3, -1), (0.3, -1), (0.7, 1), (0.1, 1)], color="white", zorder=5, **look)
+    for aside in (-0.22, 0.22):
+        stroke = [(aside - 0.2, -1), (aside + 0.2, 1)]
+        axes.plot([x], [0], marker=stroke, markeredgecolor=INK, markeredgewidth=1.6, zorder=6, **look)
+
+
 def bar_style(i: int) -> dict:
     """The i-th kind of bar: pale where it is hatched, so that the hatching can be seen."""
     colour = PALETTE[i % 6]

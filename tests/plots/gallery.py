@@ -7,7 +7,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from minigpt import plots
+from minigpt import plots, scaling
 
 SIZES = {"n_vocab": 1024, "n_ctx": 256, "n_layers": 2, "n_heads": 6, "d_model": 96}
 GPT1 = {"n_vocab": 40478, "n_ctx": 512, "n_layers": 12, "n_heads": 12, "d_model": 768}
@@ -129,6 +129,12 @@ WAYS = {
     "top-k 2": (0.7, 0.78), "top-k 8": (0.91, 0.66), "top-k 40": (0.93, 0.63), "top-p 0.9": (0.9, 0.67),
     "top-p 0.95": (0.92, 0.65), "beam 4": (0.01, 0.85),
 }  # fmt: skip
+SKILLS = {
+    heading: {f"d = {d}": {x: [start + rise * (x / 1e6) ** power * f + 0.002 * d for f in (0.9, 1.0, 1.1)]
+                           for x in (1e5, 3e5, 1e6, 3e6)} for d in (16, 64)}
+    for heading, start, rise, power in (
+        ("loss − floor", 0.0, 0.1, -0.5), ("log P(answer)", -3.0, 1.0, 0.3), ("accuracy", 0.2, 0.1, 1.0))
+}  # fmt: skip
 RUN = np.arange(1, 4500, 10)
 
 
@@ -214,6 +220,27 @@ GALLERY = {
     "quality_diversity": lambda: plots.quality_diversity(
         WAYS, (0.93, 1.0), kinds={name: name.split(" ")[0] for name in WAYS}, title="No setting reaches the star"),
     "quality_diversity_seeds": lambda: plots.quality_diversity({"one": ([0.1, 0.2], [0.5, 0.6]), "two": (0.15, 0.5)}),
+    "stacked_panels": lambda: plots.stacked_panels(
+        SKILLS, {"accuracy": {"chance": 0.25, "best possible": 1.0}}, x_label="training tokens",
+        log_y=("loss − floor",), limits={"accuracy": (0, 1.03)}, guess={"accuracy": 0.5},
+        title="The loss falls smoothly, the accuracy jumps"),
+    "stacked_panels_one": lambda: plots.stacked_panels(
+        {"accuracy": {"a": {0: [0.1, 0.2], 8: [0.5], 16: [0.9]}}}, x_label="width", log_x=False),
+    "stacked_panels_four": lambda: plots.stacked_panels(
+        {str(i): {"a": {0: [0.1, 0.2], 1: [0.15], 2: [0.3], 64: [0.5]}} for i in range(4)}, x_label="x"),
+    "dose": lambda: plots.task_panels(
+        {name: {"pre-LN": {0: [0.2, 0.3], 10: [0.25], 100: [0.6, 0.4], 1000: [0.9, 0.95]}} for name in ("a", "mood")},
+        {"chance": 0.25, "shortcut": 0.4, "best possible": 1.0}, x_label="demonstrations", zero=True, title="Dose"),
+    "lines_hero": lambda: plots.lines(
+        {"a": ([0, 1, 2, 4, 8], [0.1, 0.2, 0.3, 0.3, 0.4]), "attention": ([0, 1, 2, 4, 8], [0, 0, 0.1, 0.8, 0.9]),
+         "b": ([0, 1, 2, 4, 8], [0.2] * 5)}, x_label="x", y_label="y", log_x=True, hero="attention"),
+    "model_memory": lambda: plots.model_memory(
+        {"GPT-2, 1.5B": scaling.memory_parts(1_558_000_000), "GPT-3, 175B": scaling.memory_parts(174_600_000_000)},
+        ("one card", 32e9), title="No card holds GPT-3"),
+    "model_memory_one": lambda: plots.model_memory({"ours": {"weights": 4e5, "gradients": 4e5}}, ("a phone", 4e6)),
+    "model_parallelism": lambda: plots.model_parallelism(title="Three ways to divide a model"),
+    "model_parallelism_two": lambda: plots.model_parallelism(6, 2),
+    "workers": lambda: plots.data_parallel(4, 4, 2, 2048, title="One step"),
     "split_heads_many": lambda: plots.split_heads(768, 12),
 }  # fmt: skip
 

@@ -122,3 +122,24 @@ L = {"x_label": "x", "y_label": "y"}
 def test_bad_curves_are_named(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_a_zero_on_a_logarithmic_axis_stands_before_a_break():
+    figure = plots.lines({"a": ([0, 1, 2, 4], [0, 1, 2, 3])}, x_label="x", y_label="y", log_x=True)
+    broken = [line.get_xdata()[0] for line in figure.axes[0].lines if line.get_markersize() == 13]
+    assert broken == [0.5] * 3
+    figure = plots.lines({"a": ([1, 2, 4], [1, 2, 3])}, x_label="x", y_label="y", log_x=True)
+    assert not [line for line in figure.axes[0].lines if line.get_markersize() == 13]
+
+
+def test_the_hero_is_black_and_thick_and_the_others_keep_other_colours():
+    curves = {name: ([1, 2], [i, i]) for i, name in enumerate("abcdefg")}
+    axes = plots.lines(curves, x_label="x", y_label="y", hero="c").axes[0]
+    wide = {line.get_label(): (line.get_linewidth(), line.get_color()) for line in axes.lines}
+    assert wide["c"] == (4, "#000000")
+    assert all(width < 3 and colour != "#000000" for name, (width, colour) in wide.items() if name != "c")
+    bands = {name: (x, y, y, y) for name, (x, y) in curves.items()}
+    axes = plots.lines(bands, x_label="x", y_label="y", hero="a").axes[0]
+    assert max(line.get_linewidth() for line in axes.lines) == 4
+    with pytest.raises(ValueError, match="hero: expected one of"):
+        plots.lines(curves, x_label="x", y_label="y", hero="z")

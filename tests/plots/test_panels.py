@@ -108,3 +108,67 @@ def test_bad_maps_are_named(arguments, message):
         plots.embedding_map(*arguments)
     with pytest.raises(ValueError, match="written: expected some of the names"):
         plots.embedding_map(POINTS, POINTS, NAMES, GROUPS, written=["cat"])
+
+
+def test_no_demonstrations_have_a_place_of_their_own_before_a_break():
+    figure = plots.task_panels({"cloze": {"a": {0: [0.2, 0.3], 10: [0.5], 100: [0.9]}}}, zero=True)
+    axes = figure.axes[0]
+    assert [tick.get_text() for tick in axes.get_xticklabels()] == ["0", "10", "100"]
+    places = axes.transData.transform([(x, 0) for x in axes.lines[-2].get_xdata()])[:, 0]
+    assert axes.lines[-2].get_ydata() == pytest.approx([0.25, 0.5, 0.9])
+    assert np.diff(places)[0] == pytest.approx(np.diff(places)[1])  # as far before 10 as 100 is after it
+    broken = [line for line in axes.lines if line.get_markersize() == 13]
+    assert len(broken) == 3 and all(1 < line.get_xdata()[0] < 10 for line in broken)
+    whole = plots.task_panels({"cloze": {"a": {10: [0.5], 100: [0.9]}}}, zero=True).axes[0]
+    assert not [line for line in whole.lines if line.get_markersize() == 13]
+    with pytest.raises(ValueError, match="x of at least 0"):
+        plots.task_panels({"a": {"s": {-1: [0.5]}}}, zero=True)
+
+
+MEASURES = {
+    "loss − floor": {"small": {1: [0.4, 0.5], 10: [0.2, 0.1]}, "large": {1: [0.3], 10: [0.05]}},
+    "accuracy": {"large": {1: [0.2], 10: [0.9]}},
+}
+
+
+def test_measures_share_the_x_axis_and_a_series_looks_the_same_in_each():
+    figure = plots.stacked_panels(
+        MEASURES, {"accuracy": {"chance": 0.25}}, x_label="training tokens", log_y=("loss − floor",),
+        guess={"accuracy": 0.5, "loss − floor": ...}, title="Smooth and sudden",
+    )  # fmt: skip
+    upper, lower = figure.axes[:2]
+    assert (upper.get_yscale(), lower.get_yscale()) == ("log", "linear") and upper.get_xlim() == lower.get_xlim()
+    assert upper.get_position().y0 > lower.get_position().y1
+    said = words(figure)
+    assert {"loss − floor", "accuracy", "training tokens", "chance 0.25", "your guess 0.5"} <= set(said)
+    assert "Smooth and sudden" in said
+    assert said.count("10") == 1  # only the lowest panel has numbers on its x axis
+    means, dots = upper.lines[:2]
+    assert means.get_ydata() == pytest.approx([0.45, 0.15]) and dots.get_ydata().tolist() == [0.4, 0.5, 0.2, 0.1]
+    assert lower.lines[0].get_color() == upper.lines[2].get_color() == style.PALETTE[1]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"panels": {}}, "1 to 4 panels"),
+        ({"panels": {"a": {}}}, "1 to 4 panels"),
+        ({"log_y": ("loss",)}, r"log_y: expected panels of \['loss − floor', 'accuracy'\], but got \['loss'\]"),
+        ({"references": {"b": {}}}, "references: expected panels"),
+        ({"guess": {"accuracy": "high"}}, "a number, or ... for none"),
+        ({"panels": {"a": {"s": {1: [0.0]}}}, "log_y": ("a",)}, "'a': expected finite values above 0"),
+        ({"panels": {"a": {"s": {1: [np.nan]}}}}, "finite values"),
+        ({"panels": {"a": {"s": {-1: [1.0]}}}}, "x above 0"),
+        ({"log_y": ("accuracy",), "references": {"accuracy": {"chance": 0}}}, "references and a guess above 0"),
+    ],
+)
+def test_bad_measures_are_named(options, message):
+    with pytest.raises(ValueError, match=message):
+        plots.stacked_panels(**{"panels": MEASURES, "x_label": "x"} | options)
+
+
+def test_a_linear_axis_and_limits_are_kept():
+    runs = {"a": {"s": {0: [1, 2], 8: [3]}}}
+    axes = plots.stacked_panels(runs, x_label="x", log_x=False, limits={"a": (0, 4)}).axes[0]
+    assert axes.get_xscale() == "linear" and axes.get_ylim() == (0, 4)
+    assert list(axes.lines[0].get_xdata()) == [0, 8] and list(axes.lines[0].get_ydata()) == pytest.approx([1.5, 3])
