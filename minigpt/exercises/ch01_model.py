@@ -4,15 +4,14 @@ Their slips are computed, one at a time and then two at once, so that both mista
 """
 
 import math
-from collections.abc import Callable, Iterator
-from itertools import combinations, product
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from minigpt import attention, model
-from minigpt.exercises.judging import Problem, called, exercise
+from minigpt.exercises.judging import Problem, called, exercise, slips
 from minigpt.exercises.tensors import compare_tensors
 
 
@@ -29,7 +28,7 @@ def head(answer: Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]) -> None:
         q, k, v = x @ W
         right = attention.attention(q, k, v, attention.causal_mask(T))[0]
         got = called(answer, x.clone(), *W.clone())
-        wrong = _slips(lambda q=q, k=k, v=v, **how: _weights(q, k, **how) @ v, _HEAD_SLIPS)
+        wrong = slips(lambda q=q, k=k, v=v, **how: _weights(q, k, **how) @ v, _HEAD_SLIPS)
         others = (
             (_weights(q, k) @ k, "the weights average the values: multiply by v = x @ W_v, not by k"),
             (_weights(k, q) @ v, "queries and keys are swapped: the scores are q @ k.T, a row for each query"),
@@ -57,8 +56,8 @@ def multi_head(answer: Callable[[Tensor, Tensor, Tensor, Tensor, Tensor, int], T
                           f"make d again ({where})")  # fmt: skip
         if isinstance(got, Tensor) and got.shape == (n_heads, T, d // n_heads):
             raise Problem(f"the heads are still apart: join them side by side to (T, d), and multiply by W_o ({where})")
-        slips = _MULTI_HEAD_SLIPS | _HEAD_SLIPS
-        wrong = _slips(lambda x=x, W=W, n_heads=n_heads, **how: _multi_head(x, W, n_heads, **how), slips)
+        both = _MULTI_HEAD_SLIPS | _HEAD_SLIPS
+        wrong = slips(lambda x=x, W=W, n_heads=n_heads, **how: _multi_head(x, W, n_heads, **how), both)
         compare_tensors(got, right, wrong, where)
 
 
@@ -150,18 +149,6 @@ def gpt(answer: Callable[[Tensor, object], Tensor]) -> None:
         if isinstance(got, Tensor) and got.shape == right[:, -1].shape:
             raise Problem(f"give the logits of all positions, not of the last one only: (B, T, V) ({where})")
         compare_tensors(got, right, mistakes, where)
-
-
-def _slips(made: Callable[..., Tensor], slips: dict[str, tuple]) -> Iterator[tuple[Tensor, str]]:
-    """What one slip makes of the answer, and then what two slips at once make of it, each with its sentence.
-
-    made(**how) is the answer with the slips `how`; slips: what may go wrong -> (how, sentence) of each way.
-    """
-    for n in (1, 2):
-        for names in combinations(slips, n):
-            for ways in product(*(slips[name] for name in names)):
-                how = {name: way for name, (way, _) in zip(names, ways)}
-                yield made(**how), "; and ".join(sentence for _, sentence in ways)
 
 
 _HEAD_SLIPS = {

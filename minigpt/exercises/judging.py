@@ -4,7 +4,8 @@ import functools
 import numbers
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import combinations, product
 from types import ModuleType
 
 from minigpt.notebook import display
@@ -18,17 +19,18 @@ class NotAttempted(Exception):
     """The answer is still `...`."""
 
 
-SIGNS = {"correct": "✓", "not yet": "✗", "not attempted yet": "○"}
+SIGNS = {"correct": "✓", "written": "✓", "not yet": "✗", "not attempted yet": "○"}
+DONE = ("correct", "written")  # "written": an answer in words, which nobody has judged
 
 
-def verdict(examine: Callable[[], None], praise: str) -> tuple[str, str]:
-    """Verdict on an answer: ("correct", "not yet" or "not attempted yet", and a sentence in one line).
+def verdict(examine: Callable[[], None], praise: str, done: str = "correct") -> tuple[str, str]:
+    """Verdict on an answer: (`done`, "not yet" or "not attempted yet", and a sentence in one line).
 
-    examine raises Problem for a wrong answer and NotAttempted for none.
+    examine raises Problem for a wrong answer and NotAttempted for none. done: "correct" or "written".
     """
     try:
         examine()
-        found, words = "correct", praise
+        found, words = done, praise
     except NotAttempted:
         found, words = "not attempted yet", ""
     except Problem as problem:
@@ -41,26 +43,27 @@ def verdict(examine: Callable[[], None], praise: str) -> tuple[str, str]:
     return found, words + "." * (words != "" and words[-1] not in ".?!")
 
 
-def judge(exercise: str | int, examine: Callable[[], None], praise: str, hint: str = "") -> None:
+def judge(exercise: str | int, examine: Callable[[], None], praise: str, hint: str = "", done: str = "correct") -> None:
     """Show the verdict of a check, whatever the answer was.
 
     exercise: the name that the reader's answer has in the notebook, such as "my_head", or a number. For a name the
     verdict has a sign and a colour in a notebook, and `hint` folds out of a "not yet"; for a number it is a printed
-    line. Where the environment says MINIGPT_GRADE=1, for graders, an answer that is not correct raises as well.
+    line. Where the environment says MINIGPT_GRADE=1, for graders, an answer that is not correct (or, where words are
+    asked for, not written) raises as well.
 
     Errors: AssertionError with the same line, if grading.
     """
-    found, words = verdict(examine, praise)
+    found, words = verdict(examine, praise, done)
     if isinstance(exercise, str):
         line = display.verdict(SIGNS[found], exercise, found, words, hint if found == "not yet" else "")
     else:
         line = f"exercise {exercise}: {f'{found}. {words}' if words else found}"
         sys.stdout.write(line + "\n")
-    if os.environ.get("MINIGPT_GRADE") == "1" and found != "correct":
+    if os.environ.get("MINIGPT_GRADE") == "1" and found not in DONE:
         raise AssertionError(line)
 
 
-def exercise(name: str, praise: str, hint: str = "") -> Callable:
+def exercise(name: str, praise: str, hint: str = "", done: str = "correct") -> Callable:
     """Decorator: a function that examines an answer becomes the check of the exercise of this name.
 
     The check shows its verdict, as `judge` does, when it is called with an answer; check.verdict(answer) only gives it
@@ -70,10 +73,10 @@ def exercise(name: str, praise: str, hint: str = "") -> Callable:
     def decorate(examine: Callable) -> Callable[..., None]:
         @functools.wraps(examine)
         def check(answer) -> None:
-            judge(name, functools.partial(examine, answer), praise, hint)
+            judge(name, functools.partial(examine, answer), praise, hint, done)
 
         check.exercise = name
-        check.verdict = lambda answer: verdict(functools.partial(examine, answer), praise)
+        check.verdict = lambda answer: verdict(functools.partial(examine, answer), praise, done)
         return check
 
     return decorate
@@ -91,7 +94,7 @@ def score(answers: dict, *chapters: ModuleType) -> None:
     if not found:
         names = ", ".join(checks) or "no exercises"
         raise ValueError(f"expected the names of a notebook, globals(), with one of {names}")
-    n = list(found.values()).count("correct")
+    n = sum(how in DONE for how in found.values())
     display.scores([(SIGNS[how], name) for name, how in found.items()], f"{n} of {len(found)} exercises solved")
 
 
@@ -149,6 +152,18 @@ def compare_lists(got, right: list, mistakes: tuple, where: str) -> None:
         if wrong is not None and near(got, wrong) and not near(wrong, right):
             raise Problem(f"{sentence} ({where})")
     raise Problem(f"{where} it should be {short(right)}, and you have {short([float(x) for x in got])}")
+
+
+def slips(made: Callable, ways_to_slip: dict[str, tuple]) -> Iterator[tuple]:
+    """What one slip makes of the answer, and then what two slips at once make of it, each with its sentence.
+
+    made(**how) is the answer with the slips `how`; ways_to_slip: what may go wrong -> (how, sentence) of each way.
+    """
+    for n in (1, 2):
+        for names in combinations(ways_to_slip, n):
+            for ways in product(*(ways_to_slip[name] for name in names)):
+                how = {name: way for name, (way, _) in zip(names, ways)}
+                yield made(**how), "; and ".join(sentence for _, sentence in ways)
 
 
 def near(a, b) -> bool:

@@ -1,4 +1,4 @@
-"""Checks for the exercises of chapter 03, GPT-3.
+"""Checks for the numbered exercises of chapter 03, GPT-3, in its first edition.
 
 Each takes the reader's own function, tries it on examples it has not seen, and prints one line: correct, or the likely
 mistake. What is right is worked out here by hand; never stored.
