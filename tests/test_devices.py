@@ -16,7 +16,7 @@ from elsewhere import DEVICE, Elsewhere, elsewhere
 from minigpt import checkpoint, devices, fewshot, ppo, responses, sample, scaling, train
 from minigpt.batches import WindowBatches
 from minigpt.experiments import __main__ as experiments
-from minigpt.experiments import measured
+from minigpt.experiments import canaries, measured
 from minigpt.experiments.instructgpt import enumerable_ppo
 from minigpt.loss import lm_loss, mask_tokens
 from minigpt.model import GPT, GPTConfig, TaskModel
@@ -300,6 +300,17 @@ def test_experiments_run_there_with_the_same_numbers(table):
     with elsewhere():
         found = experiments.canary(table)
     assert measured.changed(measured.about(table)["canary"]["values"], found) == []
+
+
+def test_the_model_that_canaries_share_is_the_same_whoever_asks_first():
+    canaries._gpt1.cache_clear()
+    with elsewhere(), canaries.few_updates(1) as found:
+        there = canaries.gpt1(2)
+    assert not found, "few_updates must not shorten the training of a model that others get, too"
+    here = canaries.gpt1(2)
+    assert here is canaries.gpt1(2) and {p.device for p in there.parameters()} == {DEVICE}
+    for a, b in zip(here.parameters(), there.parameters(), strict=True):
+        assert a.device == torch.device("cpu") and torch.equal(a, b.inner)
 
 
 # --- precision, speed -------------------------------------------------------------------------------------------------

@@ -16,12 +16,14 @@ from unittest import mock
 import numpy as np
 import torch
 
-from minigpt import corpus, train
+from minigpt import corpus, devices, train
 from minigpt.batches import DocumentBatches
 from minigpt.experiments import dataset, sizes
 from minigpt.experiments.dataset import Dataset
 from minigpt.experiments.pretraining import Pretrained
 from minigpt.model import GPT
+
+_TRAIN = train.train  # few_updates puts another function in its place
 
 
 def first_losses(model, batches, config, loss_fn=train.next_token_loss, n: int = 5, seed: int = 0) -> dict[str, float]:
@@ -40,13 +42,21 @@ def library(n_documents: int = 300, n_held_out: int = 20):
     return dataset.story_dataset(n_documents, n_held_out)
 
 
+def gpt1(n_steps: int = 12) -> GPT:
+    """The book's GPT-1 after a few steps on the small story dataset, for what a trained model is asked afterwards.
+
+    The same model for all who ask in one process, whatever they asked for before: each device has its own, and inside
+    `few_updates` all n_steps are made.
+    """
+    return _gpt1(n_steps, devices.device())
+
+
 @functools.cache
-def gpt1(n_steps: int = 12):
-    """The book's GPT-1 after a few steps on the small story dataset, for what a trained model is asked afterwards."""
+def _gpt1(n_steps: int, device: torch.device) -> GPT:
     gpt = GPT(sizes.GPT1, torch.Generator().manual_seed(0))
     batches = DocumentBatches(library().corpus, library().tokenizer, dataset.N_CTX, 512, 0)
     config = train.TrainConfig(n_steps=n_steps, lr=3e-3, warmup_steps=2, betas=(0.9, 0.98))
-    for _ in train.train(gpt, batches, config):
+    for _ in _TRAIN(gpt, batches, config):
         pass
     return gpt.eval()
 

@@ -15,12 +15,12 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from minigpt import stats
-from minigpt.plots import style
+from minigpt.plots import labels, style
 from minigpt.plots.style import png
 
 
 def claim(says: str, source: str, effect: Iterable[float], unit: str, held: Iterable[bool], how: str = "") -> tuple:
-    """A row of `show.claims_table`: an effect with its interval over the seeds, and in how many cases the claim holds.
+    """A row of `claims_table`: an effect with its interval over the seeds, and in how many cases the claim holds.
 
     effect: one number a seed, in `unit`. held: whether the claim holds, for each case; `how` says what a case is. The
     verdict is True if it holds in all, False if in none, else in words. Errors: as over_seeds; no cases are a ValueError.
@@ -71,10 +71,11 @@ def figure_html(picture: bytes, alt: str, caption: str | None = None) -> str:
 
 
 def page(text: str, width: int = 96) -> None:
-    """Print a page of text, its long lines cut between words; an indented line goes on with the line above it."""
-    for line in text.split("\n"):
-        sys.stdout.write(textwrap.fill(line, width, subsequent_indent="    ") + "\n")
-    sys.stdout.write("\n")
+    """Print a page of text, its long lines cut between words; an indented line goes on with the line above it.
+
+    Errors: ValueError for a width, in letters, that is no whole number of at least 5.
+    """
+    sys.stdout.write("\n".join(labels.prompt_lines(text, width)) + "\n\n")
 
 
 def source(thing, docstring: bool = True) -> None:

@@ -2,6 +2,7 @@
 
 import functools
 import math
+import numbers
 import textwrap
 import unicodedata
 import warnings
@@ -252,7 +253,12 @@ def spoken(word: str) -> str:
 
 
 def prompt_lines(prompt: str, width: int = 66) -> list[str]:
-    """A prompt in lines that fit, cut between words; a line that goes on is indented."""
+    """A prompt in lines that fit, cut between words; a line that goes on is indented.
+
+    Errors: ValueError for a width, in letters, that is no whole number of at least 5.
+    """
+    if isinstance(width, bool) or not isinstance(width, numbers.Integral) or width < 5:
+        raise ValueError(f"expected a width in letters, a whole number of at least 5, but got {width!r}")
     return [
         piece for line in prompt.split("\n") for piece in textwrap.wrap(line, width, subsequent_indent="    ") or [""]
     ]

@@ -81,6 +81,10 @@ def test_whatever_text_is_put_on_the_page_is_escaped(put):
 def test_a_page_of_text_is_plain_text(capsys):
     display.page(HOSTILE)
     assert capsys.readouterr().out.strip() == HOSTILE
+    display.page("one two three\n\nfour", width=9)
+    assert capsys.readouterr().out == "one two\n    three\n\nfour\n\n"
+    with pytest.raises(ValueError, match="a width in letters.* got nan"):  # it would never end
+        display.page("x", width=float("nan"))
 
 
 def test_a_pyplot_figure_is_closed(put):

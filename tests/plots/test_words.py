@@ -143,6 +143,7 @@ def test_an_answer_token_by_token():
     [
         (lambda: plots.prompt_answers("x", []), "at least one answer"),
         (lambda: plots.prompt_answers("x", ANSWERS, " pond"), "' pond' among them"),
+        *((lambda width=width: plots.prompt_lines("x y", width), "a width in letters") for width in (float("nan"), 4, True)),
     ],
 )
 def test_bad_prompts_are_named(call, message):
