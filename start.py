@@ -2,6 +2,8 @@
 
     python3 start.py                make .venv, install everything into it, open your copy of the book in JupyterLab
     python3 start.py reset 03       a fresh copy of chapter 03 (or of labs/01_heads, or all); yours is kept
+    python3 start.py handout 01     for a class: a student's copy and a teacher's copy of chapter 01
+    python3 start.py grade FOLDER   runs the checks of every notebook in FOLDER, and writes FOLDER/grades.csv
     python3 start.py test           run every test, every chapter and every solution, on all cores
     python3 start.py test --quick   the fast tests only, two minutes: for a look after a small change
     python3 start.py check          what is there, what is wrong, what to do about it
@@ -111,8 +113,9 @@ def parse_options(argv):
         argv, rest = argv[:at], argv[at + 1:]
     parser = argparse.ArgumentParser(
         prog="start.py", formatter_class=argparse.RawDescriptionHelpFormatter, description=__doc__.split("\n\n(On")[0])
-    parser.add_argument("command", nargs="?", default="open", choices=["open", "reset", "test", "check", "clean-cache"])
-    parser.add_argument("which", nargs="*", help="with reset: 03, labs/01_heads, all")
+    parser.add_argument("command", nargs="?", default="open",
+                        choices=["open", "reset", "handout", "grade", "test", "check", "clean-cache"])
+    parser.add_argument("which", nargs="*", help="with reset and handout: 03, labs/01_heads, all; with grade: a folder")
     parser.add_argument("--no-browser", action="store_true", help="start JupyterLab without opening a browser")
     parser.add_argument("--port", type=int, metavar="N", help="JupyterLab's port (it takes 8888 or the next free one)")
     part = parser.add_mutually_exclusive_group()
@@ -128,9 +131,12 @@ def parse_options(argv):
     for name in ("chapters", "quick", "jobs"):
         if getattr(options, name) and options.command != "test":
             parser.error("--%s belongs to the command test" % name)
-    if options.command == "reset" and not options.which:
-        parser.error("reset needs the number of a chapter (03), the name of a lab (labs/01_heads), or all")
-    if options.which and options.command != "reset":
+    if options.command in ("reset", "handout") and not options.which:
+        parser.error("%s needs the number of a chapter (03), the name of a lab (labs/01_heads), or all"
+                     % options.command)
+    if options.command == "grade" and len(options.which) != 1:
+        parser.error("grade needs one folder, the one with the notebooks")
+    if options.which and options.command not in ("reset", "handout", "grade"):
         parser.error("%s cannot follow the command %s" % (" ".join(options.which), options.command))
     if options.jobs is not None and options.jobs < 1:
         parser.error("--jobs needs a number from 1 on, not %d" % options.jobs)
@@ -499,11 +505,21 @@ def workbook():
     return workbook
 
 
-def run_reset(options):
-    """Fresh copies of what was asked for. Needs no environment."""
+def run_copies(options):
+    """The commands reset and handout (which need no environment), and grade."""
     import pathlib
+    root, command = pathlib.Path(ROOT), options.command
+    book = workbook()
     try:
-        print("\n".join(workbook().reset(pathlib.Path(ROOT), options.which)))
+        if command == "reset":
+            print("\n".join(book.reset(root, options.which)))
+            return 0
+        import handout
+        if command == "handout":
+            print("\n".join("Written: %s" % path for path in handout.handout(root, options.which)))
+        else:
+            table = handout.grade(root, pathlib.Path(os.path.abspath(options.which[0])), venv_python(VENV))
+            print("Written: %s" % table)
     except ValueError as error:
         raise Problem(str(error))
     return 0
@@ -787,9 +803,11 @@ def main(argv):
             return run_check()
         if options.command == "clean-cache":
             return run_clean_cache()
-        if options.command == "reset":
-            return run_reset(options)
+        if options.command in ("reset", "handout"):
+            return run_copies(options)
         prepare(options)
+        if options.command == "grade":
+            return run_copies(options)
         return run_test(options) if options.command == "test" else run_open(options)
     except Problem as problem:
         print("\n%s" % problem, file=sys.stderr)

@@ -84,8 +84,8 @@ def refresh(root: Path) -> list[str]:
             continue
         if mine.exists() and state(read(mine)) not in (before, now):
             notes.append(
-                f"{FOLDER}/{name.as_posix()} is yours and stays as it is; the book has a newer version of it. To get that"
-                f" (and keep yours in {FOLDER}/{KEPT}):  python3 start.py reset {name.with_suffix('').as_posix()}"
+                f"{FOLDER}/{name.as_posix()} is yours and stays as it is; the book has a newer version of it. To get"
+                f" that (and keep yours in {FOLDER}/{KEPT}):  python3 start.py reset {name.with_suffix('').as_posix()}"
             )
             continue
         if not mine.exists() or state(read(mine)) != now:
@@ -201,7 +201,7 @@ def index(root: Path) -> str:
 PAGE = """# miniGPT: from GPT-1 to GPT-4, one notebook at a time
 
 These are **your own copies** of the notebooks, in the folder `{folder}`. Write in them as you like: the originals stay
-in `chapters`, with every output. A chapter that went wrong is made fresh by `python3 start.py reset 03` (yours is kept).
+in `chapters`, with every output. `python3 start.py reset 03` makes a chapter fresh that went wrong (yours is kept).
 
 ## Lessons
 

@@ -192,11 +192,11 @@ def test_start_uses_only_the_standard_library():
         names = [a.name for n in ast.walk(tree) if isinstance(n, ast.Import) for a in n.names]
         return {*names, *(n.module for n in ast.walk(tree) if isinstance(n, ast.ImportFrom))}
 
-    ours = {"minigpt.io.files", "workbook"}
+    ours = {"minigpt.io.files", "workbook", "handout"}
     assert {name.split(".")[0] for name in imported("start.py") - ours} <= sys.stdlib_module_names
     # what it uses of the book
-    for path in ("minigpt/__init__.py", "minigpt/io/__init__.py", "minigpt/io/files.py", "tools/workbook.py"):
-        assert {name.split(".")[0] for name in imported(path)} <= sys.stdlib_module_names
+    for path in ("minigpt/__init__.py", "minigpt/io/__init__.py", "minigpt/io/files.py", "tools/workbook.py", "tools/handout.py"):
+        assert {name.split(".")[0] for name in imported(path) - ours} <= sys.stdlib_module_names
 
 
 @pytest.mark.parametrize("version", [(2, 7, 18), (3, 6, 15), (3, 9, 18), (3, 14, 0), (4, 0, 0)])
@@ -259,6 +259,9 @@ def test_options():
         ["check", "--", "-x"],
         ["reset"],
         ["open", "03"],
+        ["handout"],
+        ["grade"],
+        ["grade", "a", "b"],
     ],
 )
 def test_wrong_options_are_refused(argv, capsys):
