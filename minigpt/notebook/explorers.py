@@ -1,6 +1,7 @@
 """Interactive explorers for attention, sampling, prompts, predictions and images."""
 
 import html
+import inspect
 from collections.abc import Callable
 
 import ipywidgets
@@ -13,6 +14,7 @@ from minigpt.plots import style
 
 MOST_TOKENS = 24  # of an attention map that can be read on one screen
 MAP_SIDE = 4.3  # inches: with its labels, the sliders and the caption such a map is no higher than 650 pixels
+MOST_TOP_K = 50  # of the slider; more is nearly no cut
 N_CACHED = 64  # pictures that an explorer keeps, about 30 kB each
 
 
@@ -163,74 +165,130 @@ def attention_explorer(
 
 
 def sampling_explorer(
-    tokens: list, next_probs: Callable[[float, int], np.ndarray], n: int = 12, description: str = ""
+    tokens: list, next_probs: Callable, n: int = 12, description: str = "", *, truth=None, start: tuple | None = None
 ) -> Explorer:
-    """Next-token distribution at a chosen temperature and top-k: what is sampled from. Twin: plots.next_token_bars.
+    """Next-token distribution at a chosen temperature, top-k and top-p. Twin: plots.next_token_bars.
 
-    tokens: names of all V tokens. next_probs(temperature, top_k) gives their (V,) probabilities.
+    tokens: names of all V tokens. next_probs(temperature, top_k, top_p) gives their (V,) probabilities; top_k is None
+    where nothing is cut. truth: (V,), the language's own probabilities, black marks. start: the first values of the
+    three controls; None: (0.7, 8, 1.0). A next_probs of two arguments (temperature, top_k) has no top-p, starts uncut.
 
-    Errors: ValueError if next_probs does not give one probability for each token.
+    Errors: ValueError if next_probs does not give one probability for each token, or a start that is no setting.
     """
-    before = np.asarray(next_probs(1.0, len(tokens)), float)
+    V = len(tokens)
+    three = len(inspect.signature(next_probs).parameters) >= 3
+    most = min(V, MOST_TOP_K) if three else V
+    first = ((0.7, min(8, most), 1.0) if three else (1.0, V)) if start is None else tuple(start)
+    if len(first) != 2 + three or not 0.1 <= first[0] <= 3 or not (1 - three) <= first[1] <= most:
+        raise ValueError(f"start: expected (temperature, top_k{', top_p' * three}), top_k up to {most}; got {start!r}")
+    if three and not 0.05 <= first[2] <= 1:
+        raise ValueError(f"start: expected top_p from 0.05 to 1, but got {first[2]!r}")
+    before = np.asarray(next_probs(1.0, None, 1.0) if three else next_probs(1.0, V), float)
 
-    def draw(temperature: float, top_k: int) -> tuple[Figure, str]:
-        after = np.asarray(next_probs(temperature, top_k), float)
+    def draw(temperature: float, top_k: int, top_p: float | None = None) -> tuple[Figure, str]:
         title = f"temperature {temperature:.1f}, top-k {top_k}"
-        figure = plots.next_token_bars(tokens, before, after, n=n, title=title)
+        if top_p is None:
+            after = np.asarray(next_probs(temperature, top_k), float)
+        else:
+            after = np.asarray(next_probs(round(temperature, 2), top_k or None, round(top_p, 2)), float)
+            title = f"temperature {temperature:.1f}, top-k {top_k or 'off'}, top-p {top_p:.2f}"
+            title = title.removesuffix(" 1.00") + " off" * (top_p > 0.999)
+        look = {"truth": truth, "whole": False} if three else {"truth": truth}
+        figure = plots.next_token_bars(tokens, before, after, n=n, title=title, **look)
         best = np.argmax(after)
-        return figure, (
-            f"At {title}, {np.count_nonzero(after)} of {len(tokens)} tokens can be drawn; the most probable is "
-            f"{style.visible(tokens[best])} with {after[best]:.2f}, which the model itself gives {before[best]:.2f}."
+        words = (
+            f"At {title}, {np.count_nonzero(after)} of {V} tokens can be drawn; the most probable is "
+            f"{style.visible(tokens[best])} with {after[best]:.2f}, which the model itself gives {before[best]:.2f}"
         )
+        return figure, words + ("." if truth is None else f", and the truth {truth[best]:.2f}.")
 
+    slider, number = ipywidgets.FloatSlider, ranking_desk.words
     controls = {
-        "temperature": ipywidgets.FloatSlider(
-            1.0, min=0.1, max=3.0, step=0.1, readout_format=".1f", **ranking_desk.words("temperature")
+        "temperature": slider(first[0], min=0.1, max=3.0, step=0.1, readout_format=".1f", **number("temperature")),
+        "top_k": ipywidgets.IntSlider(
+            first[1], min=1 - three, max=most, **number("top-k (0: off)" if three else "top-k")
         ),
-        "top_k": ipywidgets.IntSlider(len(tokens), min=1, max=len(tokens), **ranking_desk.words("top-k")),
     }
-    words = "move temperature and top-k to see which next tokens can be drawn, and how often"
+    if three:
+        controls["top_p"] = slider(first[2], min=0.05, max=1.0, step=0.05, readout_format=".2f", **number("top-p"))
+    moved = "temperature, top-k and top-p" if three else "temperature and top-k"
+    words = f"move {moved} to see which next tokens can be drawn, and how often"
     return Explorer(draw, controls, description or words)
 
 
 def prompt_explorer(
-    answer: Callable[[int], tuple[str, list]], shots: list, right: str | None = None, description: str = ""
+    answer: Callable,
+    shots: list,
+    right: str | dict | None = None,
+    description: str = "",
+    *,
+    best: Callable | None = None,
+    choices: list | None = None,
+    start: int | None = None,
 ) -> Explorer:
-    """Few-shot prompt with K examples, K chosen, and the model's answers. Twin: plots.prompt_answers(*answer(k), right).
+    """Few-shot prompt with K examples, K chosen, and the answers. Twin: plots.prompt_answers(*answer(k), right).
 
-    answer(k) gives the prompt with k examples and the model's answers as (answer, probability); it is called when k is
-    chosen, once for each k. shots: the values of K that can be chosen. right: the right answer, which is marked.
+    The model's answers are drawn beside what the best possible learner believes, if `best` is given. answer(k) gives
+    the prompt with k examples and the model's answers as (answer, probability); it is called when k is chosen, once for
+    each k. shots: the values of K that can be chosen. right: the right answer, which is marked. best(k): (answer,
+    probability) of the Bayes learner who saw the same examples. choices: names, such as kinds of rules, as toggle
+    buttons; then answer(k, choice), best(k, choice) and right[choice]. start: the K shown first; None: 4 if it can be
+    chosen, else the first.
 
-    Errors: ValueError for no shots, or negative ones; those of plots.prompt_answers.
+    Errors: ValueError for no shots, or negative ones, a start that is not among them, no choices, or not a right answer
+    for each; those of plots.prompt_answers.
     """
     shots = list(shots)
     if not shots or min(shots) < 0:
         raise ValueError(f"expected values of K of at least 0, one or more, but got {shots}")
+    start = (4 if 4 in shots else shots[0]) if start is None else start
+    if start not in shots:
+        raise ValueError(f"start: expected one of {shots}, but got {start!r}")
+    names = [None] if choices is None else list(choices)
+    if not names or isinstance(right, dict) and set(right) != set(names):
+        raise ValueError(f"expected at least one choice, and a right answer for each, but got {names} and {right}")
     known = {}
 
-    def asked(k: int) -> tuple[str, list]:
-        if k not in known:
-            known[k] = answer(k)
-        return known[k]
+    def asked(k: int, choice=None) -> tuple:
+        if (k, choice) not in known:
+            which = (k,) if choices is None else (k, choice)
+            known[k, choice] = (*answer(*which), None if best is None else best(*which))
+        return known[k, choice]
 
-    longest = min(14, len(plots.prompt_lines(asked(max(shots))[0] + " ___")))
+    prompts = [asked(max(shots), name)[0] for name in names]
+    longest = min(14, max(len(plots.prompt_lines(prompt + " ___")) for prompt in prompts))
 
-    def draw(k: int) -> tuple[Figure, str]:
-        prompt, answers = asked(k)
+    def draw(k: int, choice=None) -> tuple[Figure, str]:
+        prompt, answers, ideal = asked(k, choice)
+        wanted = right[choice] if isinstance(right, dict) else right
         examples = f"{k} example{'' if k == 1 else 's'}"
-        figure = plots.prompt_answers(prompt, answers, right, title=f"K = {k}: {examples}", n_lines=longest)
-        best, share = max(answers, key=lambda pair: pair[1])
-        words = f"With {examples} before the question the likeliest answer is {best.strip()}, with {share:.2f}"
-        if right is None:
+        title = f"K = {k}: {examples}" if choice is None else f"{choice}, K = {k}: {examples}"
+        look = {} if ideal is None else {"best": ideal}
+        figure = plots.prompt_answers(prompt, answers, wanted, title=title, n_lines=longest, **look)
+        likeliest, share = max(answers, key=lambda pair: pair[1])
+        words = f"With {examples} before the question the likeliest answer is {likeliest.strip()}, with {share:.2f}"
+        if wanted is not None and likeliest == wanted:
+            words += ", and that is right"
+        elif wanted is not None:
+            words += f"; the right one, {wanted.strip()}, has {dict(answers)[wanted]:.2f}"
+        if ideal is None:
             return figure, words + "."
-        if best == right:
-            return figure, words + ", and that is right."
-        return figure, f"{words}; the right one, {right.strip()}, has {dict(answers)[right]:.2f}."
+        theirs, sure = max(ideal, key=lambda pair: pair[1])
+        return figure, f"{words}. The best possible learner says {theirs.strip()}, with {sure:.2f}."
 
     label = ranking_desk.words("examples in the prompt, K")
-    slider = ipywidgets.SelectionSlider(options=shots, value=shots[0], **label)
+    whole = all(isinstance(k, int) for k in shots) and shots == list(range(shots[0], shots[-1] + 1)) and len(shots) > 1
+    slider = (
+        ipywidgets.IntSlider(start, min=shots[0], max=shots[-1], **label)
+        if whole
+        else ipywidgets.SelectionSlider(options=shots, value=start, **label)
+    )
+    controls = {"k": slider}
+    if choices is not None:
+        buttons = ipywidgets.ToggleButtons(options=names, value=names[0], **ranking_desk.words("kind"))
+        controls = {"choice": buttons, "k": slider}
     words = f"choose one of {len(shots)} numbers of examples to see the prompt and how the model answers it"
-    return Explorer(draw, {"k": slider}, description or words)
+    return Explorer(draw, controls, description or words)
 
 
 def prediction_game(

@@ -109,15 +109,20 @@ def intervals(means, half_widths, truth: float, *, title: str = "", x_label: str
 
 
 @style.styled
-def next_token_bars(tokens: list, before, after, *, n: int = 12, title: str = "") -> Figure:
+def next_token_bars(
+    tokens: list, before, after, *, n: int = 12, title: str = "", truth=None, whole: bool = True
+) -> Figure:
     """Next-token distribution: the probabilities that the model gives, and those that are sampled from.
 
     tokens: names of all the tokens. before: (V,) the model's probabilities. after: (V,) the same after temperature,
-    top-k or top-p; a token that can no longer be drawn is marked with a cross. The n most probable are shown.
+    top-k or top-p; a token that can no longer be drawn is marked with a cross. The n most probable are shown. truth:
+    (V,), black marks. whole: the axis ends at 1; else after the longest bar.
 
-    Errors: ValueError if the three differ in length.
+    Errors: ValueError if they differ in length.
     """
     before, after = np.asarray(before, float), np.asarray(after, float)
+    if truth is not None and np.shape(truth) != (len(tokens),):
+        raise ValueError(f"truth: expected {len(tokens)} probabilities, but got {np.shape(truth)}")
     if not len(tokens) == len(before) == len(after):
         raise ValueError(f"{len(tokens)} tokens, but {len(before)} probabilities before and {len(after)} after")
     order = np.argsort(-before, kind="stable")[:n]
@@ -126,11 +131,21 @@ def next_token_bars(tokens: list, before, after, *, n: int = 12, title: str = ""
     axes.barh(y, after[order], 0.72, color=PALETTE[0], label="sampled from")
     outline = {"facecolor": "none", "edgecolor": PALETTE[1], "linewidth": 2, "linestyle": "--"}
     axes.barh(y, before[order], 0.72, label="the model's own", **outline)
+    truth = None if truth is None else np.asarray(truth, float)
     for place, i in zip(y, order):
-        end = max(before[i], after[i])
+        end = max(before[i], after[i], 0.0 if truth is None else truth[i])
+        if truth is not None:
+            axes.plot([truth[i]] * 2, [place - 0.42, place + 0.42], color="#000000", linewidth=4, zorder=3,
+                      solid_capstyle="butt", label="truth" if place == 0 else None)  # fmt: skip
         note = f"{after[i]:.2f}" if after[i] > 0 else "✗ never drawn"
         axes.annotate(note, (end, place), (6, 0), textcoords="offset points", va="center", size=NOTE)
     style.probability_axis(axes, [style.visible(tokens[i]) for i in order], len(order), 1.25)
+    if not whole:
+        longest = max([before.max(), after.max(), *([] if truth is None else [truth.max()])])
+        most = next(end for end in (0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0) if longest <= end + 1e-9)
+        axes.set(xlim=(0, 1.25 * most), xticks=np.linspace(0, most, 5 if most == 0.8 or most < 0.5 else 4))
+        axes.xaxis.set_major_formatter(lambda value, _: f"{value:.3g}")
+        axes.spines["bottom"].set_bounds(0, most)
     labels.legend(figure, *axes.get_legend_handles_labels())
     return figure
 

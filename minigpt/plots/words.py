@@ -128,25 +128,30 @@ def prompt_answers(
     n: int = 8,
     n_lines: int | None = None,
     width: int = 66,
+    best: list | None = None,
 ) -> Figure:
     """Prompt and answer distribution: a prompt as it is read, and beneath it the probabilities of the answers.
 
     answers: (answer, probability), of which the n most probable are drawn. right: the right answer, which is marked,
-    and always drawn. n_lines: lines of prompt there is room for; of a longer prompt the last are shown.
+    and always drawn. n_lines: lines of prompt there is room for; of a longer prompt the last are shown. best: (answer,
+    probability) of the Bayes-optimal learner, a dashed outline at each answer; both together give the n most probable.
 
     Errors: ValueError for no answers, or a right answer that is not among them.
     """
     names = [name for name, _ in answers]
     if not answers or right is not None and right not in names:
         raise ValueError(f"expected at least one answer, and {right!r} among them; but got {names}")
-    ordered = sorted(answers, key=lambda pair: -pair[1])[:n]
+    ideal = dict(best or [])
+    everything = {name: 0.0 for name in ideal} | dict(answers)
+    ordered = sorted(everything.items(), key=lambda pair: -max(pair[1], ideal.get(pair[0], 0.0)))[:n]
     if right is not None and right not in dict(ordered):
-        ordered[-1] = (right, dict(answers)[right])
+        ordered[-1] = (right, everything[right])
     lines = labels.prompt_lines(prompt + " ___", width)
     n_lines = len(lines) if n_lines is None else n_lines
     if len(lines) > n_lines:
         lines = ["...", *lines[-(n_lines - 1) :]] if n_lines > 1 else lines[-1:]
     text_height, low = 0.27 * n_lines + 0.2, 1.1 + 0.36 * len(ordered)
+    low += 0.4 * bool(ideal)
     figure = style.sheet(title, style.WIDEST, 0.5 * bool(title) + text_height + low)
     paper, axes = figure.subplots(2, 1, height_ratios=[text_height, low - 0.6])
     paper.set(xticks=[], yticks=[], facecolor="#f7f7f7", xlim=(0, 1), ylim=(0, 1))
@@ -155,7 +160,19 @@ def prompt_answers(
     for i, line in enumerate(lines):
         paper.text(0.012, 1 - (0.12 + 0.27 * i) / text_height, line, va="top", size=NOTE, family=mono)
     for place, (name, share) in enumerate(ordered):
-        style.bar(axes, place, share, 1 if name == right else 0, "  ◀ right" if name == right else "")
+        note = "  ◀ right" if name == right else ""
+        if not ideal:
+            style.bar(axes, place, share, 1 if name == right else 0, note)
+            continue
+        axes.barh(place, share, 0.7, linewidth=1.5, **style.bar_style(1 if name == right else 0))
+        look = {"facecolor": "none", "edgecolor": "#000000", "linewidth": 2.2, "linestyle": (0, (4, 2))}
+        axes.barh(place, ideal.get(name, 0.0), 0.7, **look)
+        words = f"{share:.2f} (best {ideal.get(name, 0.0):.2f}){note}"
+        axes.annotate(words, (max(share, ideal.get(name, 0.0)), place), (6, 0), textcoords="offset points",
+                      va="center", size=NOTE)  # fmt: skip
+    if ideal:
+        handles = [Rectangle((0, 0), 1, 1, **style.bar_style(0)), Rectangle((0, 0), 1, 1, **look)]
+        labels.legend(figure, handles, ["model", "best possible learner"])
     names = [textwrap.shorten(labels.spoken(name), 22, placeholder="...") for name, _ in ordered]
-    style.probability_axis(axes, names, len(ordered), 1.3)
+    style.probability_axis(axes, names, len(ordered), 1.5 if ideal else 1.3)
     return figure

@@ -8,9 +8,10 @@ import time
 import ipywidgets
 import numpy as np
 import pytest
+import torch
 from matplotlib.figure import Figure
 
-from minigpt import plots
+from minigpt import plots, sample
 from minigpt.notebook import explorers, ranking_desk
 from minigpt.notebook.explorers import (
     Explorer,
@@ -311,6 +312,102 @@ def test_the_prompt_explorer_needs_no_right_answer():
     explorer = prompt_explorer(answer, [1, 2], description="Zero, one and few examples before a question.")
     assert explorer.alt == "With 1 example before the question the likeliest answer is sea, with 0.50."
     assert repr(explorer) == "Explorer: Zero, one and few examples before a question."
+
+
+LOGITS = torch.log(torch.tensor([0.5, 0.3, 0.15, 0.05]))
+FOUR = [*TOKENS, " now"]
+
+
+def cut_probs(temperature: float, top_k: int | None, top_p: float) -> np.ndarray:
+    return sample.next_probs(LOGITS, temperature, top_k, top_p).numpy()
+
+
+def test_the_sampling_playground_starts_where_the_idea_is_visible_and_shows_the_truth():
+    truth = np.array([0.4, 0.3, 0.2, 0.1])
+    explorer = sampling_explorer(FOUR, cut_probs, truth=truth)
+    values = {name: control.value for name, control in explorer.controls.items()}
+    assert values == {"temperature": 0.7, "top_k": 4, "top_p": 1.0}  # k = 8 where there are so many tokens
+    assert sampling_explorer(list("abcdefghij"), lambda t, k, p: np.ones(10) / 10).controls["top_k"].value == 8
+    sharp = cut_probs(0.7, 4, 1.0)
+    assert explorer.alt == (
+        "At temperature 0.7, top-k 4, top-p off, 4 of 4 tokens can be drawn; "
+        f"the most probable is Mia with {sharp[0]:.2f}, which the model itself gives 0.50, and the truth 0.40."
+    )
+    explorer.controls["top_p"].value, explorer.controls["top_k"].value = 0.85, 0
+    assert explorer.alt.startswith("At temperature 0.7, top-k off, top-p 0.85, 2 of 4 tokens can be drawn")
+    own, now = cut_probs(1.0, None, 1.0), cut_probs(0.7, None, 0.85)
+    twin = plots.next_token_bars(
+        FOUR, own, now, truth=truth, whole=False, title="temperature 0.7, top-k off, top-p 0.85"
+    )
+    assert explorer.png == style.png(twin)
+
+
+def test_the_sampling_playground_starts_where_it_is_told_and_moves_quickly():
+    explorer = sampling_explorer(FOUR, cut_probs, start=(1.5, 2, 0.9))
+    assert [control.value for control in explorer.controls.values()] == [1.5, 2, 0.9]
+    spent = []
+    for temperature in (0.5, 0.6, 0.8):
+        begin = time.process_time()
+        explorer.controls["temperature"].value = temperature
+        spent.append(time.process_time() - begin)
+    assert min(spent) < 0.6, spent  # 0.2 s on a quiet machine
+    for start in ((1.0, 2), (1.0, 5, 1.0), (5.0, 2, 1.0), (1.0, 2, 0.0)):
+        with pytest.raises(ValueError, match="start: expected"):
+            sampling_explorer(FOUR, cut_probs, start=start)
+
+
+def test_no_explorer_has_a_dropdown():
+    for explorer in (
+        sampling_explorer(FOUR, cut_probs),
+        prompt_explorer(lambda k, choice: answer(k), [0, 1, 2], choices=["here", "there"]),
+        prompt_explorer(answer, [0, 2, 8]),
+    ):
+        assert not any(isinstance(control, ipywidgets.Dropdown) for control in explorer.controls.values())
+
+
+def learner(k: int) -> list:
+    return [(" forest", (k + 1) / (k + 2)), (" sea", 1 / (k + 2))]
+
+
+def test_the_prompt_explorer_starts_at_four_examples_beside_the_best_possible_learner():
+    explorer = prompt_explorer(answer, list(range(9)), " forest", best=learner)
+    assert explorer.alt == (
+        "With 4 examples before the question the likeliest answer is forest, with 0.80, and that is right. "
+        "The best possible learner says forest, with 0.83."
+    )
+    slider, number = explorer.children[0].children
+    assert isinstance(slider, ipywidgets.IntSlider) and isinstance(number, ipywidgets.BoundedIntText)
+    number.value = 2
+    look = {"title": "K = 2: 2 examples", "n_lines": 9, "best": learner(2)}
+    assert explorer.png == style.png(plots.prompt_answers(*answer(2), " forest", **look))
+    assert prompt_explorer(answer, [0, 4, 16]).controls["k"].value == 4
+    assert prompt_explorer(answer, [0, 4, 16], start=16).controls["k"].value == 16
+
+
+def test_kinds_of_rules_are_toggle_buttons():
+    def two(k, choice):
+        prompt, answers = answer(k)
+        return f"{choice}:\n{prompt}", answers if choice == "home" else answers[::-1]
+
+    right = {"home": " forest", "water": " sea"}
+    explorer = prompt_explorer(two, [1, 2], right, choices=["home", "water"], best=lambda k, choice: learner(k))
+    assert isinstance(explorer.controls["choice"], ipywidgets.ToggleButtons)
+    assert "likeliest answer is sea" in explorer.alt and "the right one, forest, has 0.50" in explorer.alt
+    explorer.controls["choice"].value, explorer.controls["k"].value = "water", 2
+    assert "the right one, sea, has 0.33" in explorer.alt and "learner says forest, with 0.75" in explorer.alt
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"start": 5}, "start: expected one of"),
+        ({"choices": []}, "at least one choice"),
+        ({"choices": ["a", "b"], "right": {"a": " sea"}}, "a right answer for each"),
+    ],
+)
+def test_a_prompt_that_cannot_be_chosen_is_an_error(options, message):
+    with pytest.raises(ValueError, match=message):
+        prompt_explorer(answer, [0, 1], **options)
 
 
 def test_every_explorer_can_be_described_in_the_chapters_own_words():

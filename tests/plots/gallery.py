@@ -241,6 +241,11 @@ GALLERY = {
     "model_parallelism": lambda: plots.model_parallelism(title="Three ways to divide a model"),
     "model_parallelism_two": lambda: plots.model_parallelism(6, 2),
     "workers": lambda: plots.data_parallel(4, 4, 2, 2048, title="One step"),
+    "prompt_answers_best": lambda: plots.prompt_answers(
+        "goat meadow fox forest owl", [(" barn", 0.6), (" sea", 0.3), (" hat", 0.01)], " barn",
+        best=[(" barn", 0.9), (" cave", 0.1)], title="K = 2"),
+    "next_token_bars_truth": lambda: plots.next_token_bars(
+        TOKENS, LANGUAGE, heated(0.7)["T = 0.7"], truth=LANGUAGE[::-1], whole=False, title="temperature 0.7"),
     "split_heads_many": lambda: plots.split_heads(768, 12),
 }  # fmt: skip
 

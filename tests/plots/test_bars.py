@@ -51,3 +51,14 @@ def test_bars_can_be_told_from_white(figure):
 def test_bad_bars_are_named(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_next_tokens_have_the_truth_as_marks_and_an_axis_that_ends_after_the_longest_bar():
+    before, after, truth = [0.3, 0.2, 0.5], [0.4, 0.0, 0.6], [0.1, 0.35, 0.55]
+    axes = plots.next_token_bars(list("abc"), before, after, truth=truth, whole=False).axes[0]
+    assert [line.get_xdata()[0] for line in axes.lines] == [0.55, 0.1, 0.35]  # the likeliest first: c, a, b
+    assert axes.get_xlim() == pytest.approx((0, 0.75)) and axes.get_xticks()[-1] == pytest.approx(0.6)
+    whole = plots.next_token_bars(list("abc"), before, after).axes[0]
+    assert not whole.lines and whole.get_xlim() == (0, 1.25)
+    with pytest.raises(ValueError, match="truth: expected 3"):
+        plots.next_token_bars(list("abc"), before, after, truth=[1.0])

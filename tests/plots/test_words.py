@@ -149,3 +149,13 @@ def test_an_answer_token_by_token():
 def test_bad_prompts_are_named(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_the_best_possible_learner_is_an_outline_at_every_answer_also_at_one_the_model_does_not_give():
+    given = [(" barn", 0.6), (" sea", 0.3)]
+    axes = plots.prompt_answers("fox forest owl", given, " barn", best=[(" barn", 0.9), (" cave", 0.4)]).axes[1]
+    widths = [bars.patches[0].get_width() for bars in axes.containers]
+    assert widths == [0.6, 0.9, 0.0, 0.4, 0.3, 0.0]  # barn, cave, sea: the model, then the learner
+    assert [bars.patches[0].get_facecolor()[3] for bars in axes.containers][1::2] == [0, 0, 0]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["barn", "cave", "sea"]
+    assert [text.get_text() for text in axes.texts][0] == "0.60 (best 0.90)  ◀ right"
