@@ -27,7 +27,8 @@ def task_panels(
 
     panels: heading -> {series: {x: [a value for each seed]}}; every panel has the same axes, y from 0 to 1.
     references: name -> number, a line in every panel; or heading -> {name: number}, lines of that panel. "best
-    possible" is dashed, others, such as "chance" or "majority", are dotted. guess: the reader's number, a grey line.
+    possible" is dashed (in a panel's own references it may be a curve {x: number}), others, such as "chance" or
+    "majority", are dotted. guess: the reader's number, a grey line.
     zero: x may be 0, such as no demonstrations; it stands one step to the left of a break in the logarithmic axis.
 
     Errors: ValueError for no panels, no values, an x that is not above 0 (with zero: below 0), a value outside 0..1, or
@@ -35,11 +36,14 @@ def task_panels(
     """
     drawn = {heading: {name: _seeds(heading, name, points, zero) for name, points in series.items()}
              for heading, series in panels.items()}  # fmt: skip
+    references, bounds = _without_curves(panels, references or {})
     lines = _lines_of_panels(panels, references)
     value, names = labels.guessed(guess), list(dict.fromkeys(name for series in panels.values() for name in series))
     if not names:
         raise ValueError("expected at least one panel with a series, but got none")
-    ends = {heading: _reference_ends(lines[heading], value) for heading in panels}
+    ends = {heading: _reference_ends(lines[heading], value)
+            + [(points[max(points)], f"{name} {points[max(points)]:.2f}", "#000000")
+               for name, points in bounds[heading].items()] for heading in panels}  # fmt: skip
     beside = max([0.15, *(0.25 + labels.text_width(line, SMALL) for end in ends.values() for _, text, _ in end
                           for line in text.split("\n"))])  # fmt: skip
     n_columns = min(n_columns, len(panels))
@@ -67,6 +71,9 @@ def task_panels(
             axes.set_xlabel(x_label)
         for name, (at, _) in _merged(lines[heading]).items():
             axes.axhline(at, color="#000000", linestyle=labels.dash(name), linewidth=1.5, zorder=1.9)
+        for name, points in bounds[heading].items():
+            look = {"color": "#000000", "linestyle": labels.dash(name), "linewidth": 1.8, "zorder": 1.9}
+            axes.plot(_places(list(points), every), list(points.values()), **look)
         if value is not None:
             axes.axhline(value, **labels.GUESS)
         labels.label_beside(axes, ends[heading], tall, SMALL)
@@ -99,6 +106,20 @@ def _lines_of_panels(panels: dict, references: dict | None) -> dict:
         raise ValueError(f"references: expected panels of {list(panels)}, but got {unknown}")
     return {heading: {name: float(value) for name, value in (common | references.get(heading, {})).items()
                       if value is not None} for heading in panels}  # fmt: skip
+
+
+def _without_curves(panels: dict, references: dict) -> tuple:
+    """(references that are numbers, heading -> {name: {x: number}}): curves stand among the references of a panel."""
+    plain, curves = dict(references), {heading: {} for heading in panels}
+    for heading, own in references.items():
+        if isinstance(own, dict) and heading in panels:
+            curves[heading] = {name: {float(x): float(y) for x, y in sorted(value.items())}
+                               for name, value in own.items() if isinstance(value, dict)}  # fmt: skip
+            plain[heading] = {name: value for name, value in own.items() if not isinstance(value, dict)}
+    for heading, own in curves.items():
+        if not all(points and all(0 <= y <= 1 for y in points.values()) for points in own.values()):
+            raise ValueError(f"references: {heading!r}: expected curves {{x: number from 0 to 1}}, but got {own}")
+    return plain, curves
 
 
 def _merged(lines: dict) -> dict:

@@ -231,6 +231,10 @@ GALLERY = {
     "dose": lambda: plots.task_panels(
         {name: {"pre-LN": {0: [0.2, 0.3], 10: [0.25], 100: [0.6, 0.4], 1000: [0.9, 0.95]}} for name in ("a", "mood")},
         {"chance": 0.25, "shortcut": 0.4, "best possible": 1.0}, x_label="demonstrations", zero=True, title="Dose"),
+    "dose_curve": lambda: plots.task_panels(
+        {name: {"d = 64": {k: [0.1 * k**0.5 + 0.25, 0.3] for k in (0, 1, 2, 4, 8, 16)}} for name in ("symbols", "x")},
+        {"chance": 0.25, "symbols": {"best possible": {0: 0.25, 1: 0.5, 2: 0.7, 4: 0.9, 8: 1.0, 16: 1.0}}},
+        x_label="examples in the prompt, K", zero=True),
     "lines_hero": lambda: plots.lines(
         {"a": ([0, 1, 2, 4, 8], [0.1, 0.2, 0.3, 0.3, 0.4]), "attention": ([0, 1, 2, 4, 8], [0, 0, 0.1, 0.8, 0.9]),
          "b": ([0, 1, 2, 4, 8], [0.2] * 5)}, x_label="x", y_label="y", log_x=True, hero="attention"),

@@ -172,3 +172,16 @@ def test_a_linear_axis_and_limits_are_kept():
     axes = plots.stacked_panels(runs, x_label="x", log_x=False, limits={"a": (0, 4)}).axes[0]
     assert axes.get_xscale() == "linear" and axes.get_ylim() == (0, 4)
     assert list(axes.lines[0].get_xdata()) == [0, 8] and list(axes.lines[0].get_ydata()) == pytest.approx([1.5, 3])
+
+
+def test_the_best_possible_may_be_a_curve_of_one_panel():
+    runs = {"a": {"s": {0: [0.5], 1: [0.6], 8: [0.8]}}, "b": {"s": {0: [0.5], 8: [0.8]}}}
+    references = {"chance": 0.25, "a": {"best possible": {0: 0.55, 1: 0.7, 8: 0.95}}}
+    figure = plots.task_panels(runs, references, zero=True)
+    (curve,) = [line for line in figure.axes[0].lines if line.get_linestyle() == "--" and len(line.get_xdata()) == 3]
+    assert list(curve.get_ydata()) == [0.55, 0.7, 0.95] and list(curve.get_xdata()) == list(
+        figure.axes[0].lines[3].get_xdata()
+    )
+    assert words(figure).count("best possible 0.95") == 1 and words(figure).count("chance 0.25") == 2
+    with pytest.raises(ValueError, match="curves"):
+        plots.task_panels(runs, {"a": {"best possible": {0: 1.5}}}, zero=True)
