@@ -127,8 +127,9 @@ def paper(title: str, width: float, height: float) -> tuple:
 
 
 def line(i: int) -> dict:
-    """How the i-th line of a figure looks."""
-    return {"color": PALETTE[i % 6], "marker": MARKERS[i % 6], "linestyle": DASHES[i % 6], "markersize": 7}
+    """How the i-th line of a figure looks. After six the colours begin again, with other markers and dashes."""
+    look = (i + i // 6) % 6
+    return {"color": PALETTE[i % 6], "marker": MARKERS[look], "linestyle": DASHES[look], "markersize": 7}
 
 
 def pair(name: str, x, y, log_x: bool) -> tuple:

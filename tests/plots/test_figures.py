@@ -363,6 +363,8 @@ def test_lines_differ_in_marker_and_dash_too():
         assert len({str(line[key]) for line in lines}) == 6
     assert str(style.FLOOR_DASH) not in {str(line["linestyle"]) for line in lines}
     assert len(set(style.HATCHES)) == 6
+    looks = [tuple(map(str, (each["color"], each["marker"], each["linestyle"]))) for each in map(style.line, range(12))]
+    assert len(set(looks)) == 12  # beyond six a colour comes again, but with another marker and dash
 
 
 def test_words_in_boxes_can_be_read():

@@ -1,4 +1,4 @@
-"""Chapter 03, section 3. Locally banded attention: GPT-2 of width 64 whose second block sees only so many tokens back.
+"""Chapter 03, section 7. Locally banded attention: GPT-2 of width 64 whose second block sees only so many tokens back.
 
 The table has a row for each seed and band (0: dense): the loss above the entropy floor, as a share of the floor, and
 the pairs of positions that both blocks together compare in a full window. Three seeds take ten minutes on one core.

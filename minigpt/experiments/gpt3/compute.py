@@ -1,4 +1,4 @@
-"""Chapter 03, section 6. Loss against training compute: one epoch on stories with GPT-2 of seven widths.
+"""Chapter 03, section 8. Loss against training compute: one epoch on stories with GPT-2 of seven widths.
 
 The table has a row for each seed, width and moment of evaluation: tokens read, held-out loss. Three seeds take a
 quarter of an hour on one core. `learning_curves` reads it back as compute and loss, and `LossAgainstCompute` says how

@@ -1,4 +1,4 @@
-"""Chapter 03, section 5. Data mixture: a small clean source beside a large noisy one, drawn with five weights.
+"""Chapter 03, section 7. Data mixture: a small clean source beside a large noisy one, drawn with five weights.
 
 The table has a row for each seed and weight of the clean source: its share among the documents drawn, the epochs of
 both sources, and the loss of a GPT-2 of width 64 on clean held-out documents above the entropy floor, as a share of

@@ -1,4 +1,4 @@
-"""Chapter 03, section 11. Gender bias: an association of occupations and pronouns, planted in the training text.
+"""Chapter 03, section 9. Gender bias: an association of occupations and pronouns, planted in the training text.
 
 The table has a row for each seed, amount of text, width of the GPT-2 and occupation: the planted P(she), its share in
 the corpus as it was drawn, and the model's. Five seeds take two minutes on one core.

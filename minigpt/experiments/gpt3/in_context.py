@@ -1,4 +1,4 @@
-"""Chapter 03, sections 7 and 9. In-context learning: models trained on lists of examples, asked with K examples.
+"""Chapter 03. In-context learning: models trained on lists of examples, asked with K examples.
 
 Every list has a new rule (minigpt.worlds.in_context_lists). Nothing is trained while the models are asked.
 

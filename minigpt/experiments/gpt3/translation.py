@@ -1,4 +1,4 @@
-"""Chapter 03, section 10. Translation direction: into English and into French, after corpora of any balance of the two.
+"""Chapter 03, lab on translation. Both directions, English and French, after corpora of any balance of the two.
 
 A sentence says what an animal did. With probability `typical` it is this animal's usual action, which can be guessed
 from texts in the target language alone; at 0 all actions are equally likely, and there is nothing to guess. Some
