@@ -1,4 +1,4 @@
-"""Chapter 02, section 3. Architecture ablations from GPT-1 to GPT-2: LayerNorm, initialisation, vocabulary, context.
+"""Chapter 02, section 8. Architecture ablations from GPT-1 to GPT-2: LayerNorm, initialisation, vocabulary, context.
 
 The table data/measured/gpt2/architecture.csv has a row for each seed, experiment and setting: "deep" (held-out loss
 after a short training of twelve blocks without warm-up, for each form and learning rate), "window" (held-out loss for

@@ -1,4 +1,4 @@
-"""Chapter 02, section 8. Decoding: temperature, top-k and top-p beside the exact next-token distribution.
+"""Chapter 02, section 6. Decoding: temperature, top-k and top-p beside the exact next-token distribution.
 
 The table data/measured/gpt2/decoding.csv has a row for each seed, setting and quantity: "truth" and "model", the mean
 total variation from the exact distribution over 300 beginnings; and the quality of 100 documents written with some of

@@ -1,4 +1,4 @@
-"""Chapter 02, section 9. Memorisation: test documents planted in the training text 1, 4, 16 or 64 times.
+"""Chapter 02, section 7. Memorisation: test documents planted in the training text 1, 4, 16 or 64 times.
 
 A test document that also stands in the training text can be recited. Where the exact probability of each document is
 known, reciting shows: the model is then *less* surprised than the best possible reader who has not seen it before.

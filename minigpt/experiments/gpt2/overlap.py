@@ -1,4 +1,4 @@
-"""Chapter 02, section 9. Test-set contamination: loss by the overlap of each held-out document with the training text.
+"""Chapter 02, section 7. Test-set contamination: loss by the overlap of each held-out document with the training text.
 
 The table data/measured/gpt2/overlap.csv has a row for each seed and group of documents (the least share of their
 8-grams that also stands in the training text): documents, tokens, the model's nats and the exact ones. A minute on one

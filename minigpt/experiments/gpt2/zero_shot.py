@@ -1,4 +1,4 @@
-"""Chapter 02, sections 4 to 7. Zero-shot evaluation: answers, choices, ceilings and shortcuts.
+"""Chapter 02, sections 1 to 5. Zero-shot evaluation: answers, choices, ceilings and shortcuts.
 
 The table data/measured/gpt2/zero_shot.csv has a row for each seed, width, training step and quantity: "gap" (the loss
 above the floor, as a share of it), "tokens" (read so far) and the accuracy at every task. The largest model is asked at

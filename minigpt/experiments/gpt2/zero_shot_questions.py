@@ -1,4 +1,4 @@
-"""Chapter 02, section 5. Zero-shot tasks in words: questions, choices, demonstrations in the corpus."""
+"""Chapter 02, sections 1 to 3. Zero-shot tasks in words: questions, choices, demonstrations in the corpus."""
 
 import random
 import re
