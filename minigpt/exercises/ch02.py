@@ -48,14 +48,14 @@ def gpt2_params(answer: Callable[[int, int], int]) -> None:
 
 
 @exercise("my_bits_per_byte", "Whatever the tokens are, a text has the same bytes: so the paper scores enwik8.",
-          hint="The nats of the whole text are the loss times its tokens. One bit is log 2 nats, about 0.69.")  # fmt: skip
+          hint="The nats of the whole text are the loss times its tokens. One bit is log 2 nats.")  # fmt: skip
 def bits_per_byte(answer: Callable[[float, int, int], float]) -> None:
     """From nats per token to bits per byte."""
     for nats, n_tokens, n_bytes in ((3.0, 250, 1000), (1.2, 40, 180), (0.9, 77, 77)):
         right = nats * n_tokens / math.log(2) / n_bytes
         mistakes = (
             (nats * n_tokens / n_bytes, "that is in nats: divide by log 2, the nats in one bit"),
-            (nats * n_tokens * math.log(2) / n_bytes, "a bit is less than a nat, so there are more of them: divide by log 2"),
+            (nats * n_tokens * math.log(2) / n_bytes, "a bit is less than a nat, so there are more: divide by log 2"),
             (nats / math.log(2), "that is bits per token: how many tokens, and how many bytes, has the text?"),
             (nats / math.log(2) / n_bytes, "the loss is per token: the whole text has so many times that"),
             (nats * n_bytes / math.log(2) / n_tokens, "upside down: tokens above the line, bytes below it"),
