@@ -26,9 +26,11 @@ def prompt(answer: Callable[[list, str, Callable[[str], int], int, int], str]) -
     first = next((case for case in found if case[0] != case[1]), None)
     if first is None:
         return
-    # Several slips may give the same prompt in one case: the one that explains all cases is named.
-    for i, (_, sentence) in enumerate(first[2]):
-        if all(got == slips_here[i][0] for got, _, slips_here, _ in found):
+    # Several slips may give the same prompt in one case: the one that explains most cases is named.
+    explained = [sum(got == slips_here[i][0] for got, _, slips_here, _ in found) for i in range(len(first[2]))]
+    for i in sorted(range(len(explained)), key=lambda i: -explained[i]):
+        wrong, sentence = first[2][i]
+        if first[0] == wrong:
             raise Problem(f"{sentence} ({first[3]})")
     raise Problem(f"{first[3]}, the prompt should be {first[1]!r}, and you have {short(first[0])}")
 
@@ -38,8 +40,8 @@ _EXAMPLES = (
     "plush giraffe => girafe en peluche",
 )  # fmt: skip
 _PROMPTS = (
-    (_EXAMPLES, 21, 3), (_EXAMPLES, 16, 3), (_EXAMPLES, 99, 3), (_EXAMPLES[3:] + _EXAMPLES[2:3], 11, 2),
-    (_EXAMPLES, 5, 2), (_EXAMPLES[1:], 18, 3),
+    *((_EXAMPLES, n_ctx, room) for n_ctx in (21, 16, 19, 24, 13) for room in (3, 1, 5)),
+    (_EXAMPLES, 99, 3), (_EXAMPLES[3:] + _EXAMPLES[2:3], 11, 2), (_EXAMPLES, 5, 2), (_EXAMPLES[1:], 18, 3),
 )  # fmt: skip
 
 
