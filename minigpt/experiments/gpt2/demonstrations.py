@@ -21,10 +21,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from minigpt import corpus, sample
+from minigpt import corpus
 from minigpt.experiments import dataset, measured, pretraining, sizes
 from minigpt.experiments.dataset import Dataset
-from minigpt.experiments.gpt2 import zero_shot, zero_shot_questions
+from minigpt.experiments.gpt2 import summaries, zero_shot, zero_shot_questions
 from minigpt.experiments.gpt2.answer_logps import answer_logps
 from minigpt.experiments.gpt2.zero_shot_questions import Question
 from minigpt.model import GPT
@@ -164,17 +164,11 @@ def worded(task: str, wording: str, n: int = 100) -> list[Question]:
 def ask_in_words(gpt: GPT, tokenizer: Tokenizer, task: str, wording: str, n: int = 100) -> dict[str, float]:
     """How often a wording is answered: "exactly", or "somewhere" in the 24 tokens that the model writes after it."""
     asked = worded(task, wording, n)
-    written = [
-        sample.generate_text(gpt, tokenizer, q.prompt, min(24, _room(gpt, tokenizer, q.prompt)), temperature=0)
-        for q in asked
-    ]
+    prompts = [q.prompt for q in asked]
+    written = summaries.write(gpt, tokenizer, prompts, None, n_new=24, n_without_end=0, temperature=0)
     exactly = [re.split(r"[.\n]", text.lstrip("\n"))[0] == q.answer for q, text in zip(asked, written)]
     somewhere = [f"{q.answer.strip()} " in re.sub(r"[.\n,]", " ", text) + " " for q, text in zip(asked, written)]
     return {"exactly": float(np.mean(exactly)), "somewhere": float(np.mean(somewhere))}
-
-
-def _room(gpt: GPT, tokenizer: Tokenizer, prompt: str) -> int:
-    return gpt.config.n_ctx - len(tokenizer.encode(prompt))
 
 
 # --- the table --------------------------------------------------------------------------------------------------------
@@ -257,11 +251,11 @@ def canary() -> dict[str, float]:
     data = stories(4, times=1)
     data = replace(data, documents=[data.tokenizer.decode(data.corpus.document(i).tolist()) for i in range(300)])
     found = {}
-    for share in SHARES[::2]:
+    for share in SHARES[::4]:
         less = with_share(data, share)
         with few_updates(2) as run:
             gpt = zero_shot.pretrain(less, D_MODEL, 0).model
-        scores = measure(gpt, less, share, n_questions=2)
+        scores = measure(gpt, less, share, n_questions=6)  # with each kind of closed book
         found |= under(f"{share:g}", run | {f"{task}, {name}": value for (task, name), value in scores.items()})
         found[f"{share:g}, documents"] = len(less.documents)
     found["shares"] = sum(i * share for i, share in enumerate(SHARES, 1))

@@ -36,7 +36,7 @@ def write(
     gpt: GPT,
     tokenizer: Tokenizer,
     prompts: list[str],
-    generator: torch.Generator,
+    generator: torch.Generator | None,
     n_new: int,
     n_without_end: int,
     **how,
@@ -45,7 +45,10 @@ def write(
 
     P(end of text) is set to 0 for the first n_without_end tokens, before anything is cut. At most n_new tokens, and
     no more than fit into n_ctx. `how`: the settings of sample.next_probs. Prompts of one length are read together.
+    Errors: ValueError without a generator, unless temperature is 0, which draws nothing.
     """
+    if generator is None and how.get("temperature") != 0:
+        raise ValueError(f"expected a torch.Generator to draw with, or temperature=0; got None and {how}")
     ids = [[tokenizer.endoftext, *tokenizer.encode(prompt)] for prompt in prompts]
     by_length, written = defaultdict(list), [""] * len(ids)
     for i, row in enumerate(ids):
@@ -57,7 +60,7 @@ def write(
             if n < n_without_end:
                 logits[:, tokenizer.endoftext] = -torch.inf
             probs = sample.next_probs(logits, **how)
-            unread = torch.multinomial(probs, 1, generator=generator)
+            unread = torch.multinomial(probs, 1, generator=generator) if generator else probs.argmax(-1, keepdim=True)
             new.append(unread)
         for i, row in zip(places, torch.cat(new, dim=1).tolist()):
             written[i] = sample.document_text(tokenizer, row)

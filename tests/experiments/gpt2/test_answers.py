@@ -71,6 +71,8 @@ def test_writing_greedily_is_that_of_the_sampler(library, untrained):
     found = summaries.write(untrained, library.tokenizer, prompts, None, 9, 0, temperature=0)
     slowly = [sample.generate_text(untrained, library.tokenizer, p, 9, temperature=0) for p in prompts]
     assert found == slowly
+    with pytest.raises(ValueError, match="a torch.Generator to draw with, or temperature=0; got None"):
+        summaries.write(untrained, library.tokenizer, prompts, None, 9, 0, top_k=2)
     drawn = summaries.write(untrained, library.tokenizer, prompts, torch.Generator().manual_seed(1), 9, 0, top_k=2)
     assert drawn != found
 

@@ -104,8 +104,8 @@ def test_other_wordings_ask_for_the_same_answers():
 def test_an_answer_is_found_exactly_or_somewhere(library, untrained, monkeypatch):
     asked = demonstrations.worded("reading", "{text}\n{question}", 4)
     answers = [q.answer.strip() for q in asked]
-    written = iter([f" {answers[0]}. So", f"\nAnswer: {answers[1]}.", " nobody.", f" x{answers[3]}y."])
-    monkeypatch.setattr(demonstrations.sample, "generate_text", lambda *_, **__: next(written))
+    written = [f" {answers[0]}. So", f"\nAnswer: {answers[1]}.", " nobody.", f" x{answers[3]}y."]
+    monkeypatch.setattr(demonstrations.summaries, "write", lambda *_, **__: written)
     found = demonstrations.ask_in_words(untrained, library.tokenizer, "reading", "{text}\n{question}", 4)
     assert found == {"exactly": 0.25, "somewhere": 0.5}
 
