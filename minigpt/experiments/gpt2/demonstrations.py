@@ -16,6 +16,7 @@ a half on a free core, and half as long again for the questions.
 
 import random
 import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -231,6 +232,16 @@ def by_count(task: str, quantity: str = "accuracy") -> dict[float, list[float]]:
 def panel(task: str) -> dict[str, dict[float, list[float]]]:
     """One panel of plots.task_panels(..., zero=True): accuracy against the number of demonstrations."""
     return {"GPT-2, width 64": by_count(task)}
+
+
+def references(task: str) -> dict[str, float]:
+    """Chance and shortcut of a task: what a score needs no reading for."""
+    name, _, kind = task.partition(", ")
+    if name != "closed book" or not kind:
+        return {"chance": zero_shot.chance(task), "shortcut": zero_shot.shortcut(task)}
+    common = Counter(q.answer for q in zero_shot_questions.questions(name, 2000, "shortcut") if q.kind == kind)
+    commonest = common.most_common(1)[0][0]
+    return {"chance": 1 / len(common), "shortcut": float(np.mean([q.answer == commonest for q in questions(task)]))}
 
 
 def wordings(task: str) -> list[dict]:

@@ -123,3 +123,13 @@ def test_loss_without_demonstrations_by_hand(library, untrained):
             logps = untrained(ids[None, :-1])[0].log_softmax(-1)
         nats, n = nats - logps[torch.arange(len(ids) - 1), ids[1:]].sum().item(), n + len(ids) - 1
     assert demonstrations.loss_without_demonstrations(untrained, library) == pytest.approx(nats / n, rel=1e-4)
+
+
+def test_chance_and_shortcut_by_kind():
+    n = {"home": 8, "food": 8, "cover": 6}
+    for kind, options in n.items():
+        found = demonstrations.references(f"closed book, {kind}")
+        answers = [q.answer for q in demonstrations.questions(f"closed book, {kind}")]
+        assert found["chance"] == pytest.approx(1 / options)
+        assert found["shortcut"] in {answers.count(answer) / len(answers) for answer in set(answers)}
+    assert demonstrations.references("reading")["chance"] == pytest.approx((1 / 32 + 1 / 24 + 1 / 8) / 3)
