@@ -129,10 +129,11 @@ def label_beside(axes, labels: list[tuple], tall: float, size: float) -> None:
         return
     to_axes = axes.transData + axes.transAxes.inverted()
     heights = np.clip([to_axes.transform((axes.get_xlim()[1], height))[1] for height, _, _ in labels], 0, 1)
+    beside = 1 + min(0.06, 0.2 / (axes.get_position().width * axes.figure.get_figwidth()))  # 0.2 inches at most
     gaps = np.array([(0.02 + 1.25 * size / 72 * (1 + text.count("\n"))) / tall for _, text, _ in labels])
     for height, place, (_, text, colour) in zip(heights, spread(heights, gaps), labels):
         axes.annotate(
-            text, (1.0, height), (1.06, place), xycoords="axes fraction", textcoords="axes fraction", va="center",
+            text, (1.0, height), (beside, place), xycoords="axes fraction", textcoords="axes fraction", va="center",
             color=darker(colour), annotation_clip=False, size=size,
             arrowprops={"arrowstyle": "-", "color": colour, "lw": 1, "relpos": (0, 0.5), "shrinkA": 1, "shrinkB": 0},
         )  # fmt: skip

@@ -92,3 +92,15 @@ def test_the_jump_is_the_snapshot_before_the_largest_rise(monkeypatch):
             for step, value in zip((20, 90, 200, 3215), values)]  # fmt: skip
     monkeypatch.setattr(few_shot.measured, "rows", lambda name: rows)
     assert [few_shot.jump("symbols", seed) for seed in (0, 1)] == [1, 0]
+
+
+def test_panels_hold_models_and_shortcut_and_the_bound_is_a_curve_of_its_own(monkeypatch):
+    monkeypatch.setattr(few_shot, "accuracy", lambda d_model, family, k, which="training": np.array([k / 16]))
+    asked = {"symbols": {k: in_context.questions("symbols", k, 20) for k in in_context.SHOTS}}
+    panels, references = few_shot.k_shot_panels(asked)
+    assert panels["symbols"]["model"][8] == np.array([0.5])
+    shortcut = panels["symbols"]["shortcut: the commonest answer"]
+    assert shortcut[0] == 0 and shortcut[16] == in_context.shortcut(asked["symbols"][16]).mean()
+    assert references["symbols"]["best possible"] == few_shot.best_by_shots(asked["symbols"])
+    unseen, bounds = few_shot.unseen_pairs_panels()
+    assert list(unseen) == ["symbols", "category"] and bounds["category"]["best possible"][16] > 0.9
