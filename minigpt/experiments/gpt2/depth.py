@@ -134,7 +134,8 @@ def losses(form: str, n_layers: int = 12, warmup_steps: int = 0) -> dict[float, 
         found[lr] = measured.get("gpt2/depth", **where)
     if (n_layers, warmup_steps) == (architecture.DEPTH, 0) and form in NAMES:
         for lr in architecture.RATES:
-            found[lr] = measured.get("gpt2/architecture", experiment="deep", setting=NAMES[form], x=lr)
+            each = measured.get("gpt2/architecture", experiment="deep", setting=NAMES[form], x=lr)
+            found[lr] = each[list(SEEDS)]  # its seeds are 0, 1, 2
     return dict(sorted(found.items()))
 
 

@@ -111,3 +111,15 @@ def test_texts_without_an_end_fill_the_window(library, untrained):
     found = repetition.measure(untrained, library, openings, 0)
     assert len(found) == 1 + 2 * len(repetition.SETTINGS)
     assert found["greedy", "no end"] >= found["greedy", "free"] or found["greedy", "no end"] > 0.3
+
+
+def test_curves_are_read_from_the_table():
+    found = answer_logps.over_size("closed book")
+    assert list(found) == ["gap", "log P", "accuracy"] and list(found["gap"]) == list(sizes.GPT2_SIZES)
+    training = answer_logps.over_training("closed book")
+    last = max(training["gap"])
+    for name in found:  # the end of the training is the model of the largest size
+        assert training[name][last] == found[name][96] and len(training[name]) == 5
+    assert all(value <= 0 for values in training["log P"].values() for value in values)
+    assert set(summaries.by_slot("none")) == {*summaries.SLOTS, "all"}
+    assert 0 <= repetition.of("greedy", "no end").min() <= 1

@@ -5,7 +5,7 @@ import random
 import pytest
 import torch
 
-from minigpt.experiments import dataset, sizes
+from minigpt.experiments import dataset, measured, sizes
 from minigpt.experiments.gpt2 import demonstrations, zero_shot_questions
 from minigpt.model import GPT
 from minigpt.worlds import grammar, stories
@@ -133,3 +133,18 @@ def test_chance_and_shortcut_by_kind():
         assert found["chance"] == pytest.approx(1 / options)
         assert found["shortcut"] in {answers.count(answer) / len(answers) for answer in set(answers)}
     assert demonstrations.references("reading")["chance"] == pytest.approx((1 / 32 + 1 / 24 + 1 / 8) / 3)
+
+
+def test_curves_are_read_from_the_table():
+    found = demonstrations.by_count("reading")
+    assert len(found) == len(demonstrations.SHARES) and min(found) == 0
+    rows = {(row["share"], row["quantity"]): float(row["value"]) for row in measured.rows("gpt2/demonstrations")
+            if row["task"] == "reading" and row["seed"] == "0"}  # fmt: skip
+    for share in ("0", "0.0625", "1"):
+        assert found[rows[share, "demonstrations"]][0] == rows[share, "accuracy"]
+    table = demonstrations.wordings("reading")
+    assert [row["prompt"] for row in table][:2] == [
+        "{text}\\nQuestion: {question}\\nAnswer:",
+        "{text}\\nQ: {question}\\nA:",
+    ]
+    assert all(row["exactly"] <= row["somewhere"] for row in table)

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from minigpt.experiments import dataset
+from minigpt.experiments import dataset, measured
 from minigpt.experiments.gpt2 import architecture, depth
 
 
@@ -84,3 +84,17 @@ def test_a_short_run_is_that_of_the_architecture_experiment(monkeypatch):
     assert here == architecture.short_run(data, "before, first weights scaled", 3e-3, 1)
     slower = depth.short_run(data, "pre-LN, scaled", 12, 3e-3, 3, 1)
     assert slower != here
+
+
+def test_losses_are_those_of_both_tables_for_the_same_seeds():
+    found = depth.losses("post-LN")
+    assert list(found) == [1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2]
+    rows = {(row["seed"], float(row["x"])): float(row["value"]) for row in measured.rows("gpt2/architecture")
+            if (row["experiment"], row["setting"]) == ("deep", "LayerNorm after")}  # fmt: skip
+    for lr in architecture.RATES:
+        assert found[lr].tolist() == [rows[str(seed), lr] for seed in depth.SEEDS]
+    assert len(depth.best("post-LN")) == len(depth.SEEDS)
+    assert depth.best("post-LN")[0] == min(values[0] for values in found.values())
+    assert list(depth.losses("pre-LN", 12, depth.WARMUP)) == [3e-3, 1e-2]
+    for (n_layers, warmup), forms in depth.MEASURED.items():
+        assert all(np.isfinite(depth.best(form, n_layers, warmup)).all() for form in forms)
