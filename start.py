@@ -4,6 +4,7 @@
     python3 start.py reset 03       a fresh copy of chapter 03 (or of labs/01_heads, or all); yours is kept
     python3 start.py handout 01     for a class: a student's copy and a teacher's copy of chapter 01
     python3 start.py grade FOLDER   runs the checks of every notebook in FOLDER, and writes FOLDER/grades.csv
+    python3 start.py web            the book as pages for a browser, in web/pages; nothing is executed
     python3 start.py test           run every test, every chapter and every solution, on all cores
     python3 start.py test --quick   the fast tests only, two minutes: for a look after a small change
     python3 start.py check          what is there, what is wrong, what to do about it
@@ -41,7 +42,10 @@ TORCH_INDEX = "https://download.pytorch.org/whl/cpu"
 
 NEEDED = ["pip", "minigpt", "numpy", "torch", "matplotlib", "jupyterlab", "ipykernel", "ipywidgets", "nbval",
           "tiktoken", "safetensors", "filelock", "regex"]
+NEEDED_FOR_WEB = ["sphinx", "myst_nb", "furo", "sphinx_copybutton", "latex2mathml"]
 NEEDED_FOR_TEST = ["pytest", "xdist", "nbclient", "nbformat", "scipy", "transformers", "packaging", "yaml"]
+
+NEEDED_FOR = {"test": ("the test tools", NEEDED_FOR_TEST), "web": ("the tools for web pages", NEEDED_FOR_WEB)}
 
 MOST_JOBS = 4  # at once, on machines with more cores: each needs up to 0.8 GB of memory, and the longest lasts anyway
 
@@ -106,7 +110,7 @@ def base_python():
 # --- the command line -----------------------------------------------------------------------------------------------
 
 def parse_options(argv):
-    """Options as a namespace; whatever follows a lone `--` is kept in `.rest` for pytest or JupyterLab."""
+    """Options as a namespace; whatever follows a lone `--` is kept in `.rest` for pytest, JupyterLab or the pages."""
     rest = []
     if "--" in argv:
         at = argv.index("--")
@@ -114,7 +118,7 @@ def parse_options(argv):
     parser = argparse.ArgumentParser(
         prog="start.py", formatter_class=argparse.RawDescriptionHelpFormatter, description=__doc__.split("\n\n(On")[0])
     parser.add_argument("command", nargs="?", default="open",
-                        choices=["open", "reset", "handout", "grade", "test", "check", "clean-cache"])
+                        choices=["open", "reset", "handout", "grade", "web", "test", "check", "clean-cache"])
     parser.add_argument("which", nargs="*", help="with reset and handout: 03, labs/01_heads, all; with grade: a folder")
     parser.add_argument("--no-browser", action="store_true", help="start JupyterLab without opening a browser")
     parser.add_argument("--port", type=int, metavar="N", help="JupyterLab's port (it takes 8888 or the next free one)")
@@ -142,7 +146,7 @@ def parse_options(argv):
         parser.error("--jobs needs a number from 1 on, not %d" % options.jobs)
     if options.port is not None and not 0 < options.port < 65536:
         parser.error("--port needs a number from 1 to 65535, not %d" % options.port)
-    if rest and options.command not in ("open", "test"):
+    if rest and options.command not in ("open", "test", "web"):
         parser.error("nothing can follow -- after the command %s" % options.command)
     options.rest = rest
     return options
@@ -290,7 +294,7 @@ def probe(venv, modules):
 
 def needed_modules(extras):
     """What must be importable for the environment to count as whole."""
-    return NEEDED + (NEEDED_FOR_TEST if "test" in extras else [])
+    return NEEDED + [name for extra in sorted(extras) for name in NEEDED_FOR[extra][1]]
 
 
 def wish(root, extras, build):
@@ -325,10 +329,11 @@ def plan(exists, marker, version, missing, wanted):
         if marker.get("files") == wanted["files"]:
             return "keep", "everything is in place"
         return "update", "pyproject.toml or constraints.txt has changed"
-    gone = [name for name in missing if name not in NEEDED_FOR_TEST]
+    new = sorted(set(wanted["extras"]) - set(marker.get("extras", [])))
+    gone = [name for name in missing if not any(name in NEEDED_FOR[extra][1] for extra in new)]
     if gone:
         return "rebuild", "parts of .venv are missing (%s)" % few(gone)
-    return "update", "the test tools are still to be installed"
+    return "update", " and ".join(NEEDED_FOR[extra][0] for extra in new) + " are still to be installed"
 
 
 def examine(venv, root, extras, build):
@@ -419,7 +424,7 @@ def announce(build, index, extras):
     """Say what is about to be downloaded, and how large it is."""
     megabytes, gigabytes = SIZES[build]
     print("Into the folder .venv, here: PyTorch (%s build), JupyterLab, NumPy, Matplotlib, tiktoken%s." % (
-        "CPU" if build == "cpu" else "CUDA", " and the test tools" if "test" in extras else ""))
+        "CPU" if build == "cpu" else "CUDA", "".join(" and " + NEEDED_FOR[extra][0] for extra in sorted(extras))))
     print("About %d MB to download and %.1f GB on disk; a few minutes. Nothing else on this computer is changed,"
           % (megabytes, gigabytes))
     print("except that pip keeps the downloads in its cache.")
@@ -462,7 +467,7 @@ def prepare(options, venv=VENV):
     own_index = os.environ.get("MINIGPT_TORCH_INDEX")
     before = (read_marker(venv) or {}).get("torch")
     build, index = choose_torch(options.torch, before, platform.system(), has_nvidia(), own_index)
-    extras = ["test"] if options.command == "test" else []
+    extras = [options.command] if options.command in NEEDED_FOR else []
     action, reason, wanted = examine(venv, ROOT, extras, build)
     if action == "keep":
         return
@@ -523,6 +528,11 @@ def run_copies(options):
     except ValueError as error:
         raise Problem(str(error))
     return 0
+
+
+def run_web(options):
+    """Make the pages of the web edition; Sphinx, which makes them, lives in .venv."""
+    return call([venv_python(VENV), os.path.join(ROOT, "tools", "webbook.py")] + options.rest, VENV)
 
 
 def quiet_jupyterlab(venv=VENV):
@@ -808,6 +818,8 @@ def main(argv):
         prepare(options)
         if options.command == "grade":
             return run_copies(options)
+        if options.command == "web":
+            return run_web(options)
         return run_test(options) if options.command == "test" else run_open(options)
     except Problem as problem:
         print("\n%s" % problem, file=sys.stderr)

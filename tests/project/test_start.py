@@ -24,6 +24,8 @@ except ModuleNotFoundError:  # Python 3.10
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+EXTRAS = PROJECT["optional-dependencies"]
+EVERYTHING = PROJECT["dependencies"] + EXTRAS["test"] + EXTRAS["web"]
 PYTHONS = ["3.10", "3.11", "3.12", "3.13"]
 
 
@@ -51,7 +53,7 @@ def pins(python: str, platform: str) -> dict[str, str]:
 @pytest.mark.parametrize("platform", ["linux", "darwin", "win32"])
 def test_constraints_pin_every_dependency_inside_its_range(python, platform):
     pinned = pins(python, platform)
-    for line in PROJECT["dependencies"] + PROJECT["optional-dependencies"]["test"]:
+    for line in EVERYTHING:
         requirement = Requirement(line)
         if requirement.marker is None or requirement.marker.evaluate({"python_version": python}):
             version = pinned.get(canonicalize_name(requirement.name))
@@ -63,9 +65,8 @@ def test_constraints_pin_every_dependency_inside_its_range(python, platform):
 def test_the_lowest_versions_are_those_of_pyproject():
     lines = subprocess.run([sys.executable, str(ROOT / "tools" / "lowest.py")], capture_output=True, encoding="utf-8")
     lowest = {Requirement(line).name: Requirement(line) for line in lines.stdout.splitlines()}
-    everything = PROJECT["dependencies"] + PROJECT["optional-dependencies"]["test"]
-    assert len(lowest) == len(everything) and "numpy==1.26.0" in lines.stdout
-    for line in everything:
+    assert len(lowest) == len(EVERYTHING) and "numpy==1.26.0" in lines.stdout
+    for line in EVERYTHING:
         requirement = Requirement(line)
         (pin,) = lowest[requirement.name].specifier
         assert pin.operator == "==" and requirement.specifier.contains(pin.version)
@@ -107,13 +108,15 @@ def test_start_and_pyproject_accept_the_same_pythons():
 
 def test_what_start_looks_for_is_what_is_installed():
     modules = {"pyyaml": "yaml", "pytest-xdist": "xdist", "tomli": None}  # tomli: only on 3.10
+    modules |= {name: name.replace("-", "_") for name in ("myst-nb", "sphinx-copybutton")}
 
     def names(lines):
         found = {canonicalize_name(Requirement(line).name) for line in lines}
         return {modules.get(name, name) for name in found} - {None}
 
     assert set(start.NEEDED) == names(PROJECT["dependencies"]) | {"pip", "minigpt", "ipykernel"}
-    assert set(start.NEEDED_FOR_TEST) == names(PROJECT["optional-dependencies"]["test"])
+    assert set(start.NEEDED_FOR_TEST) == names(EXTRAS["test"])
+    assert set(start.NEEDED_FOR_WEB) == names(EXTRAS["web"])
 
 
 def test_licences_are_the_ones_announced():
@@ -195,7 +198,8 @@ def test_start_uses_only_the_standard_library():
     ours = {"minigpt.io.files", "workbook", "handout"}
     assert {name.split(".")[0] for name in imported("start.py") - ours} <= sys.stdlib_module_names
     # what it uses of the book
-    for path in ("minigpt/__init__.py", "minigpt/io/__init__.py", "minigpt/io/files.py", "tools/workbook.py", "tools/handout.py"):
+    paths = ("minigpt/__init__.py", "minigpt/io/__init__.py", "minigpt/io/files.py", "tools/workbook.py", "tools/handout.py")
+    for path in (*paths, "tools/webbook.py"):
         assert {name.split(".")[0] for name in imported(path) - ours} <= sys.stdlib_module_names
 
 
@@ -262,12 +266,21 @@ def test_options():
         ["handout"],
         ["grade"],
         ["grade", "a", "b"],
+        ["web", "01"],
     ],
 )
 def test_wrong_options_are_refused(argv, capsys):
     with pytest.raises(SystemExit) as stop:
         start.parse_options(argv)
     assert stop.value.code == 2 and "start.py: error" in capsys.readouterr().err
+
+
+def test_the_pages_are_made_by_the_python_of_the_book(monkeypatch):
+    asked = []
+    monkeypatch.setattr(start, "prepare", lambda options: asked.append("prepare"))
+    monkeypatch.setattr(start, "call", lambda command, venv: asked.append(command) or 7)
+    assert start.main(["web", "--", "--gettext"]) == 7
+    assert asked == ["prepare", [start.venv_python(start.VENV), str(ROOT / "tools" / "webbook.py"), "--gettext"]]
 
 
 def test_jupyterlab_is_started_as_asked():
@@ -564,6 +577,7 @@ def test_the_marker_is_written_whole_and_read_back(tmp_path):
 
 WANTED = {"complete": True, "root": "/here", "files": "abc", "extras": [], "torch": "cpu"}
 FULL = dict(WANTED, extras=["test"])
+WEB = dict(WANTED, extras=["web"])
 
 
 @pytest.mark.parametrize(
@@ -586,6 +600,10 @@ FULL = dict(WANTED, extras=["test"])
         (dict(WANTED, files="old"), (3, 11), [], WANTED, "update", "has changed"),
         (WANTED, (3, 11), ["scipy", "pytest"], FULL, "update", "test tools"),
         (WANTED, (3, 11), ["pip", "pytest"], FULL, "rebuild", "pip"),
+        (WANTED, (3, 11), ["sphinx"], WEB, "update", "the tools for web pages are"),
+        (FULL, (3, 11), ["sphinx"], dict(FULL, extras=["test", "web"]), "update", "the tools for web pages are"),
+        (FULL, (3, 11), ["sphinx", "scipy"], dict(FULL, extras=["test", "web"]), "rebuild", "scipy"),
+        (WEB, (3, 11), ["sphinx"], WEB, "rebuild", "sphinx"),
     ],
 )
 def test_plan(marker, version, missing, wanted, action, words):
@@ -730,10 +748,12 @@ def test_made_once_then_kept_then_extended_then_repaired(monkeypatch, tmp_path, 
     assert pretend.run() == [] and capsys.readouterr().out == ""
     assert pretend.run("test") == ["pip"]
     assert pretend.run("test") == [] and pretend.run() == []
+    assert pretend.run("web") == ["pip"] and pretend.run("web") == pretend.run("test") == []
+    assert start.read_marker(pretend.venv)["extras"] == ["test", "web"]
     Path(pretend.venv, "left over").touch()
     pretend.missing = ["numpy"]
     assert pretend.run() == ["create", "pip"]
-    assert start.read_marker(pretend.venv)["extras"] == ["test"]  # the repaired one has the test tools again
+    assert start.read_marker(pretend.venv)["extras"] == ["test", "web"]  # the repaired one has both again
     assert not Path(pretend.venv, "left over").exists()
 
 

@@ -1,0 +1,223 @@
+"""The web edition: what needs no Sphinx is tested always; two small pages are built where Sphinx is installed."""
+
+import ast
+import base64
+import html.parser
+import importlib.util
+import json
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+import start
+
+ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT / "tools"))
+
+import webbook  # noqa: E402
+import workbook  # noqa: E402
+
+NAMES = workbook.originals(ROOT)
+SPHINX = all(importlib.util.find_spec(name) for name in start.NEEDED_FOR_WEB)
+# A black square of one pixel.
+DOT = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg=="
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "page", "expected"),
+    [
+        ("[a](01_gpt1.ipynb)", "chapters/00_world.ipynb", "[a](01_gpt1.ipynb)"),
+        ("[a](../README.md)", "chapters/00_world.ipynb", "[a](../index.md)"),
+        ("[a](../../../README.md)", "chapters/labs/solutions/01_heads.ipynb", "[a](../../../index.md)"),
+        ("[a](chapters/01_gpt1.ipynb#b)", "index.md", "[a](chapters/01_gpt1.ipynb#b)"),
+        ("[a](../minigpt/model.py)", "chapters/00_world.ipynb", "a (`minigpt/model.py`)"),
+        ("[`minigpt/model.py`](../minigpt/model.py)", "docs/teaching.md", "`minigpt/model.py`"),
+        ("[a](https://example.org/x.md), [b](#c)", "index.md", "[a](https://example.org/x.md), [b](#c)"),
+        ("![a](picture.png)", "index.md", "![a](picture.png)"),
+    ],
+)
+def test_links_lead_to_pages_or_are_words(text, page, expected):
+    pages = {"chapters/00_world.ipynb", "chapters/01_gpt1.ipynb"}
+    assert webbook.relink(text, Path(page), pages) == expected
+
+
+def test_headings_go_down_one_step_at_a_time():
+    text = "# a\n\n### b?\n\n## c\n### d\n```\n# no heading\n##### none\n```\n## e ##\n#### f"
+    expected = "# a\n\n**b?**\n\n## c\n### d\n```\n# no heading\n##### none\n```\n## e ##\n**f**"
+    assert webbook.level(text) == expected
+    assert webbook.level("### first of its cell") == "### first of its cell"
+
+
+def test_pictures_become_files_and_keep_their_description(tmp_path):
+    data = base64.b64encode(DOT).decode()
+    markup = f'<figure><img alt="a &lt; b" width="216" src="data:image/png;base64,{data}"></figure>'
+    found = webbook.pictures(markup, tmp_path / "pictures", "../")
+    (file,) = (tmp_path / "pictures").iterdir()
+    assert file.read_bytes() == DOT
+    assert found == (
+        f'<figure><img alt="a &lt; b" width="216" height="216" loading="lazy" src="../pictures/{file.name}"></figure>'
+    )
+
+
+def test_a_table_scrolls_in_a_box_with_its_name():
+    found = webbook.boxes("<p>x</p><table>\n<caption>One <em>two</em></caption>\n\n<tr><td>3</td></tr></table>")
+    assert found.startswith('<p>x</p><div class="scroll" role="region" tabindex="0" aria-label="One two"><table>')
+    assert found.endswith("</table></div>") and "\n\n" not in found
+
+
+def test_an_explorer_says_that_it_stands_still_and_a_figure_does_not(tmp_path):
+    def shown(plain):
+        output = {"output_type": "display_data", "data": {"text/html": ["<p>", "x</p>"], "text/plain": plain}}
+        return webbook.output_for_a_page(output, tmp_path, "")["data"]
+
+    assert shown("Explorer: y") == {"text/html": "<p>x</p>" + webbook.MOVES}
+    assert shown("y") == {"text/html": "<p>x</p>"}
+
+
+def markdown_headings(text: str) -> list[int]:
+    text = re.sub(r"^ *```.*?^ *```", "", text, flags=re.S | re.M)
+    return [len(marks) for marks in re.findall(r"^(#{1,6}) ", text, flags=re.M)]
+
+
+@pytest.mark.parametrize("name", NAMES, ids=str)
+def test_every_notebook_makes_a_page(name, tmp_path):
+    original = workbook.read(ROOT / "chapters" / name)
+    pages = {f"chapters/{name.as_posix()}" for name in NAMES}
+    page = webbook.page_of(original, name, pages, tmp_path / "pictures")
+    text = json.dumps(page, ensure_ascii=False)
+    assert "README.md" not in re.findall(r"\]\(([^)]+)\)", text) and "data:image" not in text
+    first = workbook.source(page["cells"][0]).split("\n\n")
+    assert first[0].startswith("# ") and first[1].startswith("*Run it yourself:* `python3 start.py`")
+    levels = [n for cell in page["cells"] if cell["cell_type"] == "markdown"
+              for n in markdown_headings(workbook.source(cell))]  # fmt: skip
+    assert levels[0] == 1 and levels.count(1) == 1
+    assert all(after <= before + 1 for before, after in zip(levels, levels[1:])), levels
+    for cell in page["cells"]:
+        folded = cell["metadata"].get("jupyter", {}).get("source_hidden", False)
+        assert cell["cell_type"] == "markdown" or ("hide-input" in cell["metadata"]["tags"]) == folded
+    pictures = sum(text.count(f"pictures/{file.name}") for file in (tmp_path / "pictures").glob("*"))
+    assert pictures == json.dumps(original).count("data:image/png;base64,")
+    assert text.count(" alt=") == json.dumps(original).count(" alt=")
+
+
+def test_every_notebook_is_in_the_table_of_contents():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    pages = {f"chapters/{name.as_posix()}" for name in NAMES} | {"docs/teaching.md"}
+    page = webbook.first_page(readme, NAMES, ["docs/teaching.md"], pages)
+    trees = re.findall(r"```\{toctree\}\n.*?\n\n(.*?)\n```", page, flags=re.S)
+    listed = [line for tree in trees for line in tree.split("\n")]
+    assert sorted(listed) == sorted([*pages]) and len(trees) == 4
+    assert markdown_headings(page) == [1, 2, 2]
+    targets = {target for target in re.findall(r"\]\(([^)#]+)\)", page) if "://" not in target}
+    assert targets <= pages and "chapters/00_world.ipynb" in targets
+
+
+def test_a_table_of_data_is_a_page(tmp_path):
+    (tmp_path / "a.csv").write_text('x,y\n"1 < 2",3\n', encoding="utf-8")
+    page = webbook.table_page("Title", "Words.", tmp_path / "a.csv")
+    assert page.startswith("# Title\n\nWords.\n\n<div") and "<td>1 &lt; 2</td>" in page
+    assert page.count('<th scope="col">') == 2 and "\n\n<t" not in page
+
+
+def test_damaged_and_missing_notebooks_are_named(tmp_path):
+    with pytest.raises(ValueError, match="there are none"):
+        webbook.sources(ROOT, tmp_path / "a", only=["09_none.ipynb"])
+    (tmp_path / "chapters").mkdir()
+    (tmp_path / "chapters" / "00_x.ipynb").write_text("{", encoding="utf-8")
+    with pytest.raises(ValueError, match="00_x.ipynb is damaged"):
+        webbook.sources(tmp_path, tmp_path / "a")
+
+
+def settings() -> dict:
+    tree = ast.parse((ROOT / "tools" / "web" / "conf.py").read_text(encoding="utf-8"))
+    found = {}
+    for node in tree.body:
+        if isinstance(node, ast.Assign):
+            found[node.targets[0].id] = ast.literal_eval(node.value)
+    return found
+
+
+def test_nothing_is_executed_and_nothing_is_fetched():
+    found = settings()
+    assert found["nb_execution_mode"] == "off" and found["html_math_renderer"] == "mathml"
+    files = [path for path in (ROOT / "tools" / "web").rglob("*") if path.suffix in (".css", ".js")]
+    own = [path.read_text(encoding="utf-8") for path in files]
+    assert own and not any(re.search(r"(url\(|@import|fetch\(|https?:)", text) for text in own)
+    assert "/web/" in (ROOT / ".gitignore").read_text(encoding="utf-8").split("\n")
+
+
+class Page(html.parser.HTMLParser):
+    """What a page links to and asks for."""
+
+    def __init__(self, text: str):
+        super().__init__()
+        self.asks, self.links, self.ids, self.images, self.headings = [], [], set(), [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        attrs = dict(attrs)
+        self.ids.add(attrs.get("id"))
+        self.asks += [attrs[key] for key in ("src",) if key in attrs]
+        self.asks += [attrs["href"]] if tag == "link" and "href" in attrs else []
+        self.links += [attrs["href"]] if tag == "a" and "href" in attrs else []
+        self.images += [attrs] if tag == "img" else []
+        self.headings += [int(tag[1])] if re.fullmatch("h[1-6]", tag) else []
+
+
+def test_the_reader_of_pages_sees_what_is_asked_for():
+    page = Page('<link href="a"><script src="b"></script><a href="c" id="d"><img src="e" alt="f"></a><h2>x</h2>')
+    assert (page.asks, page.links, page.headings) == (["a", "b", "e"], ["c"], [2]) and "d" in page.ids
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not SPHINX, reason="not run: the web tools are not installed (python3 start.py web does it)")
+def test_two_pages_are_built(tmp_path):
+    only = ["00_world.ipynb", "solutions/00_world.ipynb"]
+    out = webbook.build(ROOT, tmp_path, only=only)
+    pages = {path: Page(path.read_text(encoding="utf-8")) for path in out.rglob("*.html")}
+    assert {"index.html", "glossary.html", "symbols.html", "search.html"} <= {path.name for path in pages}
+    for path, page in pages.items():
+        assert [ask for ask in page.asks if re.match(r"(https?:)?//", ask)] == []
+        for target in page.asks + page.links:
+            file, _, anchor = target.partition("#")
+            if re.match(r"[a-z]+:", target):
+                continue
+            there = (path.parent / file.split("?")[0]).resolve() if file else path
+            assert there.exists(), f"{path.name} leads to {target}"
+            assert not anchor or there not in pages or anchor in pages[there].ids, f"{path.name} leads to {target}"
+    text = (out / "chapters" / "00_world.html").read_text(encoding="utf-8")
+    page = pages[out / "chapters" / "00_world.html"]
+    assert text.count("<math ") > 20 and "<details><summary>Answer</summary>" in text and "Run it yourself" in text
+    described = [image for image in page.images if len(image.get("alt") or "") >= 20]
+    assert len(described) >= 12 and page.headings[0] == 1
+    assert all(after <= before + 1 for before, after in zip(page.headings, page.headings[1:]))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not SPHINX, reason="not run: the web tools are not installed (python3 start.py web does it)")
+def test_the_sentences_can_be_translated(tmp_path):
+    out = webbook.build(ROOT, tmp_path, "gettext", only=["solutions/00_world.ipynb"])
+    text = (out / "chapters" / "solutions" / "00_world.pot").read_text(encoding="utf-8")
+    assert 'msgid "' in text and "Run it yourself" in text
+
+
+@pytest.mark.skipif(not SPHINX, reason="not run: the web tools are not installed (python3 start.py web does it)")
+def test_every_formula_of_the_book_is_mathml_and_an_unknown_command_is_refused():
+    sys.path.insert(0, str(ROOT / "tools" / "web"))
+    from mathml import convert
+
+    n = 0
+    for name in NAMES:
+        for cell in workbook.read(ROOT / "chapters" / name)["cells"]:
+            if cell["cell_type"] == "markdown":
+                text = re.sub(r"```.*?```|`[^`]*`", "", workbook.source(cell), flags=re.S)
+                for block, line in re.findall(r"\$\$(.+?)\$\$|\$([^$\n]+?)\$", text, flags=re.S):
+                    assert "</math>" in convert(block or line, bool(block))
+                    n += 1
+    assert n > 300
+    with pytest.raises(ValueError, match="MathML"):
+        convert(r"a + \nosuchcommand")

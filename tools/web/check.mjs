@@ -1,0 +1,105 @@
+// Opens every page of the web edition in a Chromium without a window and counts what is wrong.
+//
+//     node tools/web/check.mjs web/pages [text in a page's path ...]
+//
+// Needs `npm install playwright-core axe-core` in the current folder, and a browser: the variable CHROMIUM, or
+// /usr/bin/chromium. Exit code 0: nothing wrong; 1: something is, and is printed; 77: not run, for want of either.
+import { createRequire } from "node:module";
+import { existsSync, readFileSync, readdirSync } from "node:fs";
+import { join, relative, resolve } from "node:path";
+import { fileURLToPath, pathToFileURL } from "node:url";
+
+const require = createRequire(join(process.cwd(), "here.js"));
+const executablePath = process.env.CHROMIUM || "/usr/bin/chromium";
+const [folder, ...wanted] = process.argv.slice(2);
+let chromium, axe;
+try {
+  ({ chromium } = require("playwright-core"));
+  axe = readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
+} catch {
+  console.log("not run: npm install playwright-core axe-core");
+  process.exit(77);
+}
+if (!existsSync(executablePath)) {
+  console.log(`not run: there is no browser ${executablePath}; set CHROMIUM`);
+  process.exit(77);
+}
+
+const root = resolve(folder);
+const pages = readdirSync(root, { recursive: true })
+  .filter((name) => name.endsWith(".html") && (!wanted.length || wanted.some((word) => name.includes(word))))
+  .sort();
+const wrong = {};
+const note = (kind, page, what) => (wrong[kind] ||= []).push(`${page}: ${what}`);
+const browser = await chromium.launch({ executablePath, args: ["--no-sandbox", "--disable-gpu", "--disable-background-networking"] });
+const context = await browser.newContext({ viewport: { width: 1366, height: 768 }, reducedMotion: "reduce" });
+const ids = new Map(); // page -> its anchors
+const links = []; // [page, target]
+const numbers = { pages: 0, links: 0, pictures: 0, formulas: 0, answers: 0, explorers: 0 };
+
+for (const name of pages) {
+  const page = await context.newPage();
+  page.on("console", (message) => message.type() === "error" && note("console", name, message.text()));
+  page.on("pageerror", (error) => note("console", name, String(error)));
+  page.on("request", (r) => /^(file|data|blob):/.test(r.url()) || note("outside", name, r.url()));
+  page.on("requestfailed", (r) => note("failed", name, r.url()));
+  await page.goto(pathToFileURL(join(root, name)).href, { waitUntil: "load", timeout: 120000 });
+  const found = await page.evaluate(() => ({
+    ids: [...document.querySelectorAll("[id]")].map((e) => e.id),
+    links: [...document.querySelectorAll("a[href]")].map((e) => e.href),
+    headings: [...document.querySelectorAll("h1, h2, h3, h4, h5, h6")].map((e) => Number(e.tagName[1])),
+    noAlt: [...document.querySelectorAll("article img")].filter((e) => (e.alt || "").length < 20).length,
+    pictures: document.querySelectorAll("article img").length,
+    formulas: document.querySelectorAll("math").length,
+    answers: document.querySelectorAll("article details").length,
+    explorers: document.querySelectorAll(".moves, .explorer").length,
+  }));
+  numbers.pages += 1;
+  for (const key of ["pictures", "formulas", "answers", "explorers"]) numbers[key] += found[key];
+  ids.set(join(root, name), new Set(found.ids));
+  for (const target of found.links) links.push([name, target]);
+  if (found.noAlt) note("pictures without words", name, found.noAlt);
+  found.headings.forEach((n, i) => i && n > found.headings[i - 1] + 1 && note("headings", name, `h${found.headings[i - 1]}, h${n}`));
+
+  for (const colorScheme of ["light", "dark"]) {
+    await page.emulateMedia({ colorScheme });
+    if (colorScheme === "light") await page.evaluate(axe);
+    const result = await page.evaluate(async (all) => {
+      const rules = all ? undefined : { type: "rule", values: ["color-contrast"] };
+      const { violations } = await axe.run(document, { runOnly: rules, resultTypes: ["violations"] });
+      return violations.map((v) => [v.impact, v.id, v.nodes.length, v.nodes[0].target.join(" "), v.nodes[0].failureSummary]);
+    }, colorScheme === "light");
+    for (const [impact, id, n, where, why] of result) {
+      const words = `${id} x${n}, first ${where}: ${why.split("\n")[1]?.trim()}`;
+      note(["serious", "critical"].includes(impact) ? `axe, ${colorScheme}` : "axe, minor", name, words);
+    }
+  }
+  await page.setViewportSize({ width: 360, height: 740 });
+  const wide = await page.evaluate(() => {
+    const limit = document.documentElement.clientWidth;
+    if (document.documentElement.scrollWidth <= limit) return null;
+    const e = [...document.querySelectorAll("article *")].find((e) => e.getBoundingClientRect().right > limit + 1 && !e.closest(".scroll, div.math, pre, .table-wrapper"));
+    return `${document.documentElement.scrollWidth} px: ${e ? e.outerHTML.slice(0, 120) : "?"}`;
+  });
+  if (wide) note("wider than 360 px", name, wide);
+  await page.close();
+}
+for (const [page, target] of links) {
+  if (!target.startsWith("file:")) continue;
+  numbers.links += 1;
+  const url = new URL(target);
+  const anchor = decodeURIComponent(url.hash.slice(1));
+  url.hash = url.search = "";
+  const there = fileURLToPath(url);
+  if (!existsSync(there)) note("links", page, relative(root, there));
+  else if (anchor && ids.has(there) && !ids.get(there).has(anchor)) note("links", page, `${relative(root, there)}#${anchor}`);
+}
+await browser.close();
+console.log(Object.entries(numbers).map(([what, n]) => `${n} ${what}`).join(", "));
+for (const [kind, list] of Object.entries(wrong)) {
+  console.log(`\n${kind}: ${list.length}`);
+  for (const line of list.slice(0, 12)) console.log(`  ${line}`);
+}
+const grave = Object.keys(wrong).filter((kind) => kind !== "axe, minor");
+console.log(grave.length ? "\nwrong." : "\nnothing is wrong.");
+process.exit(grave.length ? 1 : 0);
