@@ -1,6 +1,7 @@
 """Defaults for every run of pytest, in tests/ and with --nbval on the chapters."""
 
 import os
+import sys
 
 import pytest
 
@@ -20,6 +21,9 @@ def pytest_configure(config):
         # cell of a chapter would have Matplotlib's words about it in its output.
         import matplotlib.font_manager  # noqa: F401
     else:
+        # A grammar for addresses on the web, which jsonschema builds as soon as a test imports nbformat if the package
+        # is there: four seconds in every process, for a check that no notebook here needs.
+        sys.modules.setdefault("rfc3987_syntax", None)
         import matplotlib
 
         matplotlib.use("Agg")  # in this process only: kernels started by tests draw into the notebook
@@ -28,9 +32,11 @@ def pytest_configure(config):
 @pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(config, items):
     """On several cores: the slow tests first; those of one file in one process, and its other tests in one, so that
-    what a file trains for all its tests is trained once."""
+    what a file trains for all its tests is trained once. Where slow and other tests share what is trained, the file
+    names one group for them all: `pytestmark = pytest.mark.xdist_group(...)`."""
     if hasattr(config, "workerinput"):
         items.sort(key=lambda item: item.get_closest_marker("slow") is None)
         for item in items:
             slow = " slow" if item.get_closest_marker("slow") else ""
-            item.add_marker(pytest.mark.xdist_group(item.location[0] + slow))
+            if item.get_closest_marker("xdist_group") is None:
+                item.add_marker(pytest.mark.xdist_group(item.location[0] + slow))

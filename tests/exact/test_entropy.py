@@ -30,6 +30,8 @@ from minigpt.tokenizer import train_bpe
 from minigpt.worlds import grammar, stories, story_tasks
 from minigpt.worlds.lexicon import LEXICON, Character, Lexicon, Mood
 
+pytestmark = pytest.mark.xdist_group("entropy")  # slow tests and others predict the same documents
+
 
 def rows(n=20, size=6):
     """Pairs of random distributions, some with zeros in p."""
@@ -293,7 +295,7 @@ def test_nats_are_the_product_of_the_probabilities(n):
 
 
 @pytest.fixture(scope="module")
-def library():
+def counted():
     """1,500 documents to count, 300 others to predict, with their exact nats."""
     texts = list(stories.documents(1500, random.Random(11)))
     held_out = list(stories.documents(300, random.Random(12)))
@@ -304,8 +306,8 @@ def library():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("n", [1, 2, 3])
-def test_probabilities_sum_to_1_after_any_context(library, n):
-    tokenizer, texts, held_out, _ = library
+def test_probabilities_sum_to_1_after_any_context(counted, n):
+    tokenizer, texts, held_out, _ = counted
     model = NGram(texts, n, tokenizer.n_vocab, tokenizer.endoftext)
     rng = random.Random(n)
     contexts = [held_out.document(i)[: rng.randrange(20)].tolist() for i in range(60)]
@@ -315,9 +317,9 @@ def test_probabilities_sum_to_1_after_any_context(library, n):
         assert p.shape == (tokenizer.n_vocab,) and p.min() > 0 and p.sum() == pytest.approx(1, abs=1e-12)
 
 
-def test_unigram_bigram_trigram_and_the_floor(library):
+def test_unigram_bigram_trigram_and_the_floor(counted):
     """Each context helps, and none comes below the grammar's own surprise, by far more than the intervals."""
-    tokenizer, texts, held_out, exact = library
+    tokenizer, texts, held_out, exact = counted
     n_each = held_out.lengths + 1
     nats = [NGram(texts, n, tokenizer.n_vocab, tokenizer.endoftext).nats(held_out) for n in (1, 2, 3)]
     for more, less in zip(nats, [*nats[1:], exact], strict=True):

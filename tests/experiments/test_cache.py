@@ -1,6 +1,7 @@
 """The cache of trained models: which edit makes which kind of model stale, and what a key can describe."""
 
 import ast
+import functools
 import importlib
 import json
 import os
@@ -29,6 +30,7 @@ KINDS = {
         "gpt4.scaling_runs", "gpt4.languages_exam", "gpt4.visual_questions", "gpt4.refusals",
     )
 }  # fmt: skip
+PARSE = ast.parse
 WRITE_WITH_THE_SAMPLER = {"instructgpt.step2_reward_model", "instructgpt.step3_ppo", "gpt4.refusals"}
 
 
@@ -63,6 +65,8 @@ def copy(tmp_path, monkeypatch):
 
     with monkeypatch.context() as patch:
         patch.setattr(minigpt, "__file__", str(folder / "__init__.py"))
+        patch.setattr(cache.ast, "parse", functools.lru_cache(maxsize=None)(PARSE))  # most texts stay as they are
+        patch.setattr(cache, "_bare", functools.lru_cache(maxsize=None)(cache._bare))
         yield types.SimpleNamespace(edit=edit, keys=keys, folder=folder)
     forget()
 

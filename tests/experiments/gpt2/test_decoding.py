@@ -14,12 +14,12 @@ from minigpt.worlds import grammar
 
 
 @pytest.fixture(scope="module")
-def library():
+def data():
     return dataset.story_dataset(3000, 60)
 
 
 @pytest.fixture(scope="module")
-def untrained(library):
+def untrained(data):
     return GPT(sizes.gpt2(16), torch.Generator().manual_seed(0)).eval()
 
 
@@ -36,16 +36,16 @@ def test_total_variation_is_half_the_sum_and_the_largest_gap_of_any_event():
         decoding.total_variation([0.5, 0.4], [0.5, 0.5])
 
 
-def test_the_true_next_token_is_that_of_many_documents(library):
+def test_the_true_next_token_is_that_of_many_documents(data):
     prefix = "Once upon a time there was"
-    true = decoding.true_next(library, prefix)
+    true = decoding.true_next(data, prefix)
     assert true.sum().item() == pytest.approx(1.0)
     rng, counts, n = random.Random(3), Counter(), 0
     while n < 3000:
-        text = grammar.sample(library.program, rng)[0]
+        text = grammar.sample(data.program, rng)[0]
         if text.startswith(prefix):
             n += 1
-            counts[library.tokenizer.encode(text)[len(library.tokenizer.encode(prefix))]] += 1
+            counts[data.tokenizer.encode(text)[len(data.tokenizer.encode(prefix))]] += 1
     counted = torch.zeros_like(true)
     for token, count in counts.items():
         counted[token] = count / n
@@ -53,48 +53,48 @@ def test_the_true_next_token_is_that_of_many_documents(library):
     assert all(true[token] > 0 for token in counts)
 
 
-def test_the_end_is_a_token_too(library):
-    text = library.held_out[0]
-    assert decoding.true_next(library, text)[library.tokenizer.endoftext] > 0
+def test_the_end_is_a_token_too(data):
+    text = data.held_out[0]
+    assert decoding.true_next(data, text)[data.tokenizer.endoftext] > 0
 
 
-def test_beginnings_end_with_a_whole_word_and_can_be_written(library):
-    cuts = decoding.prefixes(library, 40)
-    assert cuts == decoding.prefixes(library, 40) and len(cuts) == 40
+def test_beginnings_end_with_a_whole_word_and_can_be_written(data):
+    cuts = decoding.prefixes(data, 40)
+    assert cuts == decoding.prefixes(data, 40) and len(cuts) == 40
     for cut in cuts:
-        assert any(text.startswith(cut) and text != cut for text in library.held_out)
-        assert decoding.true_next(library, cut).sum().item() == pytest.approx(1.0)
+        assert any(text.startswith(cut) and text != cut for text in data.held_out)
+        assert decoding.true_next(data, cut).sum().item() == pytest.approx(1.0)
 
 
-def test_distances_of_the_truth_itself(library):
-    cuts = decoding.prefixes(library, 25)
-    found = decoding.distances(None, library, cuts)
+def test_distances_of_the_truth_itself(data):
+    cuts = decoding.prefixes(data, 25)
+    found = decoding.distances(None, data, cuts)
     assert found["temperature 1"] == pytest.approx(0.0, abs=1e-9)
     assert found["top-k 1"] == pytest.approx(found["temperature 0"])
     # greedy misses everything but the likeliest token
-    greedy = np.mean([1 - decoding.true_next(library, cut).max().item() for cut in cuts])
+    greedy = np.mean([1 - decoding.true_next(data, cut).max().item() for cut in cuts])
     assert found["temperature 0"] == pytest.approx(greedy)
     assert found["top-k 1"] > found["top-k 5"] > found["top-k 20"] >= found["top-k 100"]
 
 
-def test_distances_of_a_model_against_a_slow_computation(library, untrained):
-    [cut] = decoding.prefixes(library, 1)
-    found = decoding.distances(untrained, library, [cut])
-    logits = decoding.model_next(untrained, library, cut)
-    p, q = decoding.true_next(library, cut).tolist(), (logits / 0.5).softmax(-1).tolist()
+def test_distances_of_a_model_against_a_slow_computation(data, untrained):
+    [cut] = decoding.prefixes(data, 1)
+    found = decoding.distances(untrained, data, [cut])
+    logits = decoding.model_next(untrained, data, cut)
+    p, q = decoding.true_next(data, cut).tolist(), (logits / 0.5).softmax(-1).tolist()
     assert found["temperature 0.5"] == pytest.approx(sum(abs(a - b) for a, b in zip(p, q)) / 2)
 
 
-def test_documents_go_on_from_their_opening(library, untrained):
-    openings = decoding.openings(library, 3)
-    texts = decoding.generate_stories(untrained, library, openings, 0, temperature=1.0)
+def test_documents_go_on_from_their_opening(data, untrained):
+    openings = decoding.openings(data, 3)
+    texts = decoding.generate_stories(untrained, data, openings, 0, temperature=1.0)
     assert all(text.startswith(opening) for text, opening in zip(texts, openings))
-    assert texts == decoding.generate_stories(untrained, library, openings, 0, temperature=1.0)
+    assert texts == decoding.generate_stories(untrained, data, openings, 0, temperature=1.0)
 
 
-def test_quality_by_hand(library):
-    stories = library.held_out[:5]
-    assert decoding.quality(stories, library)["possible"] == 1.0
-    same = decoding.quality([stories[0], stories[0]], library)
+def test_quality_by_hand(data):
+    stories = data.held_out[:5]
+    assert decoding.quality(stories, data)["possible"] == 1.0
+    same = decoding.quality([stories[0], stories[0]], data)
     assert same["alike"] == 1.0 and same["words"] == len(stories[0].split())
-    assert decoding.quality(["a b c d e", "f g h i j"], library) == {"possible": 0.0, "alike": 0.0, "words": 5.0}
+    assert decoding.quality(["a b c d e", "f g h i j"], data) == {"possible": 0.0, "alike": 0.0, "words": 5.0}

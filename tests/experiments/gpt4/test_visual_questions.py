@@ -9,10 +9,11 @@ from minigpt.worlds import shapes
 from minigpt.worlds.shapes import Picture
 
 PICTURE = Picture((None, ("red", "circle"), ("blue", "square"), None))
+pytestmark = pytest.mark.xdist_group("visual questions")  # the slow test and the others ask the same model
 
 
 @pytest.fixture(scope="module")
-def seer(tmp_path_factory):
+def trained(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MINIGPT_CACHE", str(tmp_path_factory.mktemp("cache")))
         one, two = visual_questions.train_vqa(3, n_steps=60), visual_questions.train_vqa(3, n_steps=60)
@@ -22,24 +23,24 @@ def seer(tmp_path_factory):
 
 
 @pytest.mark.slow
-def test_counting_comes_within_sixty_updates(seer):
-    assert seer.steps.tolist() == list(range(6, 61, 6))
-    assert seer.accuracy.shape == (10, len(shapes.KINDS))
-    count = dict(zip(shapes.KINDS, seer.accuracy[-1]))["count"]
+def test_counting_comes_within_sixty_updates(trained):
+    assert trained.steps.tolist() == list(range(6, 61, 6))
+    assert trained.accuracy.shape == (10, len(shapes.KINDS))
+    count = dict(zip(shapes.KINDS, trained.accuracy[-1]))["count"]
     assert count > shapes.blind_guess()["count"] + 0.1
 
 
-def test_answers_are_probabilities_of_words(seer):
-    p = visual_questions.answer_probabilities(seer.model, PICTURE.pixels()[None], [shapes.encode("how many things are there?")])
+def test_answers_are_probabilities_of_words(trained):
+    p = visual_questions.answer_probabilities(trained.model, PICTURE.pixels()[None], [shapes.encode("how many things are there?")])
     assert p.sum() == pytest.approx(1)
-    (best, first), (_, second) = visual_questions.answer(seer.model, PICTURE, "how many things are there?", n=2)
+    (best, first), (_, second) = visual_questions.answer(trained.model, PICTURE, "how many things are there?", n=2)
     assert best == shapes.vocabulary()[int(p[0].argmax())]
     assert first >= second
-    assert visual_questions.answer(seer.model, None, "how many things are there?")[0][1] > 0
+    assert visual_questions.answer(trained.model, None, "how many things are there?")[0][1] > 0
 
 
-def test_attention_has_a_place_for_each_patch(seer):
-    maps = visual_questions.attention_to_image(seer.model, PICTURE, "what colour is the circle?")
+def test_attention_has_a_place_for_each_patch(trained):
+    maps = visual_questions.attention_to_image(trained.model, PICTURE, "what colour is the circle?")
     assert maps.shape == (2, 4, 4)
     assert (maps > 0).all()
     assert (maps.sum(axis=(1, 2)) < 1).all()
