@@ -144,6 +144,9 @@ def run():
     return {"training": (RUN, true + 0.05 * draws.standard_normal(len(RUN))), "held out": (RUN[9::20], true[9::20])}
 
 
+RL_PANELS = ("kl", "reward", "length", "clip_fraction", "entropy", "explained_variance")
+TILTED = np.full(30, 1 / 30), np.exp(np.linspace(-4, 4, 30)) / np.exp(np.linspace(-4, 4, 30)).sum()
+
 GALLERY = {
     "task_panels": lambda: plots.task_panels(*tasks(), title="Pre-training helps most with few labels", guess=0.7),
     "task_panels_three": lambda: plots.task_panels(
@@ -251,6 +254,32 @@ GALLERY = {
     "next_token_bars_truth": lambda: plots.next_token_bars(
         TOKENS, LANGUAGE, heated(0.7)["T = 0.7"], truth=LANGUAGE[::-1], whole=False, title="temperature 0.7"),
     "split_heads_many": lambda: plots.split_heads(768, 12),
+    "rlhf_steps": lambda: plots.rlhf_steps(
+        "Write a sad story about a fox and a bell:",
+        "Once there was a fox. One night he found a bell, and he felt so lonely that he wept.",
+        {"SFT": "600 demonstrations, 16 epochs (paper: about 13,000)",
+         "reward model": "3,200 prompts, 4 to 9 answers each (paper: 33,000)",
+         "PPO": "150 iterations of 64 answers, β = 0.05 (paper: 500 of 512, 0.02)"}, title="Show, rank, reinforce"),
+    "rlhf_steps_plain": lambda: plots.rlhf_steps("x", "y", ranking="B > A"),
+    "ppo_networks": lambda: plots.ppo_networks(
+        dict.fromkeys(("policy", "reference", "reward model", "value"), "146,000 parameters"), title="Two are frozen"),
+    "ppo_networks_plain": lambda: plots.ppo_networks(),
+    "tilt_bars": lambda: plots.tilt_bars(
+        [f"answer {i} (end)" for i in range(30)], TILTED[0], TILTED[1], np.linspace(-2, 2, 30), title="At β = 0.5"),
+    "tilt_bars_two": lambda: plots.tilt_bars(["yes", "no"], [0.5, 0.5], [0.9, 0.1], shown=[1, 0], limit=1),
+    "rollout_timeline": lambda: plots.rollout_timeline(
+        [" It", " felt", " glad", ""], {"log π": [-1, -0.5, -0.2, -0.1], "log π_SFT": [-1.5, -0.5, -0.8, -0.1],
+                                        "log-ratio": [0.5, 0, 0.6, 0], "R_t": [-0.25, 0, -0.3, 2],
+                                        "V_t": [1, 1.2, 1.5, 1.8], "δ_t": [-0.05, 0.3, 0, 0.2],
+                                        "A_t": [0.4, 0.45, 0.2, 0.2]}, title="One answer, token by token"),
+    "rollout_timeline_long": lambda: plots.rollout_timeline(
+        [" something"] * 20, {"log π": -np.ones(20), "A_t\nwith λ": np.linspace(-1, 1, 20)}),
+    "dashboard": lambda: plots.dashboard(
+        {key: np.sin(np.arange(40) / 9) for key in RL_PANELS},
+        {key: np.sin(np.arange(40) / 9) + np.array([[0.0], [0.1], [0.2]]) for key in RL_PANELS}, title="Run C"),
+    "dashboard_one": lambda: plots.dashboard({"kl": [1, 2]}, panels={"kl": "KL"}),
+    "dashboard_nine": lambda: plots.dashboard({f"{i}": [1, 2, i] for i in range(9)},
+                                              panels={f"{i}": f"quantity {i}" for i in range(9)}),
 }  # fmt: skip
 
 
