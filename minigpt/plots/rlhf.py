@@ -149,7 +149,8 @@ def tilt_bars(
 
     p_sft, p_star: the probabilities of all answers; names: each answer as text; rewards: one number for each, written
     beside its name. n: how many answers have bars of their own: the likeliest under either policy. shown: their places
-    in the lists instead, so that they stay where they are while beta moves. limit: the end of the axis.
+    in the lists instead, so that they stay where they are while beta moves. limit: the end of the axis; longer bars
+    are cut there, with their numbers.
 
     Errors: ValueError if the lists differ in length, do not add up to 1, or if n or shown does not fit them.
     """
@@ -171,12 +172,13 @@ def tilt_bars(
     rest = len(names) - len(shown)
     n_rows = len(shown) + (rest > 0)
     figure, axes = style.canvas(title, "probability", "", (style.WIDEST, 1.3 + 0.37 * n_rows))
-    ticks = []
+    ticks, beyond = [], {}
     for place in range(n_rows):
         own = place < len(shown)
         for j, p in enumerate((p_sft, p_star)):
             value = p[shown[place]] if own else max(0.0, 1 - p[shown].sum())
             axes.barh(place + 0.2 * (2 * j - 1), value, 0.38, linewidth=1.4, **style.bar_style(1 - j))
+            beyond[place] = beyond.get(place, []) + ([f"{value:.2f}"] if limit is not None and value > limit else [])
         if own:
             r = "" if rewards is None else f"   r = {rewards[shown[place]]:+.1f}".replace("-", "−")
             ticks.append(str(names[shown[place]]) + r)
@@ -187,6 +189,10 @@ def tilt_bars(
     longest = max(p_sft[shown].max(), p_star[shown].max(), *(1 - p[shown].sum() for p in (p_sft, p_star)))
     axes.set(ylim=(n_rows - 0.4, -0.6), xlim=(0, min(1.0, 1.06 * longest) if limit is None else limit))
     axes.xaxis.set_major_locator(MaxNLocator(6))
+    for place, numbers in beyond.items():
+        if numbers:  # bars that are cut at the limit
+            axes.text(0.97 * limit, place, " and ".join(numbers) + " →", ha="right", va="center", size=SMALL,
+                      bbox={"facecolor": "white", "linewidth": 0, "pad": 2})  # fmt: skip
     handles = [Rectangle((0, 0), 1, 1, **style.bar_style(1 - j)) for j in range(2)]
     labels.legend(figure, handles, list(names_of))
     return figure

@@ -47,7 +47,9 @@ def test_the_likeliest_answers_have_bars_of_their_own_and_the_rest_is_one_bar():
 def test_answers_can_keep_their_places_while_beta_moves():
     figure = plots.tilt_bars(list("abcd"), P, Q, shown=[3, 0, 1, 2], limit=0.8)
     assert lengths(figure) == [(0.1, 0.3), (0.5, 0.05), (0.2, 0.05), (0.2, 0.6)]
-    assert figure.axes[0].get_xlim() == (0, 0.8)
+    assert figure.axes[0].get_xlim() == (0, 0.8) and not figure.axes[0].texts
+    cut = plots.tilt_bars(list("abcd"), P, Q, shown=[0, 2], limit=0.25).axes[0]
+    assert [text.get_text() for text in cut.texts] == ["0.50 →", "0.60 →", "0.30 and 0.35 →"]
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,8 @@ LOGGED = ("kl", "reward", "length", "clip_fraction", "entropy", "explained_varia
 TOO_FAST = 20  # times the right learning rate
 MISTAKES = ("no KL", "KL with the wrong sign", "score at every token", "padding counts",
             "the end is forbidden at first", "dropout left on", "learning rate too high")  # fmt: skip
+RUNS = dict(zip("ABCDEF", ("score at every token", "dropout left on", "no KL", "the end is forbidden at first",
+                           "learning rate too high", "KL with the wrong sign")))  # the exercise's, without their names
 CONFIG = dataclasses.replace(enumerable_ppo.PPO, n_iterations=40, batch_size=128, n_minibatches=4, lr=2e-3,
                              value_lr=2e-3, kl_coef=1.0)  # fmt: skip
 
