@@ -34,7 +34,7 @@ def reward_head(answer: Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]) -> N
 
 _HEAD_SLIPS = {
     "at": (
-        ("column", "that is the last column, which is padding in the shorter texts: the last real token is lengths - 1"),
+        ("column", "that is the last column, which is padding in shorter texts: the last real token is lengths - 1"),
         ("first", "the first token has seen nothing of the answer: read the last one"),
         ("next", "counted from 0 the last token is at lengths - 1; you read the padding after it"),
         ("before", "that is the token before the last: the end token is part of the answer"),
@@ -47,7 +47,8 @@ _HEAD_SLIPS = {
 
 def _head(h: Tensor, n: Tensor, w: Tensor, b: Tensor, at="last", bias=True) -> Tensor:
     places, rows, most = torch.arange(h.shape[1]), torch.arange(len(h)), h.shape[1] - 1
-    where = {"last": n - 1, "column": n * 0 + most, "first": n * 0, "next": n.clamp(max=most), "before": (n - 2).clamp(min=0)}
+    where = {"last": n - 1, "column": n * 0 + most, "first": n * 0, "next": n.clamp(max=most)}
+    where["before"] = (n - 2).clamp(min=0)
     if at in where:
         x = h[rows, where[at]]
     else:
@@ -105,8 +106,8 @@ def _check_far(answer: Callable) -> None:
             raise Problem(f"it overflows: sigmoid(-1,000) is 0 and its logarithm minus infinity, and exp(1,000) is "
                           f"infinite. F.logsigmoid is right for every number ({where})")  # fmt: skip
         if right and isinstance(value, float) and value < 999:
-            raise Problem(f"a pair that is 1,000 the wrong way round costs 1,000, and yours {value:.0f}: nothing may be "
-                          f"cut off. F.logsigmoid needs no clamp ({where})")  # fmt: skip
+            raise Problem(f"a pair that is 1,000 the wrong way round costs 1,000, and yours {value:.0f}: nothing may "
+                          f"be cut off. F.logsigmoid needs no clamp ({where})")  # fmt: skip
         compare(value, right, (), where, tolerance=1e-5)
         if not isinstance(got, Tensor) or not got.requires_grad:
             raise Problem("no gradient comes through: stay with torch's functions, without .item(), float() or numpy")
@@ -142,10 +143,10 @@ def diagnosis(answer: dict) -> None:
 _WOULD_SHOW = {
     "no KL": "without it the reward would rise above that of all healthy runs, while the KL grows to several times "
              "theirs and the entropy falls towards 0",
-    "KL with the wrong sign": "then the policy would be paid for leaving: within ten iterations the KL is as high as it "
-                              "gets and the entropy at 0, for a reward that is hardly better than the healthy one",
-    "score at every token": "then the score would count several times: KL and reward settle above the healthy runs, the "
-                            "entropy below them but far from 0, and the explained variance rises slowly",
+    "KL with the wrong sign": "then the policy would be paid for leaving: within ten iterations the KL is as high as "
+                              "it gets and the entropy at 0, for a reward that is hardly better than the healthy one",
+    "score at every token": "then the score would count several times: KL and reward settle above the healthy runs, "
+                            "the entropy below them but far from 0, and the explained variance rises slowly",
     "padding counts": "then the length that is logged would be the longest there is, in every iteration",
     "the end is forbidden at first": "then answers would be drawn from another policy than the one that scores them: "
                                      "the mean log-ratio, here called KL, can fall below 0, which no KL can, and no "

@@ -134,7 +134,7 @@ def _gae(rewards, values, mask, lam_, after="next", sign=1.0, lam=None, expected
     steps = range(rewards.shape[1])
     for t in reversed(steps) if order else steps:
         there = mask[:, t] | (gives == "everywhere")
-        to_come = {"next": value_after, "padding": value_after, "lam": lam_ * value_after, "none": 0 * value_after}[after]
+        to_come = {"lam": lam_, "none": 0.0}.get(after, 1.0) * value_after
         delta = rewards[:, t] + sign * (to_come - values[:, t] * expected)
         following = torch.where(there, delta + lam * following, 0.0)
         value_after = torch.where(there | (after == "padding"), values[:, t], 0.0)
@@ -142,7 +142,7 @@ def _gae(rewards, values, mask, lam_, after="next", sign=1.0, lam=None, expected
     return (out + values) * mask if gives == "returns" else out
 
 
-@exercise("my_ppo_update", "After it your policy and your value function have the weights of the package's first update.",
+@exercise("my_ppo_update", "After it your policy and your value function have the weights of the package's.",
           hint="First, under `torch.no_grad()`: mask, log pi of the policy and of the reference, values, rewards, "
                "advantages, returns, whitening. Then for each part: new log pi and values, the two clipped losses, "
                "`zero_grad`, `backward`, the gradient norm of each network clipped by itself, `step`.")  # fmt: skip
@@ -287,7 +287,8 @@ _UPDATE_SLIPS = (
 
 
 def _update(agent, reference, asked, answers, scores, parts, optimizer, config, kl="", score="", lam=None, whiten="",
-            ratio="", clip="", sign=-1.0, mean="", value="", norm="", zero=True, which="") -> tuple[float, float]:  # fmt: skip
+            ratio="", clip="", sign=-1.0, mean="", value="", norm="", zero=True,
+            which="") -> tuple[float, float]:  # fmt: skip
     """One iteration of PPO, with slips; result: the mean losses."""
     mask, eps = answers != -100, config.clip_range
     with torch.no_grad():
@@ -312,12 +313,14 @@ def _update(agent, reference, asked, answers, scores, parts, optimizer, config, 
         before = logp.detach() if ratio == "fresh" else old[part]
         q = (before - logp if ratio == "inverse" else logp - before).exp()
         near = q.clamp(1 - eps, 1 + eps)
-        gain = {"": torch.minimum(q * A, near * A), "none": q * A, "alone": near * A, "max": torch.maximum(q * A, near * A)}
+        gain = {"none": q * A, "alone": near * A, "max": torch.maximum(q * A, near * A)}
+        gain = gain.get(clip, torch.minimum(q * A, near * A))
         V, old_V, R = agent.value.values(asked[part], answers[part]), old_values[part], returns[part]
         apart, near_apart = (V - R) ** 2, (old_V + (V - old_V).clamp(-config.value_clip, config.value_clip) - R) ** 2
-        error = {"unclipped": apart, "min": torch.minimum(apart, near_apart)}.get(value, torch.maximum(apart, near_apart))
+        error = {"unclipped": apart, "min": torch.minimum(apart, near_apart)}
+        error = error.get(value, torch.maximum(apart, near_apart))
         n = {"": m.sum(), "padding": m.numel(), "sum": 1}[mean]
-        of_policy = sign * (gain[clip] * m).sum() / n
+        of_policy = sign * (gain * m).sum() / n
         of_value = {"none": 0.0, "whole": 1.0}.get(value, 0.5) * (error * m).sum() / n
         if zero:
             optimizer.zero_grad()
@@ -369,12 +372,12 @@ def _check_far(got, right: Tensor) -> None:
     """Differences of 1,000 leave a loss finite and right."""
     where = "for differences of 1,000, -1,000 and 0"
     if isinstance(got, Tensor) and got.shape == right.shape and not got.isfinite().all():
-        raise Problem(f"it overflows: sigmoid(-1,000) is 0 and its logarithm minus infinity, and exp(1,000) is infinite. "
-                      f"F.logsigmoid is right for every number ({where})")  # fmt: skip
+        raise Problem(f"it overflows: sigmoid(-1,000) is 0 and its logarithm minus infinity, and exp(1,000) is "
+                      f"infinite. F.logsigmoid is right for every number ({where})")  # fmt: skip
     clamped = isinstance(got, Tensor) and got.shape == right.shape and got[1] < 999
     if clamped:
         raise Problem(f"the loss of a pair that is 1,000 the wrong way round is 1,000, and yours is "
-                      f"{got[1].item():.0f}: nothing may be cut off or rounded away. F.logsigmoid needs neither ({where})")  # fmt: skip
+                      f"{got[1].item():.0f}: nothing may be cut. F.logsigmoid needs no clamp ({where})")  # fmt: skip
     compare_tensors(got, right, (), where)
 
 

@@ -111,7 +111,8 @@ def ppo_networks(sizes: dict | None = None, *, title: str = "") -> Figure:
         trained = name in ("policy", "value")
         face, edge = TRAINED if trained else FROZEN
         axes.add_patch(Rectangle((left, y - tall / 2), wide, tall, facecolor=face, edgecolor=edge,
-                                 linewidth=2.4 if trained else 1.6, linestyle="-" if trained else (0, (4, 3))))  # fmt: skip
+                                 linewidth=2.4 if trained else 1.6,
+                                 linestyle="-" if trained else (0, (4, 3))))  # fmt: skip
         lines = [names[name], written[name], "trained" if trained else "frozen"]
         lines = [line for line in lines if line]
         for i, line in enumerate(lines):
@@ -127,16 +128,16 @@ def ppo_networks(sizes: dict | None = None, *, title: str = "") -> Figure:
     axes.text(mid + 0.9, (low + high) / 2, formula, ha="center", va="center", size=NOTE, linespacing=1.3)
     face, edge = ROLES["extract"]
     axes.add_patch(Rectangle((right, last), 1.4, first - last, facecolor=face, edgecolor=edge, linewidth=1.4))
-    axes.text(right + 0.7, (first + last) / 2, "GAE\n\nadvantages\nA_t\n\nand\n\nA_t + V_t,\nwhat V_t\nshould\nhave been",
-              ha="center", va="center", size=NOTE, linespacing=1.3)  # fmt: skip
+    words = "GAE\n\nadvantages\nA_t\n\nand\n\nA_t + V_t,\nwhat V_t\nshould\nhave been"
+    axes.text(right + 0.7, (first + last) / 2, words, ha="center", va="center", size=NOTE, linespacing=1.3)
     style.arrow(axes, (mid + 1.8, (low + high) / 2), (right - 0.01, (low + high) / 2))
     for name, edge_y, out, words in (("policy", first, 0.32, "clipped policy loss, with A_t"),
                                      ("value", last, -0.32, "value loss, with A_t + V_t")):  # fmt: skip
         x = left + wide / 2
         axes.plot([right + 0.7, right + 0.7, x], [edge_y, edge_y + out, edge_y + out], color=TRAINED[1], linewidth=2.4)
         style.arrow(axes, (x, edge_y + out), (x, edge_y), color=TRAINED[1], linewidth=2.4)
-        axes.text((mid + right) / 2 - 0.3, edge_y + out + 0.17 * np.sign(out), words, ha="center", va="center", size=NOTE,
-                  color=TRAINED[1], weight="bold")  # fmt: skip
+        axes.text((mid + right) / 2 - 0.3, edge_y + out + 0.17 * np.sign(out), words, ha="center", va="center",
+                  size=NOTE, color=TRAINED[1], weight="bold")  # fmt: skip
     return figure
 
 
@@ -285,7 +286,8 @@ def dashboard(run: dict, healthy: dict | None = None, *, panels: dict = PANELS, 
     if n < 2 or any(values.shape != (n,) for values in drawn.values()):
         raise ValueError(f"run: expected as many numbers for each panel; got {[v.shape for v in drawn.values()]}")
     if any(rows.ndim != 2 for rows in bands.values()):
-        raise ValueError(f"healthy: expected (n_runs, iterations) for each panel; got {[b.shape for b in bands.values()]}")
+        shapes = [rows.shape for rows in bands.values()]
+        raise ValueError(f"healthy: expected (n_runs, iterations) for each panel; got {shapes}")
     columns = min(3, len(panels))
     figure = style.sheet(title, style.WIDEST, 0.75 + 1.75 * -(-len(panels) // columns))
     grid = figure.subplots(-(-len(panels) // columns), columns, squeeze=False).ravel()

@@ -181,7 +181,7 @@ POLICY_WRONG = [
     ("dpo_loss", lambda *a: dpo(*a).mean(), "loss of each pair"),
     ("dpo_loss", naive_dpo, "overflows"),
     ("dpo_loss", lambda *a: torch.log(1 + torch.exp(-a[4] * (a[0] - a[2] - a[1] + a[3]))), "overflows"),
-    ("dpo_loss", lambda *a: -torch.sigmoid(a[4] * (a[0] - a[2] - a[1] + a[3])).clamp(min=1e-9).log(), "cut off"),
+    ("dpo_loss", lambda *a: -torch.sigmoid(a[4] * (a[0] - a[2] - a[1] + a[3])).clamp(min=1e-9).log(), "be cut"),
     ("dpo_loss", lambda *a: dpo(a[0], a[1].detach(), *a[2:]), "flow through both"),
     ("dpo_loss", lambda *a: dpo(*a[:4], a[4]).detach(), "no gradient"),
 ]
@@ -205,7 +205,7 @@ MODELS_WRONG = [
     ("ranking_loss", ranking_by(lambda x: F.softplus(-x.mean())), "mean difference"),
     ("ranking_loss", ranking_by(lambda x: -x.sigmoid().log().mean()), "overflows"),
     ("ranking_loss", ranking_by(lambda x: (1 + (-x).exp()).log().mean()), "overflows"),
-    ("ranking_loss", ranking_by(lambda x: -x.sigmoid().clamp(min=1e-12).log().mean()), "cut off"),
+    ("ranking_loss", ranking_by(lambda x: -x.sigmoid().clamp(min=1e-12).log().mean()), "be cut"),
     ("ranking_loss", ranking_by(lambda x: F.softplus(-x).mean().item()), "no gradient"),
     *(("diagnosis", dashboards.RUNS | {letter: name}, "is not")
       for letter, name in zip("ABCDEF", ("padding counts", "no KL", "KL with the wrong sign", "dropout left on",
