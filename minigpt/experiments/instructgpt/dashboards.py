@@ -35,9 +35,9 @@ def run(mistake: str | None, seed: int = 0, config: ppo.PPOConfig = CONFIG) -> l
         config = dataclasses.replace(config, lr=TOO_FAST * config.lr, value_lr=TOO_FAST * config.value_lr)
     parts = ppo_bugs.equations(None if fast else mistake)
     world, reference = enumerable_ppo.small_world(0, dropout=0.2 if mistake == "dropout left on" else 0.0)
-    agent, records = enumerable_ppo.agent_of(reference), []
-    generator = torch.Generator().manual_seed(seed)
-    with torch.random.fork_rng(devices=[]):  # dropout draws from torch's own generator
+    generator, records = torch.Generator().manual_seed(seed), []
+    with torch.random.fork_rng(devices=[]):  # a new layer and dropout draw from torch's own generator
+        agent = enumerable_ppo.agent_of(reference)
         torch.default_generator.manual_seed(seed)
         try:
             records.extend(

@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+import torch
 
 from minigpt.experiments.instructgpt import dashboards, ppo_bugs
 
@@ -21,12 +22,10 @@ def test_every_mistake_but_the_rate_is_one_of_the_gallery():
 
 
 def test_a_run_depends_on_its_seed_alone_and_dropout_leaves_the_readers_generator_as_it_was():
-    import torch
-
     torch.default_generator.manual_seed(5)
     before = torch.default_generator.get_state()
     first, again = (dashboards.run("dropout left on", 1, FEW) for _ in range(2))
-    assert first == again or [r.ratio_error for r in first] == [r.ratio_error for r in again]
+    assert [r.ratio_error for r in first] == [r.ratio_error for r in again]
     assert torch.equal(torch.default_generator.get_state(), before) and first[0].ratio_error > 0.1
 
 
