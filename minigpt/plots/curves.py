@@ -319,7 +319,7 @@ def _scale(grid: list, drawn: dict, curve, log_x: bool, log_y: bool, most: int =
         axes.xaxis.set_minor_locator(NullLocator())
     elif not log_x:
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: short(round(value, 10))))
-        axes.xaxis.set_major_locator(MaxNLocator(min(6, most)))
+        axes.xaxis.set_major_locator(MaxNLocator(min(6, most), integer=bool((x == np.round(x)).all())))
     elif x[0] > 0:
         plain_log(axes.xaxis, axes.get_xlim())
     else:

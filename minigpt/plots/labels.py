@@ -111,7 +111,7 @@ def reference_lines(axes, references: dict | None, ceiling: float | None = None,
     for name, value in shown.items():
         look = (0, (4, 3)) if name == ceiling_label else dash(name)
         axes.axhline(value, color="#000000", linestyle=look, linewidth=1.6, zorder=1.9)
-    ends = [(value, f"{name} {value:.2f}", "#000000") for name, value in shown.items()]
+    ends = [(value, f"{name} {value:.2f}" if abs(value) < 10 else f"{name} {value:g}", "#000000") for name, value in shown.items()]
     if (value := guessed(guess)) is not None:
         axes.axhline(value, **GUESS)
         ends.append((value, f"your guess {value:g}", GUESS["color"]))

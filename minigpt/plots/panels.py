@@ -152,8 +152,13 @@ def _log_axis(axes, every: np.ndarray, wide: float) -> None:
     axes.set(xlim=(placed[0] / side, placed[-1] * side))
     if every[0] == 0:
         style.break_mark(axes, math.sqrt(placed[0] * (placed[1] if len(placed) > 1 else 2 * placed[0])))
+    named = every
+    if len(every) > 8:  # too many values to name them all: powers of ten
+        low, high = np.log10(every[every > 0][[0, -1]])
+        tens = 10.0 ** np.arange(math.ceil(low), math.floor(high) + 1)
+        named = np.concatenate([every[every == 0], tens]) if len(tens) > 1 else every
     kept, end = [], -9.0
-    for value, x in zip(every, placed):
+    for value, x in zip(named, _places(named, every)):
         at = wide * math.log(x / axes.get_xlim()[0]) / math.log(axes.get_xlim()[1] / axes.get_xlim()[0])
         half = labels.text_width(labels.short(value), NOTE) / 2
         if at - half > end + 0.08:
@@ -177,9 +182,9 @@ def _draw_seeds(axes, series: dict, names: list, every: np.ndarray) -> None:
     """For each series a line through the means and a dot for each seed, series a little aside from each other."""
     placed = _places(every, every)
     step = max(placed[-1] / placed[0], 2.0) ** 0.018
-    for name, points in series.items():
+    for aside, (name, points) in enumerate(series.items()):  # a series alone in its panel is where it belongs
         i = names.index(name)
-        x = _places(list(points), every) * step ** (i - (len(names) - 1) / 2)
+        x = _places(list(points), every) * step ** (aside - (len(series) - 1) / 2)
         axes.plot(x, [values.mean() for values in points.values()], **style.line(i) | {"markersize": 0}, label=name)
         flat = np.concatenate([np.full(len(values), at) for at, values in zip(x, points.values())])
         axes.plot(flat, np.concatenate(list(points.values())), linestyle="none", marker=style.MARKERS[i % 6],

@@ -186,11 +186,11 @@ def slots(question: Question, written: str) -> dict[str, bool]:
 
 
 WORDINGS = {
-    "translation lines, English = French": r"^an? [^=\n]+ = une? ",
-    "translation lines, French = English": r"^une? [^=\n]+ = an? ",
-    "Where does it live? ...": r"Where does it live\? \w",
-    "What does it eat? ...": r"What does it eat\? \w",
-    "It has ...": r" It has \w",
+    "translation lines, English = French": r"^an? [^=\n]+ = (?=une? )",
+    "translation lines, French = English": r"^une? [^=\n]+ = (?=an? )",
+    "Where does it live? ...": r"Where does it live\? (?=\w)",
+    "What does it eat? ...": r"What does it eat\? (?=\w)",
+    "It has ...": r" It has (?=\w)",
     "Question: Who ... Answer: ...": r"^Question: Who [^\n]*\nAnswer: ",
     "Question: What ... Answer: ...": r"^Question: What [^\n]*\nAnswer: ",
     "Question: Which ... Answer: ...": r"^Question: Which [^\n]*\nAnswer: ",

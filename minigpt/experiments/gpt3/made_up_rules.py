@@ -8,8 +8,7 @@ The table has a row for each seed, variant, quantity and step: at step 0 and aft
 the residual stream after block b (0: at the input); on the way, the accuracy with K = 8 of each family on 300 questions
 (always the same ones); at the end also that of the questions whose answer was shown ("category, shown") or was not, and
 the "gap" above the floor, as a share of it. A thousand steps each, as far as that schedule goes: five variants and five
-seeds take a quarter of an hour on one core. Measured so far: "pre-LN" and the one with embeddings x sqrt(d) with five
-seeds, the other three after training with seed 0 alone; step 0 of all variants with five seeds.
+seeds take a quarter of an hour on one core.
 """
 
 from collections.abc import Iterator
