@@ -113,14 +113,48 @@ def boxes(markup: str) -> str:
 MOVES = '<p class="moves">In the notebook this picture has controls and follows them; here it shows one setting.</p>'
 
 
-def output_for_a_page(output: dict, folder: Path, up: str) -> dict:
-    """An output with its pictures in files, its tables in boxes, and a word where it moved in the notebook."""
+def player(label: str, start: str, frames: list[tuple[str, bytes, str]], folder: Path, up: str) -> str:
+    """HTML of an explorer that plays without Python: one picture, and all others as data for static/web.js.
+
+    frames: (value, PNG, sentence) for each place of the slider. Without JavaScript the picture at `start` stays.
+    Errors: ValueError if no frame has the value `start`.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    data = []
+    for value, png, sentence in frames:
+        name = hashlib.sha256(png).hexdigest()[:16] + ".png"
+        (folder / name).write_bytes(png)
+        data.append([value, f"{up}{folder.name}/{name}", sentence])
+    values = [value for value, _, _ in data]
+    if start not in values:
+        raise ValueError(f"expected a picture for {start}; there are {', '.join(values)}")
+    place = values.index(start)
+    width, height = struct.unpack(">II", frames[place][1][16:24])
+    words = html.escape(data[place][2])
+    script = json.dumps(data).replace("</", "<\\/")
+    return (
+        f'<figure class="explorer" data-label="{html.escape(label)}" data-place="{place}">'
+        f'<img alt="{words}" src="{data[place][1]}" width="{width}" height="{height}">'
+        f"<figcaption><em>{words}</em></figcaption>"
+        f'<script type="application/json">{script}</script></figure>'
+    )
+
+
+def output_for_a_page(output: dict, folder: Path, up: str, played: dict | None = None) -> dict:
+    """An output with its pictures in files, its tables in boxes, and a word where it moved in the notebook.
+
+    played: beginnings of explorers' texts -> (label, start, function that gives frames), for those that play here.
+    """
     data = output.get("data", {})
     if "text/html" not in data:
         return output
     text = lambda kind: data[kind] if isinstance(data[kind], str) else "".join(data[kind])  # noqa: E731
     markup = boxes(pictures(text("text/html"), folder, up))
-    if "text/plain" in data and text("text/plain").startswith("Explorer: "):
+    plain = text("text/plain") if "text/plain" in data else ""
+    for beginning, (label, start, frames) in (played or {}).items():
+        if plain.startswith(beginning):
+            return dict(output, data={"text/html": player(label, start, list(frames()), folder, up)})
+    if plain.startswith("Explorer: "):
         markup += MOVES
     return dict(output, data={"text/html": markup})
 
@@ -135,7 +169,7 @@ def run_it(name: Path) -> str:
     )
 
 
-def page_of(notebook: dict, name: Path, pages: set[str], folder: Path) -> dict:
+def page_of(notebook: dict, name: Path, pages: set[str], folder: Path, played: dict | None = None) -> dict:
     """A notebook made ready for a page. name: its path inside chapters/; folder: where its pictures go."""
     page, cells = Path("chapters") / name, []
     up = "../" * (len(page.parts) - 1)
@@ -151,7 +185,7 @@ def page_of(notebook: dict, name: Path, pages: set[str], folder: Path) -> dict:
         tags = list(metadata.get("tags", []))
         if metadata.get("jupyter", {}).get("source_hidden"):
             tags.append("hide-input")
-        outputs = [output_for_a_page(output, folder, up) for output in cell.get("outputs", [])]
+        outputs = [output_for_a_page(output, folder, up, played) for output in cell.get("outputs", [])]
         cells.append(dict(cell, source=text, outputs=outputs, metadata=dict(metadata, tags=tags)))
     return dict(notebook, cells=cells)
 
@@ -213,8 +247,8 @@ def table_page(title: str, words: str, path: Path) -> str:
     return f"# {title}\n\n{words}\n\n{boxes(markup)}\n"
 
 
-def sources(root: Path, into: Path, only: list[str] | None = None) -> list[Path]:
-    """Write everything that Sphinx reads; returns the notebooks. only: some of them, for a test."""
+def sources(root: Path, into: Path, only: list[str] | None = None, played: dict | None = None) -> list[Path]:
+    """Write everything that Sphinx reads; returns the notebooks. only: some of them, for a test; played: explorers."""
     names = [name for name in workbook.originals(root) if only is None or name.as_posix() in only]
     if not names:
         raise ValueError(f"expected notebooks in chapters/ ({only or 'any'}); there are none")
@@ -230,7 +264,7 @@ def sources(root: Path, into: Path, only: list[str] | None = None) -> list[Path]
         if notebook is None:
             place = f"chapters/{name.as_posix()}"
             raise ValueError(f"{place} is damaged; git checkout {place} repairs it")
-        page = page_of(notebook, name, pages, into / "extra" / "pictures")
+        page = page_of(notebook, name, pages, into / "extra" / "pictures", played)
         workbook.write(into / "chapters" / name, json.dumps(page, ensure_ascii=False))
     for name in docs:
         text = relink((root / name).read_text(encoding="utf-8"), Path(name), pages)
@@ -244,19 +278,48 @@ def sources(root: Path, into: Path, only: list[str] | None = None) -> list[Path]
     return names
 
 
-def build(root: Path, folder: Path, builder: str = "html", only: list[str] | None = None) -> Path:
+REPAIRS = (  # what the theme leaves out and a screen reader or a keyboard needs
+    ('role="heading">', 'role="heading" aria-level="2">'),
+    ('<div class="highlight"><pre>', '<div class="highlight"><pre tabindex="0">'),
+    ('<aside class="sidebar-drawer">', '<aside class="sidebar-drawer" aria-label="all pages">'),
+    ('<aside class="toc-drawer">', '<aside class="toc-drawer" aria-label="on this page">'),
+)
+
+
+def repair(page: str) -> str:
+    """HTML of a page with the theme's omissions made good."""
+    for old, new in REPAIRS:
+        page = page.replace(old, new)
+    return page
+
+
+def build(
+    root: Path, folder: Path, builder: str = "html", only: list[str] | None = None, played: dict | None = None
+) -> Path:
     """Make the pages; returns the folder with index.html. builder: "html", or "gettext" for sentences to translate.
 
     Errors: ValueError if Sphinx ends with an error; a warning is one.
     """
-    names = sources(root, folder / "sources", only)
+    names = sources(root, folder / "sources", only, played)
     out = folder / ("pages" if builder == "html" else builder)
     shutil.rmtree(out, ignore_errors=True)
     command = [sys.executable, "-m", "sphinx", "-b", builder, "-q", "--fail-on-warning", "--keep-going"]
     command += ["-d", str(folder / "doctrees"), str(folder / "sources"), str(out)]
     if subprocess.run(command, check=False).returncode:
         raise ValueError(f"Sphinx stopped while it made {len(names)} pages; its words above say why")
+    for path in out.rglob("*.html"):
+        path.write_text(repair(path.read_text(encoding="utf-8")), encoding="utf-8", newline="\n")
     return out
+
+
+def explorers() -> dict:
+    """The explorers that play on the web; none where the book itself is not installed."""
+    try:
+        import web_explorers
+    except ImportError as error:
+        print(f"Explorers stand still in these pages: {error}.")
+        return {}
+    return web_explorers.PLAYED
 
 
 def main(argv: list[str]) -> int:
@@ -266,8 +329,9 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--only", nargs="+", metavar="NAME", help="these notebooks only, as 00_world.ipynb")
     options = parser.parse_args(argv)
     root, began = Path(__file__).parents[1], time.time()
+    builder = "gettext" if options.gettext else "html"
     try:
-        out = build(root, root / FOLDER, "gettext" if options.gettext else "html", options.only)
+        out = build(root, root / FOLDER, builder, options.only, None if options.gettext else explorers())
     except ValueError as error:
         print(error, file=sys.stderr)
         return 1

@@ -78,6 +78,40 @@ def test_an_explorer_says_that_it_stands_still_and_a_figure_does_not(tmp_path):
     assert shown("y") == {"text/html": "<p>x</p>"}
 
 
+def test_an_explorer_that_plays_has_all_its_pictures_and_a_sentence_for_each(tmp_path):
+    frames = [("0", DOT, "A dot."), ("1", DOT + b"x", "Another </script> dot.")]
+    output = {"output_type": "display_data", "data": {"text/html": "<p>x</p>", "text/plain": "Explorer: dots, two"}}
+    played = {"Explorer: dots": ("which", "1", lambda: iter(frames))}
+    markup = webbook.output_for_a_page(output, tmp_path / "p", "../", played)["data"]["text/html"]
+    data = json.loads(re.search(r"json\">(.*)</script></figure>", markup)[1])
+    assert [(value, words) for value, _, words in data] == [("0", frames[0][2]), ("1", frames[1][2])]
+    assert [(tmp_path / source.removeprefix("../")).read_bytes() for _, source, _ in data] == [DOT, DOT + b"x"]
+    assert 'alt="Another &lt;/script&gt; dot."' in markup and 'data-place="1"' in markup
+    assert markup.count("</script>") == 1
+    with pytest.raises(ValueError, match="a picture for 2"):
+        webbook.player("which", "2", frames, tmp_path, "")
+
+
+def test_the_explorers_that_play_are_in_the_book_and_their_pictures_are_as_there():
+    import web_explorers
+
+    cells = [cell for name in NAMES for cell in workbook.read(ROOT / "chapters" / name)["cells"]]
+    for beginning, (label, _, _) in web_explorers.PLAYED.items():
+        found = [cell for cell in cells if f'"text/plain": ["{beginning}' in json.dumps(cell.get("outputs", []))]
+        assert len(found) == 1 and f'"{label}"' in workbook.source(found[0])
+    (_, start, frames) = web_explorers.PLAYED["Explorer: a dot on the valley of cross-entropy"]
+    low, at, truth, high = frames([0, 7, 17, web_explorers.N_PLACES - 1])  # all 25 take seconds
+    assert (low[0], at[0], truth[0], high[0]) == ("0.02", start, "0.70", "0.98")
+    assert len({png for _, png, _ in (low, at, truth, high)}) == 4 and at[1].startswith(b"\x89PNG")
+    assert truth[2] == "q = 0.70 costs 0.000 nats more than the truth."
+    assert at[2] == "q = 0.30 costs 0.339 nats more than the truth."  # 0.4 ln(7/3)
+
+
+def test_what_the_theme_leaves_out_is_added():
+    found = webbook.repair('<p class="caption" role="heading"><div class="highlight"><pre>')
+    assert found == '<p class="caption" role="heading" aria-level="2"><div class="highlight"><pre tabindex="0">'
+
+
 def markdown_headings(text: str) -> list[int]:
     text = re.sub(r"^ *```.*?^ *```", "", text, flags=re.S | re.M)
     return [len(marks) for marks in re.findall(r"^(#{1,6}) ", text, flags=re.M)]
@@ -192,6 +226,8 @@ def test_two_pages_are_built(tmp_path):
     text = (out / "chapters" / "00_world.html").read_text(encoding="utf-8")
     page = pages[out / "chapters" / "00_world.html"]
     assert text.count("<math ") > 20 and "<details><summary>Answer</summary>" in text and "Run it yourself" in text
+    assert 'role="heading">' not in text and '<div class="highlight"><pre>' not in text  # else the theme has changed
+    assert 'aria-label="all pages"' in text and 'aria-label="on this page"' in text
     described = [image for image in page.images if len(image.get("alt") or "") >= 20]
     assert len(described) >= 12 and page.headings[0] == 1
     assert all(after <= before + 1 for before, after in zip(page.headings, page.headings[1:]))

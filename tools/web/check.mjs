@@ -66,7 +66,7 @@ for (const name of pages) {
     if (colorScheme === "light") await page.evaluate(axe);
     const result = await page.evaluate(async (all) => {
       const rules = all ? undefined : { type: "rule", values: ["color-contrast"] };
-      const { violations } = await axe.run(document, { runOnly: rules, resultTypes: ["violations"] });
+      const { violations } = await axe.run(document, { runOnly: rules, resultTypes: ["violations"], preload: false });
       return violations.map((v) => [v.impact, v.id, v.nodes.length, v.nodes[0].target.join(" "), v.nodes[0].failureSummary]);
     }, colorScheme === "light");
     for (const [impact, id, n, where, why] of result) {

@@ -18,6 +18,7 @@ html_math_renderer = "mathml"
 
 nb_execution_mode = "off"
 nb_merge_streams = True
+nb_mime_priority_overrides = [("gettext", "text/html", 0)]  # outputs are not translated; this only keeps it quiet
 nb_code_prompt_show = "Show the code"
 nb_code_prompt_hide = "Hide the code"
 myst_enable_extensions = ["dollarmath", "amsmath", "attrs_inline"]
