@@ -23,7 +23,7 @@ from minigpt.experiments.gpt2.zero_shot_questions import Question
 from minigpt.model import GPT
 from minigpt.tokenizer import IGNORED, Tokenizer
 
-SEEDS = (0,)
+SEEDS = (0, 1, 2)
 KEY = ("seed", "d_model", "step", "task", "quantity")
 TASKS = (
     "phrase to French", "phrase to French, no pairs", "sentence to French", "phrase from French",

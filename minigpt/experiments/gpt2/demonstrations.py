@@ -32,7 +32,7 @@ from minigpt.model import GPT
 from minigpt.tokenizer import Tokenizer
 from minigpt.worlds import grammar
 
-SEEDS = (0,)
+SEEDS = (0, 1, 2)
 KEY = ("seed", "share", "task", "quantity")
 SHARES = (0.0, 1 / 64, 1 / 16, 1 / 4, 1.0)
 D_MODEL = 64

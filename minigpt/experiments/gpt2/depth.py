@@ -23,7 +23,7 @@ from minigpt.experiments.gpt2 import architecture
 from minigpt.model import GPT, GPTConfig
 from minigpt.train import TrainConfig
 
-SEEDS = (0,)
+SEEDS = (0, 1, 2)
 KEY = ("seed", "n_layers", "form", "warmup_steps", "lr")
 WARMUP = 100
 

@@ -21,7 +21,7 @@ from minigpt.experiments.dataset import Dataset
 from minigpt.experiments.gpt2 import decoding, summaries, zero_shot
 from minigpt.model import GPT
 
-SEEDS = (0, 1)
+SEEDS = (0, 1, 2)
 KEY = ("seed", "setting", "end")
 SETTINGS = {
     "greedy": {"temperature": 0},

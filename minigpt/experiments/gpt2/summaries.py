@@ -23,7 +23,7 @@ from minigpt.experiments.gpt2 import zero_shot, zero_shot_questions
 from minigpt.model import GPT
 from minigpt.tokenizer import Tokenizer
 
-SEEDS = (0, 1)
+SEEDS = (0, 1, 2)
 KEY = ("seed", "hint", "decoding", "slot")
 SLOTS = ("hero", "animal", "verb", "colour", "thing")
 HINTS = {"TL;DR:": "\nTL;DR:", "none": ""}
