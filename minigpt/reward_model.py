@@ -123,8 +123,9 @@ def agreement(scores: Tensor, ranks: Tensor) -> float:
 def centre(reward_model: RewardModel, prompts: Tensor, answers: Tensor) -> float:
     """Normalise the reward: shift all scores so that these demonstrations have the mean 0; returns their mean before.
 
-    The ranking loss cannot see the shift; PPO can. While the value function is still wrong, an answer's score counts
-    where it stands: too high, and every answer that ends is good; too low, and none should end.
+    The ranking loss cannot see the shift, and neither can the exact policy gradient. An estimate of it can, while the
+    value function is wrong: a value head that starts at 0 makes ending look good if scores are too high, bad if they
+    are too low. A value function that starts as a copy of this model shifts with it, and nothing changes.
     Source: InstructGPT, appendix C.2. Differs: a buffer beside the bias; it is saved with the weights.
     """
     mean = reward_model.score(prompts, answers).double().mean()

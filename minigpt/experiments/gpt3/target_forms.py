@@ -28,7 +28,7 @@ import numpy as np
 
 from minigpt import fewshot
 from minigpt.batches import DocumentBatches
-from minigpt.experiments import canaries, dataset, pretraining, sizes
+from minigpt.experiments import canaries, dataset, measured, pretraining, sizes
 from minigpt.experiments.dataset import Dataset
 from minigpt.experiments.gpt2 import zero_shot
 from minigpt.experiments.gpt3 import translation
@@ -140,6 +140,17 @@ def rows(seed: int) -> Iterator[dict]:
         for into in LANGUAGES:
             for name, value in scores(gpt, data, into).items():
                 yield dict(zip(KEY, (seed, balance, into, name)), value=f"{value:.4f}")
+
+
+def advantage(quantity: str) -> np.ndarray:
+    """A score into the language that was read most, less that into the other, from the table: one number for each of
+    both unbalanced corpora and each seed."""
+    found = []
+    for most, other in (("English", "French"), ("French", "English")):
+        where = {"quantity": quantity, "balance": f"mostly {most}"}
+        into = [measured.get("gpt3/target_forms", into=language, **where) for language in (most, other)]
+        found.append(into[0] - into[1])
+    return np.concatenate(found)
 
 
 def canary() -> dict[str, float]:

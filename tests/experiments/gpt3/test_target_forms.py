@@ -4,6 +4,7 @@ import math
 import random
 from collections import Counter
 
+import numpy as np
 import pytest
 import torch
 
@@ -88,3 +89,16 @@ def test_scores_of_a_model_that_writes_what_it_should_but_for_the_form(monkeypat
 def test_an_unknown_balance_is_an_error():
     with pytest.raises(ValueError, match="expected a balance among"):
         forms.two_language_dataset("mostly Latin")
+
+
+def test_the_advantage_is_that_of_the_language_read_most(monkeypatch):
+    """By hand: into French is better by 0.5 in a French corpus, worse by 0.2 in an English one."""
+    told = {("mostly English", "English"): 0.7, ("mostly English", "French"): 0.9,
+            ("mostly French", "French"): 0.8, ("mostly French", "English"): 0.3}  # fmt: skip
+
+    def get(table, *, quantity, balance, into):
+        assert (table, quantity) == ("gpt3/target_forms", "whole")
+        return np.array([told[balance, into], told[balance, into]])
+
+    monkeypatch.setattr(forms.measured, "get", get)
+    assert forms.advantage("whole").tolist() == pytest.approx([-0.2, -0.2, 0.5, 0.5])
