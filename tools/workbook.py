@@ -157,7 +157,7 @@ def about(notebook: dict) -> dict:
     }
 
 
-MARKS = re.compile(r"^(?:[○✓✗] (\w+)|exercise (\d+)): ?(correct)?", re.M | re.I)
+MARKS = re.compile(r"^(?:[○✓✗] (\w+)|exercise (\d+)): ?(correct|written)?", re.M | re.I)
 
 
 def exercises(notebook: dict | None) -> dict[str, bool]:

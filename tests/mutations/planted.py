@@ -594,7 +594,7 @@ _MISTAKES = {
     ],
     "exercises.judging": [
         ('hint if found == "not yet" else ""', "hint"),
-        ('and found != "correct":', 'and found == "not yet":'),
+        ("found not in DONE:", 'found == "not yet":'),
         (" and not close(value, right, tolerance)", ""),
         ("tolerance * max(1.0, abs(b))", "tolerance"),
         ("abs(x - y) <= 1e-6 for", "abs(x - y) <= 1e-2 for"),

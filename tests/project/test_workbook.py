@@ -195,6 +195,11 @@ def test_the_first_page_says_how_far_the_reader_is(tmp_path):
     assert "| 01 | [More](labs/01_more.ipynb) |" in page and "solutions/" not in page
 
 
+def test_an_open_answer_that_was_written_counts_as_solved():
+    cell = code("check", "✓ my_critique: written. Compare it with the solution.\n")
+    assert workbook.exercises({"cells": [cell]}) == {"my_critique": True}
+
+
 def test_the_book_itself_can_be_copied(tmp_path):
     """Every notebook of the book has a title; every link of a copy leads somewhere."""
     for name in workbook.originals(ROOT):

@@ -45,7 +45,7 @@ def repeated(text: str, n: int = 4) -> float:
     0.3333333333333333
     """
     grams = contamination.ngrams(text, n)
-    return 1 - len(set(grams)) / len(grams) if grams else 0.0
+    return (len(grams) - len(set(grams))) / len(grams) if grams else 0.0
 
 
 def mean_repeated(texts: Iterable[str]) -> float:
