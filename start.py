@@ -54,8 +54,8 @@ MOST_JOBS = 4  # at once, on machines with more cores: each needs up to 0.8 GB o
 CHAPTERS = {
     "00_world": (0.7, []),
     "01_gpt1": (2.5, []),
-    "02_gpt2": (4.0, []),
-    "03_gpt3": (2.3, ["02_gpt2"]),
+    "02_gpt2": (3.5, []),
+    "03_gpt3": (3.0, []),
     "04_instructgpt": (4.0, []),
     "05_gpt4": (3.0, ["04_instructgpt"]),
 }
