@@ -8,7 +8,6 @@ import torch
 
 from minigpt import ppo
 from minigpt.exact import optimal_policy
-from minigpt.experiments import measured
 from minigpt.experiments.instructgpt import enumerable_ppo
 from minigpt.experiments.instructgpt.enumerable_ppo import TREE
 from minigpt.ppo import PPOState
@@ -66,12 +65,9 @@ def test_following_a_reward_model_that_cannot_see_the_trap(seed):
 
 
 @pytest.mark.slow
-def test_the_tax_and_what_pre_training_text_does_against_it():
-    """KL to the reference is small where the policy is asked; elsewhere it forgets, unless it goes on reading.
-
-    Trained with the seed that forgets least; the test after this one asks the same of all seeds of the table.
-    """
-    seed = 1
+@pytest.mark.parametrize("seed", range(3))
+def test_the_tax_and_what_pre_training_text_does_against_it(seed):
+    """KL to the reference is small where the policy is asked; elsewhere it forgets, unless it goes on reading."""
     world, documents, reference = enumerable_ppo.document_world(seed)
     assert documents.tax(reference) < 0.002
     tax, reward = {}, {}
@@ -88,17 +84,6 @@ def test_the_tax_and_what_pre_training_text_does_against_it():
         tax[gamma], reward[gamma], best = documents.tax(agent.policy), end.reward, end.best_reward
     assert tax[0.0] > 0.3 and tax[1.0] < 0.02
     assert reward[1.0] > reward[0.0] - 0.03 * best
-
-
-@pytest.mark.parametrize("beta", [0.3, 1.0])
-def test_the_tax_as_measured_with_each_seed(beta):
-    found = {
-        (name, gamma): measured.get("instructgpt/alignment_tax", name, beta=beta, gamma=gamma)
-        for name in ("tax", "tax_before", "reward", "best_reward") for gamma in (0.0, 1.0)
-    }  # fmt: skip
-    assert found["tax", 0.0].shape == (3,) and found["tax_before", 0.0].max() < 0.002
-    assert found["tax", 0.0].min() > 0.3 and found["tax", 1.0].max() < 0.02
-    assert (found["reward", 1.0] > found["reward", 0.0] - 0.03 * found["best_reward", 0.0]).all()
 
 
 def test_an_answer_that_is_not_in_the_list_is_named():
