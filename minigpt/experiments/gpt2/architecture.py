@@ -42,11 +42,13 @@ def deep(form: str, n_layers: int = DEPTH) -> GPTConfig:
     )  # fmt: skip
 
 
-def short_run(data: Dataset, form: str, lr: float, seed: int) -> float:
-    """The held-out loss after a short training without warm-up, nats per token; nan if the training broke down."""
-    gpt = GPT(deep(form), torch.Generator().manual_seed(seed))
+def short_run(data: Dataset, config: GPTConfig, lr: float, seed: int, warmup_steps: int = 0) -> float:
+    """The held-out loss after a short training, nats per token; nan if the training broke down."""
+    gpt = GPT(config, torch.Generator().manual_seed(seed))
     batches = DocumentBatches(data.corpus, data.tokenizer, dataset.N_CTX, dataset.TOKENS_PER_BATCH, seed)
-    training = TrainConfig(n_steps=N_STEPS, lr=lr, warmup_steps=0, final_lr_fraction=0.1, betas=(0.9, 0.98))
+    training = TrainConfig(
+        n_steps=N_STEPS, lr=lr, warmup_steps=warmup_steps, final_lr_fraction=0.1, betas=(0.9, 0.98)
+    )
     try:
         for _ in train.train(gpt, batches, training):
             pass
@@ -161,7 +163,7 @@ def rows(seed: int) -> Iterator[dict]:
 def _measure(data: Dataset, seed: int) -> Iterator[tuple[str, str, float, float]]:
     for form in FORMS:
         for lr in RATES:
-            yield "deep", form, lr, short_run(data, form, lr, seed)
+            yield "deep", form, lr, short_run(data, deep(form), lr, seed)
     for n_ctx in WINDOWS:
         yield "window", "loss", n_ctx, train_with_window(data, n_ctx, seed)
     for n_vocab in VOCABULARIES:
@@ -181,7 +183,7 @@ def canary() -> dict[str, float]:
     asked = mock.Mock(return_value=data)
     with few_updates(2) as found, mock.patch.object(dataset, "story_dataset", asked):
         for form, lr in zip(FORMS, RATES):
-            found[f"{form}, {lr:g}"] = short_run(data, form, lr, 0)
+            found[f"{form}, {lr:g}"] = short_run(data, deep(form), lr, 0)
         for n_ctx in WINDOWS[::3]:
             found[f"window {n_ctx}"] = train_with_window(data, n_ctx, 0)
         for n_vocab in VOCABULARIES[::2]:

@@ -15,13 +15,11 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from minigpt import loss, train
-from minigpt.batches import DocumentBatches
-from minigpt.experiments import dataset, measured, pretraining
+from minigpt import loss
+from minigpt.experiments import dataset, measured
 from minigpt.experiments.dataset import Dataset
 from minigpt.experiments.gpt2 import architecture
 from minigpt.model import GPT, GPTConfig
-from minigpt.train import TrainConfig
 
 SEEDS = (0, 1, 2)
 KEY = ("seed", "n_layers", "form", "warmup_steps", "lr")
@@ -53,18 +51,7 @@ def config(form: str, n_layers: int = 12) -> GPTConfig:
 
 def short_run(data: Dataset, form: str, n_layers: int, lr: float, warmup_steps: int, seed: int) -> float:
     """The held-out loss after 300 steps, nats per token; nan if the training broke down."""
-    gpt = GPT(config(form, n_layers), torch.Generator().manual_seed(seed))
-    batches = DocumentBatches(data.corpus, data.tokenizer, dataset.N_CTX, dataset.TOKENS_PER_BATCH, seed)
-    training = TrainConfig(
-        n_steps=architecture.N_STEPS, lr=lr, warmup_steps=warmup_steps, final_lr_fraction=0.1, betas=(0.9, 0.98)
-    )
-    try:
-        for _ in train.train(gpt, batches, training):
-            pass
-    except FloatingPointError:
-        return float("nan")
-    nats = pretraining.held_out_nats(gpt.eval(), data)
-    return float(nats.sum() / data.held_out_tokens.sum())
+    return architecture.short_run(data, config(form, n_layers), lr, seed, warmup_steps)
 
 
 # --- before any training: seconds, computed in the lesson -------------------------------------------------------------

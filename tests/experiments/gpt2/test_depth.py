@@ -81,7 +81,7 @@ def test_a_short_run_is_that_of_the_architecture_experiment(monkeypatch):
     monkeypatch.setattr(architecture, "N_STEPS", 4)
     data = dataset.story_dataset(200, 5)
     here = depth.short_run(data, "pre-LN, scaled", 12, 3e-3, 0, 1)
-    assert here == architecture.short_run(data, "before, first weights scaled", 3e-3, 1)
+    assert here == architecture.short_run(data, architecture.deep("before, first weights scaled"), 3e-3, 1)
     slower = depth.short_run(data, "pre-LN, scaled", 12, 3e-3, 3, 1)
     assert slower != here
 
