@@ -198,17 +198,18 @@ def small_multiples(
     y_limits: tuple | None = None,
     n_columns: int = 3,
     ceiling_label: str = "best possible",
+    seeds: dict | None = None,
 ) -> Figure:
     """Small multiples: the same curves for several things side by side, on the same axes, with one legend for all.
 
     panels: heading -> series as in `lines`; a name has the same colour, marker and dash in every panel.
     ceilings: heading -> number or curve (x, y), dashed. chances: heading -> number, dotted. references: name -> number,
-    a dotted line in every panel.
+    a dotted line in every panel. seeds: heading -> name -> (seeds, places), a dot each instead of an interval.
 
-    Errors: ValueError for no panels, a ceiling or chance of an unknown panel, or a series as in `lines`.
+    Errors: ValueError for no panels, a ceiling, chance or seeds of an unknown panel, or a series as in `lines`.
     """
-    ceilings, chances = ceilings or {}, chances or {}
-    unknown = sorted({*ceilings, *chances} - set(panels))
+    ceilings, chances, seeds = ceilings or {}, chances or {}, seeds or {}
+    unknown = sorted({*ceilings, *chances, *seeds} - set(panels))
     if not panels or unknown:
         raise ValueError(f"expected at least one panel, and bounds of these only: {list(panels)}; but got {unknown}")
     names = list(dict.fromkeys(name for series in panels.values() for name in series))
@@ -218,7 +219,8 @@ def small_multiples(
         axes.set_title(labels.wrapped(heading, axes.bbox.width / figure.dpi, weight="bold"), loc="left")
         for name, values in series.items():
             everything[heading, name] = points = rows(f"{heading}, {name}", values)
-            handles[name] = _draw(axes, points, names.index(name), len(names), bands, name)
+            dots = seeds.get(heading, {}).get(name)
+            handles[name] = _draw(axes, points, names.index(name), len(names), bands, name, dots)
         if heading in ceilings:
             handles[ceiling_label] = _draw_bound(axes, ceilings[heading])
         dotted = ({"chance": chances[heading]} if heading in chances else {}) | (references or {})

@@ -143,3 +143,17 @@ def test_the_hero_is_black_and_thick_and_the_others_keep_other_colours():
     assert max(line.get_linewidth() for line in axes.lines) == 4
     with pytest.raises(ValueError, match="hero: expected one of"):
         plots.lines(curves, x_label="x", y_label="y", hero="z")
+
+
+def test_small_multiples_show_each_seed_as_a_dot():
+    panels = {"a": {"one": ([1, 2], [0.3, 0.6])}, "b": {"one": ([1, 2], [0.5, 0.5])}}
+    seeds = {"a": {"one": np.array([[0.2, 0.5], [0.4, 0.7]])}}
+    first, second = plots.small_multiples(panels, x_label="x", y_label="y", seeds=seeds).axes[:2]
+    dots = [line for line in first.lines if line.get_linestyle() == "None"]
+    assert sorted(np.concatenate([line.get_ydata().ravel() for line in dots])) == [0.2, 0.4, 0.5, 0.7]
+    assert sorted(np.concatenate([line.get_xdata().ravel() for line in dots])) == [1, 1, 2, 2]
+    assert not [line for line in second.lines if line.get_linestyle() == "None"]
+    low, high = first.get_ylim()
+    assert low < 0.2 and high > 0.7
+    with pytest.raises(ValueError, match="of these only"):
+        plots.small_multiples(panels, x_label="x", y_label="y", seeds={"c": {}})

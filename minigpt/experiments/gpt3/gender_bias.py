@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from minigpt import sample, stats, train
+from minigpt import sample, train
 from minigpt.experiments import canaries, dataset, measured, pretraining, sizes
 from minigpt.experiments.dataset import Dataset
 from minigpt.experiments.pretraining import Pretrained
@@ -103,16 +103,16 @@ def p_she(amount: str, occupation: str, whose: str = "model", d_model: int = 32)
     return measured.get("gpt3/gender_bias", whose, amount=amount, d_model=d_model, occupation=occupation)
 
 
-def panels() -> dict[str, dict[str, tuple]]:
-    """The model's P(she) against the planted one, for `plots.small_multiples`; 95 % intervals over the seeds."""
-    found = {}
+def panels() -> tuple[dict, dict]:
+    """The model's P(she) against the planted one, for `plots.small_multiples`: (panels of means, each seed's own)."""
+    means, seeds = {}, {}
     for amount in BIAS_DOCUMENTS:
-        found[amount] = {}
+        means[amount], seeds[amount] = {}, {}
         for group, names in GROUPS.items():
             names = sorted(names, key=PLANTED.get)
-            each = stats.intervals([p_she(amount, name) for name in names], 0, 1)
-            found[amount][group] = ([PLANTED[name] for name in names], *each)
-    return found
+            seeds[amount][group] = each = np.array([p_she(amount, name) for name in names]).T  # (n_seeds, n_names)
+            means[amount][group] = ([PLANTED[name] for name in names], each.mean(axis=0))
+    return means, seeds
 
 
 def slopes(amount: str, group: str, d_model: int = 32) -> np.ndarray:

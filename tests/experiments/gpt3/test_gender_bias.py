@@ -61,6 +61,9 @@ def test_slopes_and_panels_read_the_table(monkeypatch):
 
     monkeypatch.setattr(gender_bias.measured, "get", get)
     np.testing.assert_allclose(gender_bias.slopes("much text", "rare"), [1, 0.5, 2, 1, 1])
-    planted, mean, low, high = gender_bias.panels()["little text"]["frequent"]
+    means, seeds = gender_bias.panels()
+    (planted, mean), each = means["little text"]["frequent"], seeds["little text"]["frequent"]
     assert planted == [0.1, 0.25, 0.4, 0.6, 0.75, 0.9] and all(np.diff(mean) > 0)
-    assert all(a <= b <= c for a, b, c in zip(low, mean, high))
+    assert each.shape == (5, 6) and all(each.min(axis=0) <= mean) and all(mean <= each.max(axis=0))
+    np.testing.assert_allclose(each[0], planted)  # the seed that is as planted
+    np.testing.assert_allclose(each[:, 5], [0.9, 3 / 4, 81 / 82, 0.9, 0.9])  # odds 9: the root is 3, the square 81
