@@ -108,12 +108,24 @@ def changed(stored: dict[str, float], found: dict[str, float]) -> list[str]:
 
 def provenance() -> dict:
     """What a measurement of this moment is from: commit, day, versions."""
-    commit = subprocess.run(
-        ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"],
-        capture_output=True, text=True, cwd=Path(__file__).parent, check=False,
-    ).stdout.strip()  # fmt: skip
     versions = {"python": platform.python_version(), "torch": torch.__version__, "numpy": np.__version__}
-    return {"commit": commit or "unknown", "date": datetime.date.today().isoformat(), "versions": versions}
+    return {"commit": commit(Path(__file__).parent), "date": datetime.date.today().isoformat(), "versions": versions}
+
+
+def commit(folder: Path) -> str:
+    """The commit of a checkout, with "-dirty" if anything but the tables differs from it; "unknown" outside of git.
+
+    The tables themselves do not count: they change while they are measured.
+    """
+
+    def git(*words):
+        return subprocess.run(["git", *words], capture_output=True, text=True, cwd=folder, check=False)
+
+    found = git("rev-parse", "--short=12", "HEAD")
+    if found.returncode:
+        return "unknown"
+    same = git("diff", "--quiet", "HEAD", "--", ":/", ":(top,exclude)data/measured").returncode == 0
+    return found.stdout.strip() + ("" if same else "-dirty")
 
 
 def _csv(table: str) -> Path:

@@ -3,6 +3,7 @@
 import importlib
 import pkgutil
 import re
+import subprocess
 
 import numpy as np
 import pytest
@@ -45,6 +46,27 @@ def test_every_experiment_that_measures_has_a_table():
     measuring = {m.__name__.removeprefix("minigpt.experiments.").replace(".", "/") for m in modules if hasattr(m, "KEY")}
     assert measuring == set(TABLES) | NOT_YET and not NOT_YET & set(TABLES)
     assert all(callable(m.rows) and callable(m.canary) for m in modules if hasattr(m, "KEY"))
+
+
+def test_a_commit_is_dirty_by_code_and_not_by_the_table_that_is_being_measured(tmp_path):
+    def git(*words):
+        who = ("-c", "user.name=x", "-c", "user.email=x@example.org")
+        subprocess.run(["git", *who, *words], cwd=tmp_path, check=True, capture_output=True)
+
+    assert measured.commit(tmp_path) == "unknown"
+    (tmp_path / "minigpt").mkdir()
+    (tmp_path / "data" / "measured").mkdir(parents=True)
+    code, table = tmp_path / "minigpt" / "code.py", tmp_path / "data" / "measured" / "table.csv"
+    for path in (code, table):
+        path.write_text("1")
+    for words in (("init",), ("add", "."), ("commit", "-m", "first")):
+        git(*words)
+    clean = measured.commit(tmp_path / "minigpt")
+    assert len(clean) == 12 and set(clean) <= set("0123456789abcdef")
+    table.write_text("2")
+    assert measured.commit(tmp_path / "minigpt") == clean
+    code.write_text("2")
+    assert measured.commit(tmp_path / "minigpt") == f"{clean}-dirty"
 
 
 def test_a_changed_number_is_seen():
