@@ -19,7 +19,9 @@
     panels        task_panels, stacked_panels, embedding_map
     pipelines     shifted_targets, masks_and_inputs, pretrain_finetune
     rlhf          rlhf_steps, ppo_networks, tilt_bars, rollout_timeline, dashboard
+    reports       grouped_ranges, rule_flow
     scaling       scatter_identity, prediction
+    seeing        image_and_words, occlusion_maps
     words         next_word, surprise, answer_strip, prompt_answers
     labels        short, plain_log, prompt_lines: words and numbers that fit and cover nothing
 """
@@ -83,6 +85,8 @@ from minigpt.plots.panels import task_panels as task_panels
 from minigpt.plots.pipelines import masks_and_inputs as masks_and_inputs
 from minigpt.plots.pipelines import pretrain_finetune as pretrain_finetune
 from minigpt.plots.pipelines import shifted_targets as shifted_targets
+from minigpt.plots.reports import grouped_ranges as grouped_ranges
+from minigpt.plots.reports import rule_flow as rule_flow
 from minigpt.plots.rlhf import dashboard as dashboard
 from minigpt.plots.rlhf import ppo_networks as ppo_networks
 from minigpt.plots.rlhf import rlhf_steps as rlhf_steps
@@ -90,6 +94,8 @@ from minigpt.plots.rlhf import rollout_timeline as rollout_timeline
 from minigpt.plots.rlhf import tilt_bars as tilt_bars
 from minigpt.plots.scaling import prediction as prediction
 from minigpt.plots.scaling import scatter_identity as scatter_identity
+from minigpt.plots.seeing import image_and_words as image_and_words
+from minigpt.plots.seeing import occlusion_maps as occlusion_maps
 from minigpt.plots.words import answer_strip as answer_strip
 from minigpt.plots.words import next_word as next_word
 from minigpt.plots.words import prompt_answers as prompt_answers

@@ -147,6 +147,7 @@ def run():
 RL_PANELS = ("kl", "reward", "length", "clip_fraction", "entropy", "explained_variance")
 TILTED = np.full(30, 1 / 30), np.exp(np.linspace(-4, 4, 30)) / np.exp(np.linspace(-4, 4, 30)).sum()
 
+SQUARES = np.kron(np.random.default_rng(3).random((4, 4, 3)), np.ones((4, 4, 1)))
 GALLERY = {
     "task_panels": lambda: plots.task_panels(*tasks(), title="Pre-training helps most with few labels", guess=0.7),
     "task_panels_three": lambda: plots.task_panels(
@@ -254,6 +255,25 @@ GALLERY = {
     "next_token_bars_truth": lambda: plots.next_token_bars(
         TOKENS, LANGUAGE, heated(0.7)["T = 0.7"], truth=LANGUAGE[::-1], whole=False, title="temperature 0.7"),
     "split_heads_many": lambda: plots.split_heads(768, 12),
+    "image_and_words": lambda: plots.image_and_words(
+        SQUARES, 4, ["<begin>", "what", "colour", "is", "the", "square", "?", "?"], "yellow",
+        title="An image becomes tokens, and comes before the words"),
+    "image_and_words_two": lambda: plots.image_and_words(SQUARES[:8], 8, ["what"]),
+    "occlusion_maps": lambda: plots.occlusion_maps(
+        [SQUARES] * 3, [np.linspace(-1, 5, 16).reshape(4, 4)] * 3, ["what colour is the triangle? yellow"] * 3,
+        title="Covering the thing that is asked for takes the answer away"),
+    "occlusion_maps_one": lambda: plots.occlusion_maps([SQUARES], [np.zeros((2, 2))], ["how many? two"]),
+    "grouped_ranges": lambda: plots.grouped_ranges(
+        {f"Group {i}": {f"AP English Language {j}": {"GPT-3.5": (10, 30 + j), "GPT-4 without images": 50 + j,
+                                                     "GPT-4": (60, 100)} for j in range(6)} for i in range(4)},
+        x_label="percentile of human takers", references={"median": 50}, guess=70, title="Top marks in most exams"),
+    "grouped_ranges_one": lambda: plots.grouped_ranges({"all": {"one": {"x": 3}}}, x_label="score", limits=(0, 5)),
+    "rule_flow": lambda: plots.rule_flow(
+        {"forbidden request": {"refusal in the desired style": 2, "refusal in another style": 1, "disallowed content": -2,
+                               "safe answer": None},
+         "allowed request": {"refusal in the desired style": -2, "refusal in another style": -2,
+                             "disallowed content": None, "safe answer": 0}}, title="The rule looks at both"),
+    "rule_flow_one": lambda: plots.rule_flow({"any": {"good": 1.5}}),
     "rlhf_steps": lambda: plots.rlhf_steps(
         "Write a sad story about a fox and a bell:",
         "Once there was a fox. One night he found a bell, and he felt so lonely that he wept.",
