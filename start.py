@@ -5,6 +5,7 @@
     python3 start.py handout 01     for a class: a student's copy and a teacher's copy of chapter 01
     python3 start.py grade FOLDER   runs the checks of every notebook in FOLDER, and writes FOLDER/grades.csv
     python3 start.py web            the book as pages for a browser, in web/pages; nothing is executed
+    python3 start.py slides 01      slides of a lesson for a class, in slides/01_gpt1; its text is in the speaker's notes
     python3 start.py test           run every test, every chapter and every solution, on all cores
     python3 start.py test --quick   the fast tests only, two minutes: for a look after a small change
     python3 start.py check          what is there, what is wrong, what to do about it
@@ -42,10 +43,11 @@ TORCH_INDEX = "https://download.pytorch.org/whl/cpu"
 
 NEEDED = ["pip", "minigpt", "numpy", "torch", "matplotlib", "jupyterlab", "ipykernel", "ipywidgets", "nbval",
           "tiktoken", "safetensors", "filelock", "regex"]
-NEEDED_FOR_WEB = ["sphinx", "myst_nb", "furo", "sphinx_copybutton", "latex2mathml"]
+NEEDED_FOR_WEB = ["sphinx", "myst_nb", "furo", "sphinx_copybutton", "latex2mathml", "sphinx_revealjs"]
 NEEDED_FOR_TEST = ["pytest", "xdist", "nbclient", "nbformat", "scipy", "transformers", "packaging", "yaml"]
 
 NEEDED_FOR = {"test": ("the test tools", NEEDED_FOR_TEST), "web": ("the tools for web pages", NEEDED_FOR_WEB)}
+EXTRA_OF = {"slides": "web"}  # a command that needs what another installs
 
 MOST_JOBS = 4  # at once, on machines with more cores: each needs up to 0.8 GB of memory, and the longest lasts anyway
 
@@ -118,8 +120,9 @@ def parse_options(argv):
     parser = argparse.ArgumentParser(
         prog="start.py", formatter_class=argparse.RawDescriptionHelpFormatter, description=__doc__.split("\n\n(On")[0])
     parser.add_argument("command", nargs="?", default="open",
-                        choices=["open", "reset", "handout", "grade", "web", "test", "check", "clean-cache"])
-    parser.add_argument("which", nargs="*", help="with reset and handout: 03, labs/01_heads, all; with grade: a folder")
+                        choices=["open", "reset", "handout", "grade", "web", "slides", "test", "check",
+                                 "clean-cache"])
+    parser.add_argument("which", nargs="*", help="with reset, handout and slides: 03, labs/01_heads, all; with grade: a folder")
     parser.add_argument("--no-browser", action="store_true", help="start JupyterLab without opening a browser")
     parser.add_argument("--port", type=int, metavar="N", help="JupyterLab's port (it takes 8888 or the next free one)")
     part = parser.add_mutually_exclusive_group()
@@ -135,12 +138,12 @@ def parse_options(argv):
     for name in ("chapters", "quick", "jobs"):
         if getattr(options, name) and options.command != "test":
             parser.error("--%s belongs to the command test" % name)
-    if options.command in ("reset", "handout") and not options.which:
+    if options.command in ("reset", "handout", "slides") and not options.which:
         parser.error("%s needs the number of a chapter (03), the name of a lab (labs/01_heads), or all"
                      % options.command)
     if options.command == "grade" and len(options.which) != 1:
         parser.error("grade needs one folder, the one with the notebooks")
-    if options.which and options.command not in ("reset", "handout", "grade"):
+    if options.which and options.command not in ("reset", "handout", "slides", "grade"):
         parser.error("%s cannot follow the command %s" % (" ".join(options.which), options.command))
     if options.jobs is not None and options.jobs < 1:
         parser.error("--jobs needs a number from 1 on, not %d" % options.jobs)
@@ -467,7 +470,8 @@ def prepare(options, venv=VENV):
     own_index = os.environ.get("MINIGPT_TORCH_INDEX")
     before = (read_marker(venv) or {}).get("torch")
     build, index = choose_torch(options.torch, before, platform.system(), has_nvidia(), own_index)
-    extras = [options.command] if options.command in NEEDED_FOR else []
+    extra = EXTRA_OF.get(options.command, options.command)
+    extras = [extra] if extra in NEEDED_FOR else []
     action, reason, wanted = examine(venv, ROOT, extras, build)
     if action == "keep":
         return
@@ -531,8 +535,9 @@ def run_copies(options):
 
 
 def run_web(options):
-    """Make the pages of the web edition; Sphinx, which makes them, lives in .venv."""
-    return call([venv_python(VENV), os.path.join(ROOT, "tools", "webbook.py")] + options.rest, VENV)
+    """Make the pages of the web edition, or slides; the programs that make them live in .venv."""
+    tool = "webbook.py" if options.command == "web" else "lesson_slides.py"
+    return call([venv_python(VENV), os.path.join(ROOT, "tools", tool)] + options.which + options.rest, VENV)
 
 
 def quiet_jupyterlab(venv=VENV):
@@ -818,7 +823,7 @@ def main(argv):
         prepare(options)
         if options.command == "grade":
             return run_copies(options)
-        if options.command == "web":
+        if options.command in ("web", "slides"):
             return run_web(options)
         return run_test(options) if options.command == "test" else run_open(options)
     except Problem as problem:

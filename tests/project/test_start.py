@@ -108,7 +108,7 @@ def test_start_and_pyproject_accept_the_same_pythons():
 
 def test_what_start_looks_for_is_what_is_installed():
     modules = {"pyyaml": "yaml", "pytest-xdist": "xdist", "tomli": None}  # tomli: only on 3.10
-    modules |= {name: name.replace("-", "_") for name in ("myst-nb", "sphinx-copybutton")}
+    modules |= {name: name.replace("-", "_") for name in ("myst-nb", "sphinx-copybutton", "sphinx-revealjs")}
 
     def names(lines):
         found = {canonicalize_name(Requirement(line).name) for line in lines}
@@ -267,6 +267,8 @@ def test_options():
         ["grade"],
         ["grade", "a", "b"],
         ["web", "01"],
+        ["slides"],
+        ["slides", "01", "--", "x"],
     ],
 )
 def test_wrong_options_are_refused(argv, capsys):
@@ -281,6 +283,8 @@ def test_the_pages_are_made_by_the_python_of_the_book(monkeypatch):
     monkeypatch.setattr(start, "call", lambda command, venv: asked.append(command) or 7)
     assert start.main(["web", "--", "--gettext"]) == 7
     assert asked == ["prepare", [start.venv_python(start.VENV), str(ROOT / "tools" / "webbook.py"), "--gettext"]]
+    assert start.main(["slides", "01"]) == 7
+    assert asked[3] == [start.venv_python(start.VENV), str(ROOT / "tools" / "lesson_slides.py"), "01"]
 
 
 def test_jupyterlab_is_started_as_asked():
@@ -749,6 +753,7 @@ def test_made_once_then_kept_then_extended_then_repaired(monkeypatch, tmp_path, 
     assert pretend.run("test") == ["pip"]
     assert pretend.run("test") == [] and pretend.run() == []
     assert pretend.run("web") == ["pip"] and pretend.run("web") == pretend.run("test") == []
+    assert pretend.run("slides", "01") == []  # needs what web has installed
     assert start.read_marker(pretend.venv)["extras"] == ["test", "web"]
     Path(pretend.venv, "left over").touch()
     pretend.missing = ["numpy"]
