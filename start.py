@@ -5,7 +5,7 @@
     python3 start.py handout 01     for a class: a student's copy and a teacher's copy of chapter 01
     python3 start.py grade FOLDER   runs the checks of every notebook in FOLDER, and writes FOLDER/grades.csv
     python3 start.py web            the book as pages for a browser, in web/pages; nothing is executed
-    python3 start.py slides 01      slides of a lesson for a class, in slides/01_gpt1; its text is in the speaker's notes
+    python3 start.py slides 01      slides of a lesson, in slides/01_gpt1; its text is in the speaker's notes
     python3 start.py test           run every test, every chapter and every solution, on all cores
     python3 start.py test --quick   the fast tests only, two minutes: for a look after a small change
     python3 start.py check          what is there, what is wrong, what to do about it
@@ -122,7 +122,8 @@ def parse_options(argv):
     parser.add_argument("command", nargs="?", default="open",
                         choices=["open", "reset", "handout", "grade", "web", "slides", "test", "check",
                                  "clean-cache"])
-    parser.add_argument("which", nargs="*", help="with reset, handout and slides: 03, labs/01_heads, all; with grade: a folder")
+    parser.add_argument("which", nargs="*",
+                        help="with reset, handout and slides: 03, labs/01_heads, all; with grade: a folder")
     parser.add_argument("--no-browser", action="store_true", help="start JupyterLab without opening a browser")
     parser.add_argument("--port", type=int, metavar="N", help="JupyterLab's port (it takes 8888 or the next free one)")
     part = parser.add_mutually_exclusive_group()

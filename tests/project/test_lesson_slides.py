@@ -35,9 +35,11 @@ def kinds(cells):
 
 
 def test_blocks_keep_answers_formulas_and_programs_whole():
-    text = "## A\nsaid\nstill\n\n$$\nx\n\ny\n$$\n\n<details><summary>Answer</summary>\n\n7\n</details>\n\n```\na\n\nb\n```"
+    starts = ["## A", "said", "$$", "<details><summary>Answer</summary>", "```"]
+    text = "## A\nsaid\nstill\n\n$$\nx\n\ny\n$$\n\n<details><summary>Answer</summary>\n\n7\n</details>\n\n"
+    text += "```\na\n\nb\n```"
     blocks = lesson_slides.blocks(text)
-    assert [block.split("\n")[0] for block in blocks] == ["## A", "said", "$$", "<details><summary>Answer</summary>", "```"]
+    assert [block.split("\n")[0] for block in blocks] == starts
     assert "\n".join(blocks).replace("\n", "") == text.replace("\n", "")
 
 
@@ -45,7 +47,7 @@ def test_headings_questions_formulas_code_and_figures_are_shown_and_the_rest_is_
     cells = [
         cell("# Chapter 01: X\n\n[Contents](../README.md)\n\n### Why?\n\nLong words."),
         cell("import math", []),
-        cell("## 1. First\n\nSome words.\n\nIt is:\n\n$$x = 1$$\n\n**Predict.** How many?\n\n<details>\n\nThree.\n</details>"),
+        cell("## 1. First\n\nSome words.\n\nIt is:\n\n$$x = 1$$\n\n**Predict.** How?\n\n<details>\n\nSo.\n</details>"),
         cell("guess = ...", [PRINTED, FIGURE]),
         cell("f(x)", [PRINTED, FIGURE]),
         cell("g(x)", [FIGURE, WIDGET], jupyter={"source_hidden": True}),
@@ -57,7 +59,7 @@ def test_headings_questions_formulas_code_and_figures_are_shown_and_the_rest_is_
     ]
     assert kinds(cells) == [
         ("slide", "# Chapter 01: X"), ("-", "### Why?"), ("notes", "Long words."),
-        ("slide", "## 1. First"), ("notes", "Some words."), ("-", "It is:"), ("subslide", "**Predict.** How many?"),
+        ("slide", "## 1. First"), ("notes", "Some words."), ("-", "It is:"), ("subslide", "**Predict.** How?"),
         ("notes", "<details>"), ("subslide", "guess = ..."), ("subslide", "guess = ..."),
         ("subslide", "f(x)"), ("subslide", "f(x)"), ("subslide", "g(x)"), ("subslide", "**Exercise `my_x`** ★"),
     ]  # fmt: skip
@@ -65,7 +67,8 @@ def test_headings_questions_formulas_code_and_figures_are_shown_and_the_rest_is_
 
 def test_a_tag_decides_where_the_rules_do_not_fit():
     cells = [
-        cell("# T"), cell("import x", []), cell("## S\n\na\n\nb", tags=["slide"]), cell("**Predict.** c", tags=["notes"]),
+        cell("# T"), cell("import x", []),
+        cell("## S\n\na\n\nb", tags=["slide"]), cell("**Predict.** c", tags=["notes"]),
         cell("d", tags=["skip"]), cell("e", [FIGURE], tags=["skip"]),
     ]  # fmt: skip
     assert kinds(cells) == [("slide", "# T"), ("slide", "## S"), ("notes", "**Predict.** c")]
@@ -78,7 +81,8 @@ def test_every_figure_of_a_lesson_has_its_slide(name):
 
     def pictures(cells):
         outputs = [o for c in cells if c["cell_type"] == "code" for o in c["outputs"]]
-        return ["".join(o["data"]["text/html"]) for o in outputs if "<img" in "".join(o.get("data", {}).get("text/html", ""))]
+        markup = ["".join(o.get("data", {}).get("text/html", "")) for o in outputs]
+        return [each for each in markup if "<img" in each]
 
     of_exercises = [c for c in notebook["cells"] if {"exercise", "check"} & set(c["metadata"].get("tags", []))]
     assert pictures(made["cells"]) == [p for p in pictures(notebook["cells"]) if p not in pictures(of_exercises)]
