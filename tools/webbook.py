@@ -253,6 +253,7 @@ def sources(root: Path, into: Path, only: list[str] | None = None, played: dict 
     if not names:
         raise ValueError(f"expected notebooks in chapters/ ({only or 'any'}); there are none")
     docs = [f"docs/{name}" for name in DOCS if (root / "docs" / name).exists()]
+    docs += sorted(path.relative_to(root).as_posix() for path in (root / "docs" / "lessons").glob("*.md"))
     others = ["glossary.md", "symbols.md", *docs]
     pages = {f"chapters/{name.as_posix()}" for name in names} | set(others)
     shutil.rmtree(into, ignore_errors=True)
