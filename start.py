@@ -1,6 +1,7 @@
 """Set up miniGPT and open the book. All you need is Python 3.10, 3.11, 3.12 or 3.13.
 
     python3 start.py                make .venv, install everything into it, open your copy of the book in JupyterLab
+    python3 start.py install        the first two of these only: for a computer room, a container
     python3 start.py reset 03       a fresh copy of chapter 03 (or of labs/01_heads, or all); yours is kept
     python3 start.py handout 01     for a class: a student's copy and a teacher's copy of chapter 01
     python3 start.py grade FOLDER   runs the checks of every notebook in FOLDER, and writes FOLDER/grades.csv
@@ -120,7 +121,7 @@ def parse_options(argv):
     parser = argparse.ArgumentParser(
         prog="start.py", formatter_class=argparse.RawDescriptionHelpFormatter, description=__doc__.split("\n\n(On")[0])
     parser.add_argument("command", nargs="?", default="open",
-                        choices=["open", "reset", "handout", "grade", "web", "slides", "test", "check",
+                        choices=["open", "install", "reset", "handout", "grade", "web", "slides", "test", "check",
                                  "clean-cache"])
     parser.add_argument("which", nargs="*",
                         help="with reset, handout and slides: 03, labs/01_heads, all; with grade: a folder")
@@ -824,6 +825,8 @@ def main(argv):
         prepare(options)
         if options.command == "grade":
             return run_copies(options)
+        if options.command == "install":
+            return 0
         if options.command in ("web", "slides"):
             return run_web(options)
         return run_test(options) if options.command == "test" else run_open(options)

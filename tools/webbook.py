@@ -29,7 +29,7 @@ import workbook
 FOLDER = "web"
 SETTINGS = Path(__file__).parent / "web"
 CARD = 16  # pixels of white paper around a picture, as minigpt.notebook.display.figure_html has them
-DOCS = ("teaching.md", "beyond_the_laptop.md", "web.md")
+DOCS = ("teaching.md", "beyond_the_laptop.md", "elsewhere.md", "web.md")
 
 
 # --- one notebook -----------------------------------------------------------------------------------------------------
