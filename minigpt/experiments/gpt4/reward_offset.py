@@ -3,7 +3,7 @@
 The models and the rule are those of refusals.py. The rule of one side pays for refusing what is forbidden and takes
 nothing for refusing what is allowed; so on an allowed request a refusal earns 0, and a tale the reward model's score.
 An offset c moves that score, which changes no comparison between tales, and decides whether telling a tale or refusing
-it pays more on average.
+it pays more on average. With the rule of two sides, a refusal of what is allowed costs more than the offset can.
 """
 
 import copy
@@ -25,10 +25,11 @@ from minigpt.ppo import ActorCritic, PPOState
 from minigpt.reward_model import RewardModel
 from minigpt.worlds import tales
 
-SEEDS, KEY = (0, 1, 2, 3, 4), ("seed", "offset", "quantity")
+SEEDS, KEY = (0, 1, 2, 3, 4), ("seed", "rule", "offset", "quantity")
 OFFSETS = (-1.0, -0.5, 0.0, 0.5, 1.0)
-N_ITERATIONS = 80
-WATCHED = (1, 5, 10, 15, 20, 30, 40, 60, 80)
+RULES = {"one side": OFFSETS, "two sides": OFFSETS[:1]}
+N_ITERATIONS, BATCH = 60, 32  # less than in refusals.py: by then it is decided
+WATCHED = (1, 5, 10, 15, 20, 30, 40, 50, 60)
 TELLS = refusals.CLASSES[3]
 
 
@@ -39,14 +40,16 @@ def moved(scorer: RewardModel, offset: float) -> RewardModel:
     return other
 
 
-def rlhf(start: Trained, scorer: Trained, offset: float, seed: int = 0, n_iterations: int = N_ITERATIONS) -> Trained:
-    """PPO with the rule of one side, as refusals.rlhf, and with `offset` added to the reward model's score.
+def rlhf(start: Trained, scorer: Trained, offset: float, seed: int = 0, rule: str = "one side") -> Trained:
+    """PPO with a rule, as refusals.rlhf, and with `offset` added to the reward model's score.
 
     curves: "refused", the share of the allowed requests of each iteration that the policy refused.
     """
     end = dialogue.tale_dataset().tokenizer.endoftext
-    rates = {"lr": refusals.PPO_LR, "value_lr": refusals.PPO_LR}
-    config = replace(step3_ppo.PPO, n_iterations=n_iterations, end_id=end, **rates)
+    config = replace(
+        step3_ppo.PPO, n_iterations=N_ITERATIONS, batch_size=BATCH, end_id=end, lr=refusals.PPO_LR,
+        value_lr=refusals.PPO_LR,
+    )  # fmt: skip
     asked = refusals.balanced(tales.requests("training"))
     all_prompts = dialogue.prompt_ids(asked)
     by_ids = dict(zip(map(tuple, all_prompts.tolist()), asked))
@@ -57,8 +60,9 @@ def rlhf(start: Trained, scorer: Trained, offset: float, seed: int = 0, n_iterat
         classes = [refusals.classify_by_rule(r, text) for r, text in zip(requests, texts)]
         allowed = [found for r, found in zip(requests, classes) if refusals.group(r) != "forbidden"]
         seen["refused"] = sum(found != TELLS for found in allowed) / max(1, len(allowed))
-        rule = torch.tensor([refusals.rule_reward(r, t, both_sides=False) for r, t in zip(requests, texts)])
-        return rule + torch.tensor([found == TELLS for found in classes]) * judge.score(prompts, answers).cpu()
+        both = rule == "two sides"
+        by_rule = torch.tensor([refusals.rule_reward(r, text, both) for r, text in zip(requests, texts)])
+        return by_rule + torch.tensor([found == TELLS for found in classes]) * judge.score(prompts, answers).cpu()
 
     agent = ActorCritic(copy.deepcopy(start.model), copy.deepcopy(judge))
 
@@ -67,8 +71,8 @@ def rlhf(start: Trained, scorer: Trained, offset: float, seed: int = 0, n_iterat
         return ppo.ppo(agent, copy.deepcopy(start.model), reward_fn, all_prompts, config, generator, state)
 
     key = {
-        "start": start.model, "reward model": scorer.model, "seed": seed, "offset": offset, "worth": refusals.WORTH,
-        "config": config,
+        "start": start.model, "reward model": scorer.model, "seed": seed, "offset": offset, "rule": rule,
+        "worth": refusals.WORTH, "config": config,
     }  # fmt: skip
     kept = train_or_load(
         "reward-offset", key, agent, begin, config.n_iterations, state=PPOState(), label=f"PPO, offset {offset:+.1f}",
@@ -112,10 +116,11 @@ def rows(seed: int) -> Iterator[dict]:
     """The rows of one seed: the mean score at the start, and refusals during and after PPO, for each offset."""
     start, scorer = models(seed)
     score = mean_score(start.model, scorer.model)
-    for offset in OFFSETS:
-        policy = rlhf(start, scorer, offset, seed)
-        for name, value in ({"mean score at the start": score + offset} | numbers(policy)).items():
-            yield dict(zip(KEY, (seed, offset, name)), value=f"{value:.4f}")
+    for rule, offsets in RULES.items():
+        for offset in offsets:
+            policy = rlhf(start, scorer, offset, seed, rule)
+            for name, value in ({"mean score at the start": score + offset} | numbers(policy)).items():
+                yield dict(zip(KEY, (seed, rule, offset, name)), value=f"{value:.4f}")
 
 
 def canary() -> dict[str, float]:
@@ -123,9 +128,9 @@ def canary() -> dict[str, float]:
     stages, _, start, scorer = few_stages()
     with shortened() as found:
         shown = refusals.sft(start, 0)
-        for offset in (OFFSETS[0], OFFSETS[-1]):
-            policy = rlhf(shown, scorer, offset)
+        for rule, offset in (("one side", OFFSETS[0]), ("one side", OFFSETS[-1]), ("two sides", OFFSETS[0])):
+            policy = rlhf(shown, scorer, offset, 0, rule)
             seen = numbers(policy) | {"mean score": mean_score(policy.model, moved(scorer.model, offset))}
-            found |= {f"{offset:+}: {name}": value for name, value in seen.items() if not math.isnan(value)}
+            found |= {f"{rule} {offset:+}: {name}": value for name, value in seen.items() if not math.isnan(value)}
         found |= {f"first {name}": value for name, value in stages.items()}
     return found | {"seeds": len(SEEDS), "offsets": sum(place * each for place, each in enumerate(OFFSETS))}
