@@ -14,8 +14,8 @@ import torch
 
 from minigpt import corpus, devices, ppo, train
 from minigpt.experiments import dataset
-from minigpt.experiments.instructgpt import dialogue, step1_sft, step2_reward_model
-from minigpt.worlds import grammar, tales
+from minigpt.experiments.instructgpt import dialogue, step1_sft, step2_reward_model, three_steps
+from minigpt.worlds import grammar, tales, web_tales
 
 
 @functools.cache
@@ -29,6 +29,32 @@ def few_tales() -> dataset.Dataset:
         held_out_corpus=corpus.encode(library.held_out[:40], library.tokenizer),
         held_out_nats=library.held_out_nats[:40],
     )
+
+
+_WEB_DATASET = three_steps.web_dataset  # `shortened` puts few_pages in its place
+
+
+@functools.cache
+def few_pages() -> dataset.Dataset:
+    """The web text of `three_steps` with few documents; as many as its vocabulary needs."""
+    library = _WEB_DATASET(1500)
+    return dataclasses.replace(
+        library,
+        corpus=corpus.encode(library.documents[:64], library.tokenizer),
+        held_out=library.held_out[:40],
+        held_out_corpus=corpus.encode(library.held_out[:40], library.tokenizer),
+        held_out_nats=library.held_out_nats[:40],
+    )
+
+
+def told_on_the_web(policy, requests, seed: int = 0, prompted: bool = False):
+    """In place of `three_steps.sample_answers`: somebody on the web answers, whatever the model."""
+    rng, found = random.Random(f"told {seed} {prompted}"), []
+    for each in requests:
+        found.append(
+            grammar.sample(lambda d: web_tales.tale(d, web_tales.WEB, each.mood, each.animal, each.thing), rng)[0]
+        )
+    return three_steps.answer_ids(found)
 
 
 def told(policy, requests, seed: int = 0, prompts=None):
@@ -47,10 +73,13 @@ def shortened(n_steps: int = 3, n_iterations: int = 2):
     """
     found, names = {}, itertools.count(1)
     data, all_requests, train_all, ppo_all = few_tales(), tales.requests, train.train, ppo.ppo
-    demonstrations = step1_sft.demonstrations
+    demonstrations, careful = step1_sft.demonstrations, three_steps.demonstrations
 
     def few_demonstrations(n, *args):  # as many as are learned from, but few of those that are only looked at
         return demonstrations(n if n == step1_sft.N_DEMONSTRATIONS else 40, *args)
+
+    def few_careful(n, *args):
+        return careful(n if n == three_steps.N_DEMONSTRATIONS else 40, *args)
 
     def few_steps(model, batches, config, *args, **more):
         name = f"training {next(names)}"
@@ -81,6 +110,8 @@ def shortened(n_steps: int = 3, n_iterations: int = 2):
         for module, name, by in (
             (dialogue, "tale_dataset", lambda: data),
             (step1_sft, "demonstrations", few_demonstrations),
+            (three_steps, "web_dataset", few_pages),
+            (three_steps, "demonstrations", few_careful),
             (dialogue, "by_ids", functools.cache(dialogue.by_ids.__wrapped__)),
             (tales, "requests", lambda which: all_requests(which)[:32]),
             (train, "train", few_steps),
