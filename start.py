@@ -63,6 +63,7 @@ CHAPTERS = {
     "05_gpt4": (3.0, ["04_instructgpt"]),
 }
 LAB_MINUTES = 0.5  # of a lab, whose lesson has trained its models
+FOR_NOTEBOOKS = ["-p", "tools.sooner", "-p", "no:xdist", "-p", "no:randomly", "--nbval"]  # what pytest needs for them
 
 SIZES = {  # measured on Linux x86-64: download in MB, on disk in GB (CUDA: a lower bound, from an earlier release)
     "cpu": (300, 1.3),
@@ -129,6 +130,7 @@ def parse_options(argv):
     parser.add_argument("--port", type=int, metavar="N", help="JupyterLab's port (it takes 8888 or the next free one)")
     part = parser.add_mutually_exclusive_group()
     part.add_argument("--chapters", action="store_true", help="with test: only the chapters and the solutions")
+    part.add_argument("--tests", action="store_true", help="with test: only the tests, no notebook")
     part.add_argument("--quick", action="store_true",
                       help="with test: leave out slow tests, the canaries of the measured tables, and every notebook")
     parser.add_argument("--jobs", type=int, metavar="N",
@@ -137,7 +139,7 @@ def parse_options(argv):
     build.add_argument("--cpu", dest="torch", action="store_const", const="cpu", help="PyTorch without CUDA")
     build.add_argument("--cuda", dest="torch", action="store_const", const="cuda", help="PyTorch for NVIDIA GPUs")
     options = parser.parse_args(argv)
-    for name in ("chapters", "quick", "jobs"):
+    for name in ("chapters", "tests", "quick", "jobs"):
         if getattr(options, name) and options.command != "test":
             parser.error("--%s belongs to the command test" % name)
     if options.command in ("reset", "handout", "slides") and not options.which:
@@ -610,7 +612,7 @@ def chapter_jobs(options, root=ROOT):
     for path in notebooks(root):
         solutions = os.path.join(os.path.dirname(path), "solutions", os.path.basename(path))
         files = [os.path.relpath(p, root) for p in (path, solutions) if os.path.exists(p)]
-        command = [venv_python(VENV), "-m", "pytest", "-p", "no:xdist", "-p", "no:randomly", "--nbval"]
+        command = [venv_python(VENV), "-m", "pytest"] + FOR_NOTEBOOKS
         name = os.path.splitext(os.path.relpath(path, os.path.join(root, "chapters")))[0].replace(os.sep, "/")
         jobs[name] = command + files + options.rest
     if not jobs:
@@ -673,7 +675,7 @@ def run_test(options):
         print("=== tests%s, on %d core%s ===" % (", the fast ones" if options.quick else "", jobs, "s" * (jobs > 1)))
         code = call(unit_command(options, jobs), VENV, OMP_NUM_THREADS="1")
         results.append(("tests", code, time.time() - began))
-    if not options.quick:
+    if not options.quick and not options.tests:
         print("=== chapters and solutions, output by output, %d at once ===" % jobs)
         environ = dict(clean_environ(os.environ, VENV), OMP_NUM_THREADS="1", PYTHONIOENCODING="utf-8")
         results += run_together(chapter_jobs(options), jobs, environ)

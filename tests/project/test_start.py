@@ -6,6 +6,7 @@ import importlib.util
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -381,7 +382,7 @@ def test_every_notebook_is_run_with_its_solutions_longest_first():
     run = [Path(word).as_posix() for _, command, _ in jobs for word in command if word.endswith(".ipynb")]
     assert set(run) == there and len(run) == len(there)
     for name, command, _ in jobs:
-        assert command[1:3] == ["-m", "pytest"] and "--nbval" in command and command[-1] == "-x"
+        assert command[1:5] == ["-m", "pytest", "-p", "tools.sooner"] and "--nbval" in command and command[-1] == "-x"
         files = [Path(word).as_posix() for word in command if word.endswith(".ipynb")]
         folder, _, stem = f"chapters/{name}".rpartition("/")
         assert files == [f"{folder}/{stem}.ipynb", f"{folder}/solutions/{stem}.ipynb"]
@@ -389,6 +390,12 @@ def test_every_notebook_is_run_with_its_solutions_longest_first():
     waits = {name: after for name, _, after in jobs}
     assert names[0] == "04_instructgpt" and waits["05_gpt4"] == ["04_instructgpt"] and waits["03_gpt3"] == []
     assert set(start.CHAPTERS) == {path.stem for path in (ROOT / "chapters").glob("*.ipynb")}
+
+
+def test_nbval_is_loaded_without_a_grammar_that_takes_two_seconds_to_build():
+    code = "import sys, tools.sooner, nbformat; print([n for n in sys.modules if n.startswith('rfc3987_syntax.')])"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, encoding="utf-8", check=True)
+    assert done.stdout == "[]\n"
 
 
 def test_a_new_chapter_runs_too_and_none_is_a_problem(tmp_path):
@@ -468,6 +475,8 @@ def test_what_still_runs_is_ended_with_the_whole(monkeypatch):
         ([2, 2], [], 1),
         ([0, -9], [], 1),
         ([0, 1], ["--quick"], 0),
+        ([0, 1], ["--tests"], 0),
+        ([1, 0], ["--tests"], 1),
         ([1, 0], ["--quick"], 1),
         ([1, 0], ["--chapters"], 0),
         ([0, 1], ["--chapters"], 1),
@@ -480,7 +489,7 @@ def test_one_failure_fails_the_whole_and_hides_nothing(codes, argv, expected, mo
         start, "run_together", lambda jobs, n, environ: ran.append("chapters") or [("01", codes[1], 1), ("02", 0, 1)]
     )
     assert start.run_test(options(*argv)) == expected
-    assert ran == ["tests"] * ("--chapters" not in argv) + ["chapters"] * ("--quick" not in argv)
+    assert ran == ["tests"] * ("--chapters" not in argv) + ["chapters"] * (not {"--quick", "--tests"} & set(argv))
     said = capsys.readouterr().out
     assert ("FAILED" in said) == bool(expected)
     assert ("Left out: the tests marked slow, the canaries" in said) == ("--quick" in argv)
@@ -496,19 +505,22 @@ def test_models_are_trained_on_one_thread_whatever_the_reader_has_set(monkeypatc
 
 
 def test_ci_runs_what_the_reader_runs():
+    """Both halves of `start.py test`, the chapters as if on a common processor; then the longer ones in plain code."""
     script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
-    assert "set -euo pipefail" in script and "\npython3 start.py test\n" in script
-    assert "ATEN_CPU_CAPABILITY=$capability" in script and '"$solutions"' in script
+    assert "set -euo pipefail" in script and "\npython3 start.py test --tests" in script
+    assert "\nATEN_CPU_CAPABILITY=avx2 MINIGPT_CACHE=$scratch/avx2 python3 start.py test --chapters\n" in script
+    assert "export ATEN_CPU_CAPABILITY=$capability" in script
     assert "-k canary tests/experiments/test_measured.py" in script
-    after = [script.split(f"printf '{c} %s\\n' ")[1].split("\n")[0] for c in ("default", "avx2")]
-    plain, avx2 = (names.removesuffix("|").split() for names in after)
-    assert "labs=$(cd chapters && ls labs/*.ipynb" in script and "$labs" in plain and "$labs" in avx2
-    plain, avx2 = ([name for name in names if name != "$labs"] for names in (plain, avx2))
-    assert sorted(avx2) == sorted([*(path.stem for path in (ROOT / "chapters").glob("*.ipynb")), "canaries"])
-    assert "canaries" in plain and len(plain) >= 5 and set(plain) < set(avx2)
-    for names in (plain, avx2):  # two at once, in this order: what a chapter waits for comes first
-        for name, (_, needed) in start.CHAPTERS.items():
-            assert all(names.index(other) < names.index(name) for other in needed if name in names)
+    queue = script[script.rindex("\n{\n") : script.index("| xargs -P 2 -L 1")] + "\n"
+    if shutil.which("bash"):
+        said = subprocess.run(["bash", "-c", queue], cwd=ROOT, capture_output=True, encoding="utf-8", check=True).stdout
+        jobs = [tuple(line.split()) for line in said.splitlines()]
+        assert jobs[-2:] == [("default", "canaries"), ("avx2", "canaries")]
+        lessons, labs = (
+            sorted((path.relative_to(ROOT).as_posix() for path in folder.glob("0[0-4]_*.ipynb")), reverse=True)
+            for folder in (ROOT / "chapters", ROOT / "chapters" / "labs")
+        )
+        assert len(lessons) == 5 and labs and jobs[:-2] == [("default", path) for path in lessons + labs]
 
 
 # --- the build of PyTorch -------------------------------------------------------------------------------------------
