@@ -10,7 +10,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from minigpt.exercises.judging import Problem, called, compare, compare_lists, exercise
+from minigpt.exercises.judging import Problem, called, close, compare, compare_lists, exercise, scalar, short
 from minigpt.exercises.tensors import compare_tensors
 
 
@@ -100,3 +100,155 @@ def k3(answer: Callable[[Tensor, Tensor], Tensor]) -> None:
         value = got.flatten()[0].item() if isinstance(got, Tensor) and got.numel() else got
         raise Problem(f"for a log-ratio of a millionth it is 5e-13, and yours {value:.1e}: exp(d) - 1 loses all digits in "
                       "single precision, `torch.expm1` does not")  # fmt: skip
+
+
+@exercise(
+    "my_agreement",
+    "The second is never smaller: a model of the average labeler may agree with labelers more than they do.",
+    "For each pair `p = 1 / (1 + exp(-(u_i - u_j) / noise))`; average `p**2 + (1 - p)**2`, and `max(p, 1 - p)`.",
+)
+def agreement(answer: Callable[[list, float], tuple]) -> None:
+    """How often two labelers agree on a pair, and how often the best model agrees with a labeler."""
+    rng = random.Random(9)
+    for n, noise in ((3, 0.65), (5, 1.5), (4, 0.4)):
+        u = [round(3 * rng.random(), 2) for _ in range(n)]
+        gaps = [u[i] - u[j] for i in range(n) for j in range(i)]
+        got = called(answer, list(u), noise)
+        got = got.tolist() if hasattr(got, "tolist") else got
+        if not isinstance(got, (tuple, list)) or len(got) != 2:
+            raise Problem(f"expected two numbers: two labelers, and the best model; got {short(got)}")
+        where = f"for utilities {u} and noise {noise}"
+
+        def means(scale, gaps=gaps):
+            p = [1 / (1 + math.exp(-max(-500.0, min(500.0, gap * scale)))) for gap in gaps]
+            return [sum(x) / len(p) for x in ([q * q + (1 - q) ** 2 for q in p], [max(q, 1 - q) for q in p], p)]
+
+        two, best, first = means(1 / noise)
+        if _same(got[0], best) and _same(got[1], two):
+            raise Problem(f"the order: first two labelers, then the best model ({where})")
+        common = ((means(1.0), "divide the difference by the noise"), (means(noise), "divide by the noise, do not multiply"))
+        compare(got[0], two, (
+            *((wrong[0], said) for wrong, said in common),
+            (best, "that is the best model: two labelers agree if both prefer the first, or both the second"),
+            (sum(1 / (1 + math.exp(-gap / noise)) ** 2 for gap in gaps) / len(gaps),
+             "they also agree if both prefer the second: add (1 - p) squared"),
+            (1 - two, "that is how often they disagree"),
+            (two * n * (n - 1) / 2, "divide by the number of pairs"),
+        ), where + ", two labelers:")  # fmt: skip
+        compare(got[1], best, (
+            *((wrong[1], said) for wrong, said in common),
+            (two, "that is two labelers again: the best model says what is likelier, and is right with max(p, 1 - p)"),
+            (first, "the likelier of both orders: max(p, 1 - p)"),
+            (1.0, "the labeler errs, so that nobody agrees with every pair"),
+            (best * n * (n - 1) / 2, "divide by the number of pairs"),
+        ), where + ", the best model:")  # fmt: skip
+
+
+@exercise(
+    "my_ranking_floor",
+    "ln 2 where all answers are equal, and 0 only where no labeler can err.",
+    "The entropy of a coin with `p = sigmoid(u_i - u_j)`, averaged over the pairs.",
+)
+def ranking_floor(answer: Callable[[list], float]) -> None:
+    """The lowest ranking loss that any reward model can have."""
+    rng = random.Random(10)
+    for n in (2, 3, 5):
+        u = [round(3 * rng.random(), 2) for _ in range(n)]
+        gaps = [u[i] - u[j] for i in range(n) for j in range(i)]
+        p = [1 / (1 + math.exp(-gap)) for gap in gaps]
+        losses = [-q * math.log(q) - (1 - q) * math.log(1 - q) for q in p]
+        right = sum(losses) / len(p)
+        mistakes = (
+            (sum(losses), "divide by the number of pairs"),
+            (right / math.log(2), "in nats: the natural logarithm"),
+            (-right, "an entropy is positive"),
+            (sum(-math.log(max(q, 1 - q)) for q in p) / len(p), "that is the loss if the better answer always won: labelers err"),
+            (sum(-q * math.log(q) for q in p) / len(p), "the other order counts, too: add -(1 - p) log(1 - p)"),
+            (sum(-math.log(q) for q in p) / len(p), "weight each order with its probability"),
+            (sum(1 - max(q, 1 - q) for q in p) / len(p), "that is how often the best model errs, not its loss"),
+        )  # fmt: skip
+        compare(called(answer, list(u)), right, mistakes, f"for utilities {u}")
+
+
+def _same(x, y: float) -> bool:
+    x = scalar(x)
+    return isinstance(x, (int, float)) and not isinstance(x, bool) and close(x, y, 1e-6)
+
+
+@exercise(
+    "my_gao_fit",
+    "The utility is highest at d = alpha / (2 beta).",
+    "`np.linalg.lstsq(np.stack([d, d**2], axis=1), R, rcond=None)[0]` gives alpha, and minus beta.",
+)
+def gao_fit(answer: Callable[[list, list], tuple]) -> None:
+    """The two numbers of R = d (alpha - beta d), by least squares without a constant."""
+    rng = random.Random(12)
+    for alpha, beta in ((1.6, 0.9), (0.7, 0.2)):
+        d = [0.3 * k for k in range(1, 9)]
+        R = [x * (alpha - beta * x) + 0.1 * (rng.random() - 0.5) for x in d]
+        got = called(answer, list(d), list(R))
+        got = got.tolist() if hasattr(got, "tolist") else got
+        if not isinstance(got, (tuple, list)) or len(got) != 2:
+            raise Problem(f"expected two numbers, alpha and beta; got {short(got)}")
+        first, second = _regression(d, [x * x for x in d], R)
+        where = f"for points near d ({alpha:g} - {beta:g} d)"
+        if _same(got[0], -second) and _same(got[1], first):
+            raise Problem(f"the order: first alpha, then beta ({where})")
+        mean_d, mean_square, mean_R = (sum(x) / len(x) for x in (d, [x * x for x in d], R))
+        constant = _regression([x - mean_d for x in d], [x * x - mean_square for x in d], [x - mean_R for x in R])
+        ratio = _line(d, [y / x for x, y in zip(d, R)])
+        log = _regression(d, [x * math.log(x) for x in d], R)
+        compare(got[0], first, (
+            (constant[0], "no constant: at d = 0 nothing is gained"),
+            (ratio[1], "that fits R / d, which gives the small d too much weight: fit R itself"),
+            (log[0], "that is the other form, with log d"),
+        ), where + ", alpha:")  # fmt: skip
+        compare(got[1], -second, (
+            (second, "the sign: R = d (alpha - beta d), so the coefficient of d squared is minus beta"),
+            (-constant[1], "no constant: at d = 0 nothing is gained"),
+            (-log[1], "that is the other form, with log d"),
+        ), where + ", beta:")  # fmt: skip
+
+
+def _regression(x: list, z: list, y: list) -> tuple[float, float]:
+    """(a, b) of y = a x + b z by least squares."""
+    xx, xz, zz = (sum(u * v for u, v in zip(*each)) for each in ((x, x), (x, z), (z, z)))
+    xy, zy = (sum(u * v for u, v in zip(each, y)) for each in (x, z))
+    det = xx * zz - xz * xz
+    return (xy * zz - zy * xz) / det, (zy * xx - xy * xz) / det
+
+
+def _line(x: list, y: list) -> tuple[float, float]:
+    """(slope, level at 0) of the least-squares line."""
+    mx, my = sum(x) / len(x), sum(y) / len(y)
+    slope = sum((a - mx) * (b - my) for a, b in zip(x, y)) / sum((a - mx) ** 2 for a in x)
+    return slope, my - slope * mx
+
+
+@exercise(
+    "my_best_of_n",
+    "No training, and just under the best that its KL allows.",
+    "F, the probability of a reward of at most r, includes the answer itself; it is kept with `F**n - (F - p)**n`.",
+)
+def best_of_n(answer: Callable[[list, list, int], list]) -> None:
+    """How likely each answer is the best of n."""
+    rng = random.Random(13)
+    for k, n in ((3, 2), (5, 4), (4, 1)):
+        weights = [0.2 + rng.random() for _ in range(k)]
+        p = [w / sum(weights) for w in weights]
+        rewards = rng.sample([x / 2 for x in range(12)], k)
+        at_most = [sum(q for q, s in zip(p, rewards) if s <= r) for r in rewards]
+        below = [F - q for F, q in zip(at_most, p)]
+        right = [F**n - G**n for F, G in zip(at_most, below)]
+        above = [1 - G for G in below]
+        mistakes = (
+            ([F**n for F in at_most], "that is the probability that the best is at most this good: take away that it is worse"),
+            ([(q**n) for q in p], "that is the probability that all n are this answer"),
+            ([1 - (1 - q) ** n for q in p], "that is the probability that the answer is drawn at all, not that it is the best"),
+            ([n * q * F ** (n - 1) for q, F in zip(p, at_most)], "that is right for many answers, each of them rare; here use F**n - (F - p)**n"),
+            ([x**n - (x - q) ** n for x, q in zip(above, p)], "that keeps the worst of n: count the answers that are at most as good"),
+            ([q * F ** (n - 1) for q, F in zip(p, at_most)], "each of the n may be the best: and they may tie with each other"),
+            ([float(r == max(rewards)) for r in rewards], "the best of all answers may not be among the n that are drawn"),
+        )  # fmt: skip
+        where = f"for p {short(p)}, rewards {rewards} and n = {n}"
+        compare_lists(called(answer, list(p), list(rewards), n), right, mistakes, where)

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from exercising import grouped, named_checks
 
+from minigpt.exact import bradley_terry, optimal_policy
 from minigpt.exercises import labs04
 
 
@@ -27,10 +28,45 @@ def k3(logp, ref):
     return torch.expm1(ref - logp) - (ref - logp)
 
 
+def chances(u, scale=1.0):
+    u = np.array(u)
+    i, j = np.triu_indices(len(u), 1)
+    return 1 / (1 + np.exp(-(u[i] - u[j]) * scale))
+
+
+def agree(u, noise):
+    p = chances(u, 1 / noise)
+    return float(np.mean(p**2 + (1 - p) ** 2)), float(np.mean(np.maximum(p, 1 - p)))
+
+
+def entropy(u, log=np.log):
+    p = chances(u)
+    return float(np.mean(-p * log(p) - (1 - p) * log(1 - p)))
+
+
+def gao(d, R, second=lambda d: d**2, constant=False):
+    d = np.array(d)
+    columns = [d, second(d), *([np.ones_like(d)] if constant else [])]
+    a, b, *_ = np.linalg.lstsq(np.stack(columns, axis=1), np.array(R), rcond=None)[0]
+    return a, -b
+
+
+def kept(p, r, n):
+    order = np.argsort(r)
+    F = np.concatenate([[0.0], np.cumsum(np.array(p)[order])])
+    found = np.zeros(len(p))
+    found[order] = F[1:] ** n - F[:-1] ** n
+    return found
+
+
 RIGHT = {
     "g_statistic": [g, lambda c, p: np.float64(g(c, p))],
     "leave_one_out": [others, lambda r: len(r) / (len(r) - 1) * (np.array(r) - np.mean(r))],
     "k3": [k3, lambda logp, ref: (ref - logp).double().expm1().sub((ref - logp).double()).float()],
+    "agreement": [agree, lambda u, noise: np.array(agree(u, noise))],
+    "ranking_floor": [entropy, lambda u: bradley_terry.bradley_terry_floor(np.array(u))],
+    "gao_fit": [gao, lambda d, R: np.array(gao(d, R))],
+    "best_of_n": [kept, lambda p, r, n: list(np.exp(optimal_policy.best_of_n(np.log(p), np.array(r), n)))],
 }
 
 WRONG = [
@@ -57,6 +93,30 @@ WRONG = [
     ("k3", lambda logp, ref: -k3(logp, ref), "never below 0"),
     ("k3", lambda logp, ref: k3(logp, ref).sum(1), "each token"),
     ("k3", lambda logp, ref: (ref - logp).exp() - 1 - (ref - logp), "loses all digits"),
+    ("agreement", lambda u, n: agree(u, 1), "divide the difference by the noise"),
+    ("agreement", lambda u, n: agree(u, 1 / n), "do not multiply"),
+    ("agreement", lambda u, n: agree(u, n)[::-1], "the order"),
+    ("agreement", lambda u, n: (agree(u, n)[1], agree(u, n)[1]), "that is the best model"),
+    ("agreement", lambda u, n: (agree(u, n)[0], agree(u, n)[0]), "two labelers again"),
+    ("agreement", lambda u, n: (agree(u, n)[0], 1.0), "nobody agrees"),
+    ("agreement", lambda u, n: (1 - agree(u, n)[0], agree(u, n)[1]), "disagree"),
+    ("agreement", lambda u, n: agree(u, n)[0], "expected two numbers"),
+    ("ranking_floor", lambda u: entropy(u) * len(u) * (len(u) - 1) / 2, "number of pairs"),
+    ("ranking_floor", lambda u: entropy(u, np.log2), "in nats"),
+    ("ranking_floor", lambda u: -entropy(u), "positive"),
+    ("ranking_floor", lambda u: np.mean(-np.log(np.maximum(chances(u), 1 - chances(u)))), "labelers err"),
+    ("ranking_floor", lambda u: np.mean(1 - np.maximum(chances(u), 1 - chances(u))), "not its loss"),
+    ("gao_fit", lambda d, R: gao(d, R)[::-1], "the order"),
+    ("gao_fit", lambda d, R: gao(d, R, constant=True), "no constant"),
+    ("gao_fit", lambda d, R: gao(d, R, lambda d: d * np.log(d)), "log d"),
+    ("gao_fit", lambda d, R: (gao(d, R)[0], -gao(d, R)[1]), "the sign"),
+    ("gao_fit", lambda d, R: np.polyfit(d, np.array(R) / np.array(d), 1)[::-1] * [1, -1], "too much weight"),
+    ("gao_fit", lambda d, R: gao(d, R)[0], "expected two numbers"),
+    ("best_of_n", lambda p, r, n: [q**n for q in p], "all n are this answer"),
+    ("best_of_n", lambda p, r, n: [1 - (1 - q) ** n for q in p], "drawn at all"),
+    ("best_of_n", lambda p, r, n: kept(p, [-x for x in r], n), "worst of n"),
+    ("best_of_n", lambda p, r, n: [float(x == max(r)) for x in r], "may not be among"),
+    ("best_of_n", lambda p, r, n: [sum(q for q, s in zip(p, r) if s <= x) ** n for x in r], "at most this good"),
 ]
 
 globals().update(named_checks(labs04, RIGHT, grouped(WRONG)))
