@@ -43,7 +43,6 @@ NOT_YET = {
     "gpt4/refusal_texts",
     "gpt4/reward_offset",
     "gpt4/run_grid",
-    "instructgpt/figure1",
     "instructgpt/reward_models",
     "instructgpt/sft_epochs",
 }
