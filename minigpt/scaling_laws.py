@@ -286,6 +286,35 @@ def interval_score(low: float, high: float, came: float, level: float = 0.9) -> 
     return float(high - low + 2 / (1 - level) * max(0.0, low - came, came - high))
 
 
+def local_exponents(x, y) -> np.ndarray:
+    """Local exponents: the slope from each point to the next on two logarithmic axes; all equal for a power law.
+
+    Give it the loss above the floor: where the exponents of the smallest runs differ, they are off the law.
+    Shapes: (n,) and (n,) -> (n - 1,). Errors: ValueError for x that does not rise, or a number that is not above 0.
+
+    >>> local_exponents([1, 10, 100], [4.0, 2.0, 1.0]).round(3).tolist()
+    [-0.301, -0.301]
+    """
+    x, y = _points(x, y)
+    if min(x.min(), y.min()) <= 0 or (np.diff(x) <= 0).any():
+        raise ValueError(f"expected numbers above 0, x rising; got x = {x.tolist()}, y from {y.min():g}")
+    return np.diff(np.log(y)) / np.diff(np.log(x))
+
+
+def reducible_error(predicted: float, measured: float, floor: float) -> float:
+    """Error of a prediction as a share of the reducible loss that is left: (predicted - measured) / (measured - floor).
+
+    Most of a loss is floor, which nobody has to predict: an error of 2 % of the loss may be half of what was to be
+    predicted. Above 0 if the prediction was too high. Errors: ValueError for a measured loss not above the floor.
+
+    >>> round(reducible_error(1.10, 1.08, 1.04), 3)
+    0.5
+    """
+    if not measured > floor:
+        raise ValueError(f"expected a measured loss above the floor; got {measured} and {floor}")
+    return float((predicted - measured) / (measured - floor))
+
+
 def checked_runs(compute, loss) -> tuple[np.ndarray, np.ndarray]:
     """Compute and loss as arrays. Errors: ValueError for runs that no law can be fitted to."""
     compute, loss = np.asarray(compute, float), np.asarray(loss, float)

@@ -243,3 +243,23 @@ def test_straightness_is_the_quadratic_term_and_the_share_explained():
     assert r2 == pytest.approx(1 - residual / ((v - v.mean()) ** 2).sum())
     with pytest.raises(ValueError, match="three different x"):
         scaling_laws.straightness([1, 1, 2], [1.0, 2.0, 3.0])
+
+
+def test_local_exponents_are_equal_for_a_power_law_and_show_which_point_is_off():
+    x = np.array([1.0, 3.0, 10.0, 40.0])
+    y = 5 * x**-0.4
+    np.testing.assert_allclose(scaling_laws.local_exponents(x, y), -0.4)
+    y[0] *= 1.2
+    found = scaling_laws.local_exponents(x, y)
+    assert found[0] == pytest.approx(-0.4 - np.log(1.2) / np.log(3)) and found[1:] == pytest.approx(-0.4)
+    with pytest.raises(ValueError, match="x rising"):
+        scaling_laws.local_exponents([1, 1, 2], [3, 2, 1])
+    with pytest.raises(ValueError, match="above 0"):
+        scaling_laws.local_exponents([1, 2], [1, 0])
+
+
+def test_an_error_is_told_as_a_share_of_what_is_left_above_the_floor():
+    assert scaling_laws.reducible_error(2.5, 2.0, 1.0) == pytest.approx(0.5)
+    assert scaling_laws.reducible_error(1.5, 2.0, 1.0) == pytest.approx(-0.5)
+    with pytest.raises(ValueError, match="above the floor; got 1.0 and 1.0"):
+        scaling_laws.reducible_error(1.0, 1.0, 1.0)

@@ -19,6 +19,7 @@
     panels        task_panels, stacked_panels, embedding_map
     pipelines     shifted_targets, masks_and_inputs, pretrain_finetune
     rlhf          rlhf_steps, ppo_networks, tilt_bars, rollout_timeline, dashboard
+    predicting    isoflop_profiles, interval_ranks
     reports       grouped_ranges, rule_flow
     scaling       scatter_identity, prediction
     seeing        image_and_words, occlusion_maps
@@ -85,6 +86,8 @@ from minigpt.plots.panels import task_panels as task_panels
 from minigpt.plots.pipelines import masks_and_inputs as masks_and_inputs
 from minigpt.plots.pipelines import pretrain_finetune as pretrain_finetune
 from minigpt.plots.pipelines import shifted_targets as shifted_targets
+from minigpt.plots.predicting import interval_ranks as interval_ranks
+from minigpt.plots.predicting import isoflop_profiles as isoflop_profiles
 from minigpt.plots.reports import grouped_ranges as grouped_ranges
 from minigpt.plots.reports import rule_flow as rule_flow
 from minigpt.plots.rlhf import dashboard as dashboard

@@ -13,6 +13,12 @@ SIZES = {"n_vocab": 1024, "n_ctx": 256, "n_layers": 2, "n_heads": 6, "d_model": 
 GPT1 = {"n_vocab": 40478, "n_ctx": 512, "n_layers": 12, "n_heads": 12, "d_model": 768}
 WORDS = ["Tom", " found", " a", " red", " hat"]
 
+ISOFLOPS = {
+    C: (np.array([4e3, 8e3, 2e4, 6e4]) * (C / 2e9) ** 0.4, np.array([0.4, 0.3, 0.33, 0.5]) * (C / 2e9) ** -0.25)
+    for C in (2e9, 4.6e9, 1e10, 2.2e10, 4.6e10, 1e11)
+}
+PREDICTED = [(1.4 + 0.02 * i, 1.3 + 0.03 * i, 1.5 + 0.04 * i, 1.45, 1.3) for i in range(10)]
+
 
 def task(low, high, spread, seed):
     """{x: five values}: a learning curve from low to high."""
@@ -300,6 +306,13 @@ GALLERY = {
     "dashboard_one": lambda: plots.dashboard({"kl": [1, 2]}, panels={"kl": "KL"}),
     "dashboard_nine": lambda: plots.dashboard({f"{i}": [1, 2, i] for i in range(9)},
                                               panels={f"{i}": f"quantity {i}" for i in range(9)}),
+    "isoflop_profiles": lambda: plots.isoflop_profiles(
+        ISOFLOPS, {C: (N[1], L[1]) for C, (N, L) in ISOFLOPS.items()}, lambda C: 0.3 * C**0.45, 0.385, title="Minima"),
+    "isoflop_profiles_plain": lambda: plots.isoflop_profiles(dict(list(ISOFLOPS.items())[:2]), {}),
+    "interval_ranks": lambda: plots.interval_ranks(
+        {"no change": PREDICTED, "floor, rough exponent": PREDICTED, "with a floor": PREDICTED, "no floor": PREDICTED},
+        [f"ladder {i}" for i in range(10)], title="With a floor most intervals hold", guess=1.5),
+    "interval_ranks_one": lambda: plots.interval_ranks({"mine": PREDICTED[:2]}, ["A", "B"]),
 }  # fmt: skip
 
 

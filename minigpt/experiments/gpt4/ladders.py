@@ -1,11 +1,11 @@
 """Chapter 05. Ladders of ten languages: small runs from which to predict one run of about twenty times the compute.
 
-Each language is an encyclopedia of its own: Zipf's exponent s, the number of words and the share of right values differ,
-and with them the exponent of the scaling law, its floor, and the loss of the large run. None of them is the language of
-scaling_runs.book(), whose ladder the chapter trains. The runs are made as there: about 500 updates, 15 tokens for each
-parameter. The table also tells how the models answer questions (GPT-4 report, section 3.2): -log of the pass rate, over
-4,000 problems drawn as the text is, over those that no fitted model nearly always fails, and in five classes of
-difficulty.
+Each language is an encyclopedia of its own: Zipf's exponent s, the number of words and the share of right values
+differ, and with them the exponent of the scaling law, its floor, and the loss of the large run. None of them is the
+language of scaling_runs.book(), whose ladder the chapter trains. The runs are made as there: about 500 updates, 15
+tokens for each parameter. The table also tells how the models answer questions (GPT-4 report, section 3.2): -log of
+the pass rate, over 4,000 problems drawn as the text is, over those that no fitted model nearly always fails, and in
+five classes of difficulty.
 """
 
 import functools
@@ -108,8 +108,9 @@ def canary() -> dict[str, float]:
         steps = [scaling_runs.plan(d_model, book(seed).n_words) for d_model in REPEATS]
         found[f"plan {seed}"] = float(sum(d * (rows + n) for d, (rows, n) in zip(REPEATS, steps)))
     few = {"REPEATS": {12: 2, 8: 1}, "FITTED": (12,), "book": functools.cache(book.__wrapped__)}  # its texts are few
-    with mock.patch.multiple(sys.modules[__name__], **few), mock.patch.object(scaling_runs, "N_STEPS", 3):
-        with mock.patch.object(scaling_runs, "TOKENS_PER_PARAM", 0.1), mock.patch.object(scaling_runs, "N_HELD_OUT", 64):
+    short = {"N_STEPS": 3, "TOKENS_PER_PARAM": 0.1, "N_HELD_OUT": 64}
+    with mock.patch.multiple(sys.modules[__name__], **few):
+        with mock.patch.multiple(scaling_runs, **short):
             for row in rows(SEEDS[4]):
                 names = ("loss", "floor", "n_tokens", "n_params", "surprise, all problems")
                 found |= {f"{name}, {row['d_model']}, {row['repeat']}": float(row[name]) for name in names}

@@ -1,23 +1,27 @@
-"""Chapter 05. A grid of runs, compute by width, with the batch held fixed: isoFLOP profiles, and what the run shop sells.
+"""Chapter 05. A grid of runs, compute by width, the batch held fixed: isoFLOP profiles, and what the run shop sells.
 
 Three languages that differ in Zipf's s alone. Every run of one column of the grid costs the same compute C = 6 N D; a
 narrow model makes many updates, a wide one few, always of 8 texts. So nothing but N and D changes along a column: in
-isoflop.py the batch grew with the tokens. The runs up to 10^10 operations are made three times. Beside the grid there
-is one large run of each language, to be predicted, and some runs at half and at double the learning rate.
+isoflop.py the batch grew with the tokens. Beside the grid there is one large run of each language, to be predicted,
+and some runs at half and at double the learning rate.
 """
 
+import contextlib
 import functools
 from collections.abc import Iterator
 from unittest import mock
 
-from minigpt import scaling
+import numpy as np
+
+from minigpt import chinchilla, scaling
+from minigpt.experiments import measured
 from minigpt.experiments.gpt4 import scaling_runs
 from minigpt.experiments.gpt4.scaling_runs import FreshTexts
 from minigpt.experiments.gpt4.side_by_side import train_side_by_side
 from minigpt.worlds import facts
 from minigpt.worlds.facts import Encyclopedia
 
-SEEDS, KEY = (0, 1, 2), ("zipf", "budget", "d_model", "rate", "seed")
+SEEDS, KEY = (0,), ("zipf", "budget", "d_model", "rate", "seed")
 LANGUAGES = (1.3, 1.6, 2.0)  # Zipf's s
 GRID = {  # floating-point operations -> widths
     2.15e9: (8, 10, 12, 16), 4.64e9: (8, 10, 12, 16, 24), 1e10: (10, 12, 16, 24, 32),
@@ -69,6 +73,40 @@ def rows(seed: int) -> Iterator[dict]:
                 "n_params": model.n_params(), "n_tokens": n_steps * BATCH * texts.shape[1],
                 "loss": f"{loss:.5f}", "floor": f"{floor:.5f}",
             }  # fmt: skip
+
+
+def profiles(zipf: float, least_tokens: int = 0) -> dict[float, tuple[np.ndarray, np.ndarray]]:
+    """IsoFLOP profiles of a language, from the table: compute -> (parameters, loss above the floor), both rising in N.
+
+    least_tokens: leave out runs that read fewer. Errors: ValueError for a language that is not in the table.
+    """
+    runs = [row for row in measured.rows("gpt4/run_grid") if float(row["zipf"]) == zipf and row["rate"] == "usual"]
+    if not runs:
+        raise ValueError(f"expected Zipf's s out of {LANGUAGES}; got {zipf!r}")
+    found = {}
+    for budget in GRID:
+        column = {}
+        for row in runs:
+            if abs(float(row["budget"]) / budget - 1) < 0.01 and int(row["n_tokens"]) >= least_tokens:
+                column.setdefault(int(row["n_params"]), []).append(float(row["loss"]) - float(row["floor"]))
+        if column:
+            N = sorted(column)
+            found[budget] = np.array(N, float), np.array([np.mean(column[n]) for n in N])
+    return found
+
+
+def minima(profiles: dict[float, tuple[np.ndarray, np.ndarray]]) -> dict[float, tuple[float, float]]:
+    """The minimum of each profile: a parabola through its lowest point and the two beside it. compute -> (N*, loss).
+
+    A parabola through all points would be pulled to one side: the profiles rise more slowly towards few parameters
+    than towards many. A profile that is lowest at its edge is left out, unless the parabola turns inside.
+    """
+    found = {}
+    for compute, (N, L) in profiles.items():
+        first = min(max(int(np.argmin(L)) - 1, 0), len(N) - 3)
+        with contextlib.suppress(ValueError):
+            found[compute] = chinchilla.isoflop_optimum(N[first : first + 3], L[first : first + 3])
+    return found
 
 
 def canary() -> dict[str, float]:
