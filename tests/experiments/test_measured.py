@@ -43,6 +43,7 @@ NOT_YET = {
     "gpt4/ladders",
     "gpt4/refusal_texts",
     "gpt4/reward_offset",
+    "instructgpt/longer_pretraining",
     "instructgpt/reward_models",
     "instructgpt/sft_epochs",
 }
