@@ -60,7 +60,8 @@ CHAPTERS = {
     "02_gpt2": (3.5, []),
     "03_gpt3": (3.0, []),
     "04_instructgpt": (4.0, []),
-    "05_gpt4": (3.0, ["04_instructgpt"]),
+    "05_gpt4_scaling": (2.5, []),
+    "06_gpt4": (2.5, ["04_instructgpt", "05_gpt4_scaling"]),
 }
 LAB_MINUTES = 0.5  # of a lab, whose lesson has trained its models
 FOR_NOTEBOOKS = ["-p", "tools.sooner", "-p", "no:xdist", "-p", "no:randomly", "--nbval"]  # what pytest needs for them

@@ -154,6 +154,9 @@ RL_PANELS = ("kl", "reward", "length", "clip_fraction", "entropy", "explained_va
 TILTED = np.full(30, 1 / 30), np.exp(np.linspace(-4, 4, 30)) / np.exp(np.linspace(-4, 4, 30)).sum()
 
 SQUARES = np.kron(np.random.default_rng(3).random((4, 4, 3)), np.ones((4, 4, 1)))
+FLOPS = np.geomspace(1e9, 6e10, 6)
+BITS = 1.5 + 0.6 * (FLOPS / 1e9) ** -0.24
+
 GALLERY = {
     "task_panels": lambda: plots.task_panels(*tasks(), title="Pre-training helps most with few labels", guess=0.7),
     "task_panels_three": lambda: plots.task_panels(
@@ -280,6 +283,24 @@ GALLERY = {
          "allowed request": {"refusal in the desired style": -2, "refusal in another style": -2,
                              "disallowed content": None, "safe answer": 0}}, title="The rule looks at both"),
     "rule_flow_one": lambda: plots.rule_flow({"any": {"good": 1.5}}),
+    "final_run": lambda: plots.final_run(
+        3e12, (FLOPS, BITS), (FLOPS, BITS), (1.55, 1.65), 1.6, 1.52, others={"left out": ([3e8], [2.4])}, guess=1.8,
+        title="Predicted, then trained"),
+    "final_run_report": lambda: plots.final_run(
+        1.0, came=1.25, span=(1e-10, 1e-4, "the runs that were fitted lie here"), y_limits=(1, 6), came_label="GPT-4",
+        title="The report's Figure 1: a law through runs of at most 1/10,000 of the compute"),
+    "equal_areas": lambda: plots.equal_areas(
+        {"small, reads much": (10, 8), "in between": (20, 4), "large, reads little": (80, 1)}, title="One compute"),
+    "isoflop": lambda: plots.isoflop(
+        {1e10 * 3**i: {4000 * 2 ** (i + j): [1.2 - 0.05 * i + 0.01 * (j - 2) ** 2 + 0.002 * k for k in range(3)]
+                       for j in range(5)} for i in range(4)},
+        {1e10 * 3**i: [16000 * 2**i * (1 + 0.05 * k) for k in range(3)] for i in range(4)},
+        {"derived": 0.385, "Chinchilla": 0.5, "Kaplan": 0.73}, title="Larger budgets want larger models"),
+    "isoflop_bare": lambda: plots.isoflop(
+        {1.0: {1: [3.0], 2: [2.0], 4: [3.0]}, 10.0: {2: [3.0], 4: [2.0], 8: [3.0]}}, {1.0: [2], 10.0: [4]}),
+    "slopes": lambda: plots.slopes(
+        {"ζ = 1.3": (FLOPS, BITS - 1.5), "ζ = 2": (FLOPS, (BITS - 1.5) ** 1.5)}, {"ζ = 1.3": -0.24, "ζ = 2": -0.36},
+        title="Slopes as derived"),
     "rlhf_steps": lambda: plots.rlhf_steps(
         "Write a sad story about a fox and a bell:",
         "Once there was a fox. One night he found a bell, and he felt so lonely that he wept.",

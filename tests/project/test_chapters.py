@@ -20,7 +20,10 @@ CHAPTERS = ROOT / "chapters"
 SOLUTIONS = CHAPTERS / "solutions"
 LABS = CHAPTERS / "labs"
 PATHS = [path for folder in (CHAPTERS, SOLUTIONS, LABS, LABS / "solutions") for path in sorted(folder.glob("*.ipynb"))]
-WRITTEN = ["00_world.ipynb", "01_gpt1.ipynb", "02_gpt2.ipynb", "03_gpt3.ipynb", "04_instructgpt.ipynb", "05_gpt4.ipynb"]
+WRITTEN = [
+    "00_world.ipynb", "01_gpt1.ipynb", "02_gpt2.ipynb", "03_gpt3.ipynb", "04_instructgpt.ipynb",
+    "05_gpt4_scaling.ipynb", "06_gpt4.ipynb",
+]  # fmt: skip
 
 ALLOWED_TAGS = {"raises-exception", "nbval-ignore-output", "exercise", "solution", "check"}
 MAX_LINES, MAX_BYTES = 20, 2_000_000

@@ -1,4 +1,4 @@
-"""Chapter 05, section 9. Attention on images: does a model attend to the thing that it is asked about?
+"""Chapter 06, section 1. Attention on images: does a model attend to the thing that it is asked about?
 
 The models are those of visual_questions.py; pictures of four things, so chance is 0.25.
 """

@@ -1,4 +1,4 @@
-"""Chapter 05, section 9. Visual question answering (VQA): with the image, and from the question alone.
+"""Chapter 06, section 1. Visual question answering (VQA): with the image, and from the question alone.
 
 After the GPT-4 report, section 4.1. The images of coloured shapes and the questions are those of worlds/shapes.py, the
 network is that of minigpt/vision.py.
