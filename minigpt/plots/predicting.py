@@ -21,7 +21,7 @@ def isoflop_profiles(
     """
     if len(profiles) < 2 or any(np.min(each) <= 0 for pair in profiles.values() for each in pair):
         raise ValueError(f"expected at least two profiles of numbers above 0; got {len(profiles)}")
-    figure = style.sheet(title, style.WIDEST, 4.9)
+    figure = style.sheet(title, style.WIDEST, 5.2)
     left, right = figure.subplots(1, 2, width_ratios=(1.45, 1))
     left.set(xscale="log", yscale="log", xlabel="parameters N", ylabel=labels.wrapped(y_label, 3.6))
     for i, (C, (N, L)) in enumerate(sorted(profiles.items())):
@@ -43,7 +43,7 @@ def isoflop_profiles(
             middle, height = np.exp(np.log(C).mean()), np.exp(np.log(N).mean())
             right.plot(along, height * (along / middle) ** truth, color=INK, linestyle=FLOOR_DASH, linewidth=1.8,
                        label=f"derived, slope {truth:.2f}")  # fmt: skip
-        right.legend(frameon=False, loc="lower right", handlelength=1.6, borderpad=0)
+        labels.legend(figure, *right.get_legend_handles_labels())
     right.set(xscale="log", yscale="log", xlabel="compute C (operations)", ylabel="best N")
     left.set_xlim(right=left.get_xlim()[1] * 1.7)
     for axis in (left.xaxis, left.yaxis, right.xaxis, right.yaxis):

@@ -158,3 +158,54 @@ def summary(found: list[Outcome]) -> dict[str, float]:
         "width (reducible losses)": float(np.mean([(x.high - x.low) / (x.measured - x.floor) for x in found])),
         "interval score": float(np.mean([each.score for each in found])),
     }
+
+
+def residuals(seed: int) -> dict[int, float]:
+    """How far each width is off the line: mean log(loss above the floor) less that of the power law from width 12 on.
+
+    The law is fitted to all runs from width 12 on, the large one too; above 0: worse than the law says.
+    """
+    below, runs = ladder(seed, smallest=0), ladder(seed)
+    law = scaling_laws.fit_power_law([*runs.compute, runs.at], [*(runs.loss - runs.floor), runs.measured - runs.floor])
+    compute, gap = np.append(below.compute, runs.at), np.append(below.loss, runs.measured) - runs.floor
+    widths, off = np.append(below.d_model, ladders.LARGE), np.log(gap) - np.log(law(compute))
+    return {int(d): float(off[widths == d].mean()) for d in np.unique(widths)}
+
+
+PROBLEMS = ("all problems", "kept", *(f"class {i}" for i in range(1, ladders.N_CLASSES + 1)))
+
+
+@dataclass(frozen=True)
+class Capability:
+    """A capability predicted: pass rates, each exp of the mean of log(pass rate) over the problems."""
+
+    before: float  # at the largest fitted width
+    known: float  # predicted by a power law above the floor that the misprints set
+    bare: float  # predicted by a power law without a floor, as the report does
+    measured: float
+    best: float  # what no model can beat
+
+
+def capability(seed: int, problems: str = "kept") -> Capability:
+    """Capability prediction: what the large run of a ladder will solve, from how the small ones answer.
+
+        y = -mean log(pass rate),   y = a C^b  (bare)   or   y - h = a C^b,  h = -log P(an entry is printed right)
+
+    problems: "all problems", drawn as the text; "kept", those that every fitted run solves at least once in 200 times;
+    "class 1" (easiest) to "class 5" of the kept ones. Errors: ValueError for others.
+    Source: GPT-4 report, section 3.2. Differs: the share of misprints is known here.
+    """
+    if problems not in PROBLEMS:
+        raise ValueError(f"expected problems out of {PROBLEMS}; got {problems!r}")
+    runs = [row for row in measured.rows("gpt4/ladders") if int(row["seed"]) == seed and int(row["d_model"]) >= 12]
+    runs.sort(key=lambda row: int(row["d_model"]))
+    C = np.array([6 * float(row["n_params"]) * float(row["n_tokens"]) for row in runs])
+    y = np.array([float(row[f"surprise, {problems}"]) for row in runs])
+    right, n_words = float(runs[0]["right"]), int(runs[0]["n_words"])
+    best = right + (1 - right) / n_words
+    small = C < C[-1]
+    above = np.maximum(y[small] + math.log(best), 1e-3)  # a run of few tokens may be a hair too sure
+    known = float(scaling_laws.fit_power_law(C[small], above)(C[-1])) - math.log(best)
+    bare = float(scaling_laws.fit_power_law(C[small], y[small])(C[-1]))
+    last = float(y[small][C[small] == C[small].max()].mean())
+    return Capability(*(math.exp(-each) for each in (last, known, bare, float(y[-1]))), best)

@@ -24,8 +24,8 @@ from minigpt.worlds.facts import Encyclopedia
 SEEDS, KEY = (0,), ("zipf", "budget", "d_model", "rate", "seed")
 LANGUAGES = (1.3, 1.6, 2.0)  # Zipf's s
 GRID = {  # floating-point operations -> widths
-    2.15e9: (8, 10, 12, 16), 4.64e9: (8, 10, 12, 16, 24), 1e10: (10, 12, 16, 24, 32),
-    2.15e10: (12, 16, 24, 32, 48), 4.64e10: (16, 24, 32, 48, 64), 1e11: (20, 32, 48, 64),
+    2.15e9: (8, 10, 12, 16), 4.64e9: (8, 10, 12, 16, 24), 1e10: (8, 10, 12, 16, 24, 32),
+    2.15e10: (12, 16, 24, 32, 48), 4.64e10: (12, 16, 24, 32, 48, 64), 1e11: (20, 32, 48, 64),
 }  # fmt: skip
 REPEATED = 1e10  # up to here every run is made with every seed, above with the first one alone
 LARGE = (4.64e11, 48)  # operations and width of the run to be predicted
