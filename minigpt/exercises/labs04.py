@@ -252,3 +252,62 @@ def best_of_n(answer: Callable[[list, list, int], list]) -> None:
         )  # fmt: skip
         where = f"for p {short(p)}, rewards {rewards} and n = {n}"
         compare_lists(called(answer, list(p), list(rewards), n), right, mistakes, where)
+
+
+@exercise(
+    "my_batch_of_rankings",
+    "64 prompts with 9 answers are 2,304 comparisons, and 576 forward passes instead of 4,608.",
+    "K answers make K (K - 1) / 2 pairs; and each of the K is read once.",
+)
+def batch_of_rankings(answer: Callable[[list], tuple]) -> None:
+    """How many comparisons a batch of rankings holds, and how many answers are read."""
+    for Ks in ([4, 9], [5], [4, 4, 6, 7]):
+        got = called(answer, list(Ks))
+        got = got.tolist() if hasattr(got, "tolist") else got
+        if not isinstance(got, (tuple, list)) or len(got) != 2:
+            raise Problem(f"expected two numbers, comparisons and forward passes; got {short(got)}")
+        pairs, total = sum(K * (K - 1) // 2 for K in Ks), sum(Ks)
+        where = f"for rankings of {Ks} answers"
+        if _same(got[0], total) and _same(got[1], pairs):
+            raise Problem(f"the order: first the comparisons, then the forward passes ({where})")
+        compare(got[0], pairs, (
+            (2 * pairs, "each pair counts once: divide by 2"),
+            (sum(K * K for K in Ks), "an answer is not compared with itself, and each pair counts once"),
+            (sum(K * (K + 1) // 2 for K in Ks), "an answer is not compared with itself: K (K - 1) / 2"),
+            (sum(K - 1 for K in Ks), "all pairs count, not only neighbours in the ranking"),
+            (total * (total - 1) // 2, "answers to different prompts are never compared"),
+        ), where + ", comparisons:")  # fmt: skip
+        compare(got[1], total, (
+            (2 * pairs, "that reads an answer anew for each of its pairs: once is enough"),
+            (pairs, "one pass for each answer, not for each pair"),
+            (len(Ks), "one pass for each answer, not for each prompt"),
+        ), where + ", forward passes:")  # fmt: skip
+
+
+@exercise(
+    "my_updates",
+    "InstructGPT: 500 iterations and 4,000 updates.",
+    "An iteration draws one batch; it makes `epochs * (batch / minibatch)` updates.",
+)
+def updates(answer: Callable[[int, int, int, int], tuple]) -> None:
+    """How many iterations and updates a run of PPO has."""
+    for episodes, batch, minibatch, epochs in ((5120, 512, 64, 1), (600, 60, 20, 2), (4096, 256, 32, 4)):
+        got = called(answer, episodes, batch, minibatch, epochs)
+        got = got.tolist() if hasattr(got, "tolist") else got
+        if not isinstance(got, (tuple, list)) or len(got) != 2:
+            raise Problem(f"expected two numbers, iterations and updates; got {short(got)}")
+        iterations, each = episodes // batch, batch // minibatch
+        where = f"for {episodes} episodes, batches of {batch}, minibatches of {minibatch} and {epochs} epochs"
+        if _same(got[0], iterations * each * epochs) and _same(got[1], iterations):
+            raise Problem(f"the order: first the iterations, then the updates ({where})")
+        compare(got[0], iterations, (
+            (episodes // minibatch, "an iteration draws a whole batch"),
+            (episodes * epochs // batch, "the epochs pass over the same answers: nothing is drawn again"),
+        ), where + ", iterations:")  # fmt: skip
+        compare(got[1], iterations * each * epochs, (
+            (iterations * each, "each epoch passes over the batch once more"),
+            (iterations * epochs, "one update for each minibatch, not for each batch"),
+            (iterations, "one update for each minibatch of each epoch"),
+            (each * epochs, "that is one iteration's"),
+            (iterations * minibatch * epochs, "the number of minibatches is batch / minibatch"),
+        ), where + ", updates:")  # fmt: skip

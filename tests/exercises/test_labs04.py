@@ -59,12 +59,18 @@ def kept(p, r, n):
     return found
 
 
+def batch(Ks):
+    return sum(math.comb(K, 2) for K in Ks), sum(Ks)
+
+
 RIGHT = {
     "g_statistic": [g, lambda c, p: np.float64(g(c, p))],
     "leave_one_out": [others, lambda r: len(r) / (len(r) - 1) * (np.array(r) - np.mean(r))],
     "k3": [k3, lambda logp, ref: (ref - logp).double().expm1().sub((ref - logp).double()).float()],
     "agreement": [agree, lambda u, noise: np.array(agree(u, noise))],
     "ranking_floor": [entropy, lambda u: bradley_terry.bradley_terry_floor(np.array(u))],
+    "batch_of_rankings": [batch],
+    "updates": [lambda n, b, m, e: (n // b, n * e // m), lambda n, b, m, e: np.array([n / b, n / m * e])],
     "gao_fit": [gao, lambda d, R: np.array(gao(d, R))],
     "best_of_n": [kept, lambda p, r, n: list(np.exp(optimal_policy.best_of_n(np.log(p), np.array(r), n)))],
 }
@@ -106,6 +112,19 @@ WRONG = [
     ("ranking_floor", lambda u: -entropy(u), "positive"),
     ("ranking_floor", lambda u: np.mean(-np.log(np.maximum(chances(u), 1 - chances(u)))), "labelers err"),
     ("ranking_floor", lambda u: np.mean(1 - np.maximum(chances(u), 1 - chances(u))), "not its loss"),
+    ("batch_of_rankings", lambda Ks: batch(Ks)[::-1], "the order"),
+    ("batch_of_rankings", lambda Ks: (2 * batch(Ks)[0], sum(Ks)), "counts once"),
+    ("batch_of_rankings", lambda Ks: (sum(K - 1 for K in Ks), sum(Ks)), "only neighbours"),
+    ("batch_of_rankings", lambda Ks: (math.comb(sum(Ks), 2), sum(Ks)), "different prompts"),
+    ("batch_of_rankings", lambda Ks: (batch(Ks)[0], 2 * batch(Ks)[0]), "once is enough"),
+    ("batch_of_rankings", lambda Ks: (batch(Ks)[0], len(Ks)), "not for each prompt"),
+    ("batch_of_rankings", sum, "expected two numbers"),
+    ("updates", lambda n, b, m, e: (n * e // m, n // b), "the order"),
+    ("updates", lambda n, b, m, e: (n * e // b, n * e // m), "nothing is drawn again"),
+    ("updates", lambda n, b, m, e: (n // b, n // m), "once more"),
+    ("updates", lambda n, b, m, e: (n // b, n // b * e), "not for each batch"),
+    ("updates", lambda n, b, m, e: (n // b, b // m * e), "one iteration's"),
+    ("updates", lambda n, b, m, e: (n // m, n // m * e), "a whole batch"),
     ("gao_fit", lambda d, R: gao(d, R)[::-1], "the order"),
     ("gao_fit", lambda d, R: gao(d, R, constant=True), "no constant"),
     ("gao_fit", lambda d, R: gao(d, R, lambda d: d * np.log(d)), "log d"),
