@@ -61,7 +61,7 @@ CHAPTERS = {
     "03_gpt3": (3.0, []),
     "04_instructgpt": (4.0, []),
     "05_gpt4_scaling": (2.5, []),
-    "06_gpt4": (2.5, ["04_instructgpt", "05_gpt4_scaling"]),
+    "06_gpt4": (1.5, []),
 }
 LAB_MINUTES = 0.5  # of a lab, whose lesson has trained its models
 FOR_NOTEBOOKS = ["-p", "tools.sooner", "-p", "no:xdist", "-p", "no:randomly", "--nbval"]  # what pytest needs for them

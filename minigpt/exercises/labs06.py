@@ -3,6 +3,8 @@
 Each tries the reader's own function on examples it has not seen, and says in one line: correct, or the likely mistake.
 """
 
+import math
+import random
 import re
 from collections.abc import Callable
 
@@ -75,3 +77,58 @@ def ends(answer: Callable[[str], tuple]) -> None:
             f"{where} lower end:",
         )
         compare(got_high, high, ((low, "a range has two ends"),), f"{where} upper end:")
+
+
+@exercise(
+    "my_brier",
+    "It punishes both: being wrong, and being unsure. Honest probabilities make it smallest on average.",
+    "For each question add up `(p_i - right_i) ** 2` over the choices, where `right_i` is 1 for the right one; then the mean.",
+)
+def brier(answer: Callable[[list, list], float]) -> None:
+    """The Brier score of probabilities over choices."""
+    rng = random.Random(8)
+    for n, choices in ((1, 3), (5, 4), (12, 3)):
+        raw = [[rng.random() for _ in range(choices)] for _ in range(n)]
+        p = [[x / sum(row) for x in row] for row in raw]
+        right = [rng.randrange(choices) for _ in range(n)]
+        each = [sum((x - (i == r)) ** 2 for i, x in enumerate(row)) for row, r in zip(p, right)]
+        mistakes = (
+            (sum(each), "the mean over the questions, not the sum"),
+            (sum(each) / n / choices, "the sum over the choices, the mean over the questions only"),
+            (sum((1 - row[r]) ** 2 for row, r in zip(p, right)) / n,
+             "all choices count, not only the right one: probability on a wrong one is a mistake as well"),
+            (sum(sum(abs(x - (i == r)) for i, x in enumerate(row)) for row, r in zip(p, right)) / n,
+             "the squares of the differences"),
+            (sum(-math.log(row[r]) for row, r in zip(p, right)) / n, "that is the cross-entropy"),
+            (1 - sum(each) / n, "smaller is better here: do not subtract from 1"),
+        )  # fmt: skip
+        where = f"for {n} questions with {choices} choices"
+        compare(called(answer, [list(row) for row in p], list(right)), sum(each) / n, mistakes, where)
+
+
+@exercise(
+    "my_coverage",
+    "Coverage at a fixed accuracy: what abstaining costs.",
+    "Sort by confidence, the highest first; for each k take the accuracy of the first k; the largest k that keeps the target, over n.",
+)
+def coverage(answer: Callable[[list, list, float], float]) -> None:
+    """The largest share of questions that can be answered, the surest first, with a target accuracy."""
+    rng = random.Random(9)
+    for n, target in ((10, 0.8), (30, 0.9), (12, 0.0), (20, 1.0)):
+        sure = [round(x, 4) for x in rng.sample([i / 1000 for i in range(200, 999)], n)]
+        correct = [int(rng.random() < s) for s in sure]
+        order = sorted(range(n), key=lambda i: -sure[i])
+        kept = [sum(correct[i] for i in order[: k + 1]) / (k + 1) for k in range(n)]
+        good = [k + 1 for k in range(n) if kept[k] >= target]
+        right = max(good, default=0) / n
+        first = next((k for k in range(n) if kept[k] < target), n) / n
+        turned = [sum(correct[i] for i in order[::-1][: k + 1]) / (k + 1) for k in range(n)]
+        mistakes = (
+            (first, "the accuracy can fall below the target and come back: take the largest k, not the first failure"),
+            (max(good, default=0), "a share: divide by the number of questions"),
+            (max((k + 1 for k in range(n) if turned[k] >= target), default=0) / n, "the surest answers come first"),
+            (sum(s >= target for s in sure) / n, "that trusts the confidence itself: count right answers"),
+            (1 - right, "that is the share on which it abstains"),
+        )
+        where = f"for {n} answers and a target of {target:g}"
+        compare(called(answer, list(sure), list(correct), target), right, mistakes, where)

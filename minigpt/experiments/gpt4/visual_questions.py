@@ -1,4 +1,4 @@
-"""Chapter 06, section 1. Visual question answering (VQA): with the image, and from the question alone.
+"""First edition (now held_out_pictures.py). Visual question answering (VQA): with the image, and from questions alone.
 
 After the GPT-4 report, section 4.1. The images of coloured shapes and the questions are those of worlds/shapes.py, the
 network is that of minigpt/vision.py.
@@ -83,7 +83,7 @@ def train_vqa(seed: int = 0, blind: bool = False, n_steps: int = N_STEPS) -> VQA
 
 
 def held_out_pictures(n: int = 1000) -> Batch:
-    """Pictures with questions that no model was trained on, always the same."""
+    """Fresh pictures with questions, always the same. Only the noise is new: every layout occurs in training, too."""
     return shapes.batch(n, np.random.default_rng(12345))
 
 
