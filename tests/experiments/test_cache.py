@@ -27,11 +27,14 @@ KINDS = {
     "minigpt.experiments." + name
     for name in (
         "pretraining", "own_text", "instructgpt.step1_sft", "instructgpt.step2_reward_model", "instructgpt.step3_ppo",
-        "gpt4.scaling_runs", "gpt4.languages_exam", "gpt4.visual_questions", "gpt4.refusals",
+        "gpt4.scaling_runs", "gpt4.languages_exam", "gpt4.visual_questions", "gpt4.held_out_pictures", "gpt4.refusals",
+        "gpt4.reward_offset",
     )
 }  # fmt: skip
 PARSE = ast.parse
-WRITE_WITH_THE_SAMPLER = {"instructgpt.step2_reward_model", "instructgpt.step3_ppo", "gpt4.refusals"}
+WRITE_WITH_THE_SAMPLER = {
+    "instructgpt.step2_reward_model", "instructgpt.step3_ppo", "gpt4.refusals", "gpt4.reward_offset",
+}  # fmt: skip
 
 
 def test_no_kind_of_cached_model_is_missing_here():
