@@ -41,8 +41,6 @@ NOT_YET = {
     "gpt3/counting",
     "gpt4/inverse_scaling",
     "gpt4/ladders",
-    "gpt4/refusal_texts",
-    "gpt4/reward_offset",
     "instructgpt/longer_pretraining",
     "instructgpt/reward_models",
     "instructgpt/sft_epochs",
