@@ -45,23 +45,23 @@ def rows(seed: int) -> Iterator[dict]:
     bases = {d: three_steps.base(d) for d in SIZES}
     sfts = {d: three_steps.sft(bases[d], seed) for d in SIZES}
     opponent = three_steps.sft(bases[max(SIZES)], OPPONENT_SEED + seed)
-    judge = scorer(seed)
-    theirs = look(opponent.model, judge.model, OPPONENT_SEED + seed).totals
-    prompted = look(bases[max(SIZES)].model, judge.model, OPPONENT_SEED + seed, prompted=True).totals
+    scorer = reward_model(seed)
+    theirs = look(opponent.model, scorer.model, OPPONENT_SEED + seed).totals
+    prompted = look(bases[max(SIZES)].model, scorer.model, OPPONENT_SEED + seed, prompted=True).totals
     for d in SIZES:
         for method in METHODS:
             prompting, reference = method == "GPT (prompted)", None
             policy = bases[d].model if method.startswith("GPT") else sfts[d].model
             if method.startswith("PPO"):
                 reference, ptx = policy, three_steps.PTX_COEF if method == "PPO-ptx" else 0.0
-                policy = three_steps.rlhf(sfts[d], judge, seed, ptx).model
-            seen = look(policy, judge.model, seed, prompting, reference)
+                policy = three_steps.rlhf(sfts[d], scorer, seed, ptx).model
+            seen = look(policy, scorer.model, seed, prompting, reference)
             beside = {"win": win_rate(seen.totals, theirs).mean, "win_prompted": win_rate(seen.totals, prompted).mean}
             found = beside | seen.numbers
             yield dict(zip(KEY, (seed, d, method))) | {name: f"{value:.4f}" for name, value in found.items()}
 
 
-def scorer(seed: int) -> three_steps.Trained:
+def reward_model(seed: int) -> three_steps.Trained:
     """The reward model of a seed: of the middle size, from rankings of answers of the SFT models of all sizes."""
     sfts = {d: three_steps.sft(three_steps.base(d), seed) for d in SIZES}
     return three_steps.reward_model(

@@ -40,15 +40,15 @@ def base(d_model: int, n_passes: int) -> Trained:
 def rows(seed: int) -> Iterator[dict]:
     """Measure one seed: a row for each number of passes and method."""
     small, large = min(SIZES), max(SIZES)
-    judge = figure1.scorer(seed)
-    theirs = figure1.look(three_steps.base(large).model, judge.model, figure1.OPPONENT_SEED + seed, prompted=True)
+    scorer = figure1.reward_model(seed)
+    theirs = figure1.look(three_steps.base(large).model, scorer.model, figure1.OPPONENT_SEED + seed, prompted=True)
     for n_passes in PASSES:
         start = base(small, n_passes)
         sft = three_steps.sft(start, seed)
-        ppo = three_steps.rlhf(sft, judge, seed)
+        ppo = three_steps.rlhf(sft, scorer, seed)
         for method, model in zip(METHODS, (start.model, sft.model, ppo.model)):
             reference = sft.model if method == "PPO" else None
-            seen = figure1.look(model, judge.model, seed, method == METHODS[0], reference)
+            seen = figure1.look(model, scorer.model, seed, method == METHODS[0], reference)
             found = {"win_prompted": win_rate(seen.totals, theirs.totals).mean} | seen.numbers
             yield dict(zip(KEY, (seed, n_passes, method))) | {name: f"{value:.4f}" for name, value in found.items()}
 
