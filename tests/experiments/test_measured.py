@@ -40,7 +40,6 @@ def test_a_table_has_a_module_and_says_where_it_is_from(table):
 NOT_YET = {
     "gpt3/counting",
     "gpt4/inverse_scaling",
-    "gpt4/ladders",
     "instructgpt/longer_pretraining",
     "instructgpt/reward_models",
     "instructgpt/sft_epochs",
