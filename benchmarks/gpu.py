@@ -388,7 +388,7 @@ def command(device, tiny: bool, log: Log) -> None:
                     time.perf_counter() - begin, "s")  # fmt: skip
 
 
-CANARIES = ("gpt1/pretraining", "instructgpt/tales_over_seeds", "gpt4/visual_questions", "gpt1/finetuning",
+CANARIES = ("gpt1/pretraining", "instructgpt/tales_over_seeds", "gpt4/held_out_pictures", "gpt1/finetuning",
             "gpt2/decoding", "gpt3/in_context", "gpt4/refusals", "instructgpt/ppo_bugs", "gpt4/choices")  # fmt: skip
 
 

@@ -289,7 +289,7 @@ def test_a_card_counts_updates_in_32_bits_whatever_torch_uses_by_default(monkeyp
         torch.set_default_dtype(default)
 
 
-EXPERIMENTS = ["gpt1/finetuning", "gpt2/decoding", "gpt4/visual_questions", "gpt4/refusals",
+EXPERIMENTS = ["gpt1/finetuning", "gpt2/decoding", "gpt4/held_out_pictures", "gpt4/refusals",
                "instructgpt/tales_over_seeds"]  # fmt: skip
 
 

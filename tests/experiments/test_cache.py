@@ -27,8 +27,8 @@ KINDS = {
     "minigpt.experiments." + name
     for name in (
         "pretraining", "own_text", "instructgpt.step1_sft", "instructgpt.step2_reward_model", "instructgpt.step3_ppo",
-        "gpt4.scaling_runs", "gpt4.languages_exam", "gpt4.visual_questions", "gpt4.held_out_pictures", "gpt4.refusals",
-        "gpt4.reward_offset",
+        "instructgpt.three_steps", "gpt4.scaling_runs", "gpt4.languages_exam", "gpt4.held_out_pictures",
+        "gpt4.refusals", "gpt4.reward_offset",
     )
 }  # fmt: skip
 PARSE = ast.parse

@@ -9,6 +9,7 @@ from minigpt.worlds import held_out_shapes, shapes
 from minigpt.worlds.shapes import Picture
 
 PICTURE = Picture((("green", "square"), ("red", "circle"), ("blue", "cross"), ("yellow", "triangle")))
+pytestmark = pytest.mark.xdist_group("held-out pictures")  # the slow test and the others ask the same model
 
 
 class Says(torch.nn.Module):
@@ -36,6 +37,36 @@ def colour_at(image, place):
     strong = pixels[pixels.max(axis=1) > 0.5]
     near = {name: np.abs(pixels.max(axis=0) - rgb).sum() for name, rgb in shapes.COLOURS.items()}
     return min(near, key=near.get) if len(strong) else "red"
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MINIGPT_CACHE", str(tmp_path_factory.mktemp("cache")))
+        one, two = held_out_pictures.train_vqa(3, n_steps=60), held_out_pictures.train_vqa(3, n_steps=60)
+    assert all(torch.equal(a, b) for a, b in zip(one.model.state_dict().values(), two.model.state_dict().values()))
+    assert (one.accuracy == two.accuracy).all()
+    return one
+
+
+@pytest.mark.slow
+def test_counting_comes_within_sixty_updates(trained):
+    assert trained.steps.tolist() == list(range(6, 61, 6))
+    assert trained.accuracy.shape == (10, len(shapes.KINDS))
+    count = dict(zip(shapes.KINDS, trained.accuracy[-1]))["count"]
+    assert count > held_out_shapes.blind_guess()["count"] + 0.1
+
+
+def test_answers_are_probabilities_of_words_and_attention_has_a_place_for_each_patch(trained):
+    text = "how many things are there"
+    ids = [shapes.encode(text)]
+    p = held_out_pictures.answer_probabilities(trained.model, PICTURE.pixels()[None], ids)
+    assert p.sum() == pytest.approx(1)
+    (best, first), (_, second) = held_out_pictures.answer(trained.model, PICTURE, text, n=2)
+    assert best == shapes.vocabulary()[int(p[0].argmax())] and first >= second
+    assert held_out_pictures.answer(trained.model, None, text)[0][1] > 0
+    maps = occlusion.attention_map(trained.model, PICTURE, text)
+    assert maps.shape == (2, 4, 4) and (maps > 0).all() and (maps.sum(axis=(1, 2)) < 1).all()
 
 
 def test_training_batches_hold_only_training_layouts_and_the_blind_get_the_same_questions():
