@@ -203,13 +203,15 @@ def _best_linear(x: np.ndarray, losses: np.ndarray, exponents: np.ndarray, c: fl
         a, floors = only(float(c))
     else:
         det = s_pp * s_11 - s_p**2
-        a, floors = (y_p * s_11 - y_1 * s_p) / det, (s_pp * y_1 - s_p * y_p) / det
+        with np.errstate(divide="ignore", invalid="ignore"):  # det is 0 where the power is the same for all runs
+            a, floors = (y_p * s_11 - y_1 * s_p) / det, (s_pp * y_1 - s_p * y_p) / det
         bare, zero = only(0.0)
         level, none = y_1 / s_11, np.zeros_like(a)
         a, floors = np.where(floors < 0, bare, a), np.where(floors < 0, zero, floors)
         a, floors = np.where(a < 0, none, a), np.where(a < 0, level, floors)
-    errors = n + a**2 * s_pp + floors**2 * s_11 + 2 * (a * floors * s_p - a * y_p - floors * y_1)
-    return errors, a, floors
+    with np.errstate(invalid="ignore"):
+        errors = n + a**2 * s_pp + floors**2 * s_11 + 2 * (a * floors * s_p - a * y_p - floors * y_1)
+    return np.where(np.isnan(errors), np.inf, errors), a, floors
 
 
 @dataclass(frozen=True)

@@ -263,3 +263,11 @@ def test_an_error_is_told_as_a_share_of_what_is_left_above_the_floor():
     assert scaling_laws.reducible_error(1.5, 2.0, 1.0) == pytest.approx(-0.5)
     with pytest.raises(ValueError, match="above the floor; got 1.0 and 1.0"):
         scaling_laws.reducible_error(1.0, 1.0, 1.0)
+
+
+def test_runs_of_nearly_two_computes_warn_nobody_and_give_a_law():
+    compute, loss = [1.0, 1.001, 1.001, 1.3], [1.446, 1.403, 1.393, 1.317]
+    with np.errstate(all="raise", under="ignore"):
+        law = scaling_laws.fit_floor_law(compute, loss)
+        said = scaling_laws.predict(compute, loss, 200.0, np.random.default_rng(0))
+    assert 0 <= law.c <= 1.45 and np.isfinite([said.value, said.low, said.high]).all()

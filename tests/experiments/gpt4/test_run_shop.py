@@ -113,6 +113,14 @@ def test_the_interval_with_a_rough_exponent_holds_what_it_claims_and_is_narrower
     assert 0.84 <= np.mean(held) <= 0.96 and np.mean(widths) < 0.8
 
 
+@pytest.mark.parametrize("exponent", [0.15, 0.32])
+def test_where_the_runs_tell_the_exponent_the_prediction_follows_them(exponent):
+    loss, came = made_up(exponent, 1e-5, 3)
+    said = ladder_game.bounded_law(COMPUTE, loss, 8e11, np.random.default_rng(0))
+    assert said.value == pytest.approx(came, abs=1e-3) and said.high - said.low < 5e-3
+    assert said.floors[0] < 1.0 < said.floors[1]
+
+
 def test_the_baselines_say_what_they_are_called():
     loss, _ = made_up(0.25, 0.005, 0)
     same = ladder_game.no_change(COMPUTE, loss, 8e11, np.random.default_rng(0))
