@@ -1,27 +1,69 @@
-"""Pictures for the explorers of the web edition: what a slider shows at each of its places, drawn when pages are made.
+"""Explorers that play on the web: what a slider shows at each of its places, drawn when the pages are made.
 
-One explorer so far, in chapter 00; it needs no trained model. The others show one setting on the web.
+An explorer plays if it has one slider and needs no trained model. In its notebook the cell and the cells before it that
+it needs carry the tag "plays"; they are run here, one after another, and the explorer is asked for its pictures. So what
+the web shows is what the notebook shows. The other explorers show one setting on the web, and say so.
 """
 
-from collections.abc import Iterable, Iterator
+import contextlib
+import io
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
-from minigpt import plots
-from minigpt.exact import entropy
+import numpy as np
+import workbook
+
+from minigpt.notebook import display, explorers
 from minigpt.plots import style
 
-N_PLACES = 25  # of a slider; a picture each, about 40 kB
+TAG = "plays"
+MOST = 41  # pictures of one explorer, some 40 kB each: of a finer slider every second, third ... place is kept
 
 
-def valley(places: Iterable[int] = range(N_PLACES)) -> Iterator[tuple[str, bytes, str]]:
-    """(value, PNG, sentence) for places of the slider of q, from 0.02 to 0.98: chapter 00, section 4."""
-    for place in places:
-        q = round(0.02 + 0.04 * place, 2)
-        kl = max(0.0, entropy.kl_divergence([0.7, 0.3], [q, 1 - q]))  # at the truth it may come out as -7e-17
-        figure = plots.cost_of_belief(0.7, q, title="Every q but the truth costs more")
-        yield f"{q:.2f}", style.png(figure), f"q = {q:.2f} costs {kl:.3f} nats more than the truth."
+def places(low: float, high: float, step: float, start: float) -> list[float]:
+    """Values of a slider, at most MOST of them and `start` among them."""
+    every = [round(low + i * step, 9) for i in range(round((high - low) / step) + 1)]
+    at = min(range(len(every)), key=lambda i: abs(every[i] - start))
+    skip = -(-len(every) // MOST)
+    return every[at % skip :: skip]
 
 
-# The beginning of an explorer's text in its notebook -> (name of the slider, where it begins, its pictures).
-PLAYED = {
-    "Explorer: a dot on the valley of cross-entropy": ("q, probability of heads", "0.30", valley),
-}
+def pictures(draw: Callable, name: str, values: list, digits: int) -> Iterator[tuple[str, bytes, str]]:
+    """(value, PNG, sentence) for each value."""
+    for value in values:
+        figure, sentence = draw(**{name: value})
+        yield f"{value:.{digits}f}", style.png(figure), sentence
+
+
+def found_in(notebook: dict) -> dict[str, tuple[str, str, Callable]]:
+    """The explorers that play in a notebook: beginning of the stored text -> (label, where it begins, its pictures)."""
+    found = {}
+
+    def record(draw, name, low, high, step, start, description, label=""):
+        whole = all(isinstance(number, int) for number in (low, high, step, start))
+        digits = 0 if whole else len(np.format_float_positional(step).split(".")[1])
+        values = [int(v) if whole else v for v in places(low, high, step, start)]
+        found["Explorer: " + " ".join(description.split())] = (
+            label or name, f"{start:.{digits}f}", lambda: pictures(draw, name, values, digits)
+        )  # fmt: skip
+
+    cells = [c for c in notebook["cells"] if TAG in c.get("metadata", {}).get("tags", [])]
+    kept = explorers.slider_explorer, display.show
+    explorers.slider_explorer, display.show = record, lambda figure, *_, **__: style.png(figure)
+    names = {}
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):  # checks say what they say in the notebook
+            for cell in cells:
+                exec(compile(workbook.source(cell), "<cell>", "exec"), names)
+    finally:
+        explorers.slider_explorer, display.show = kept
+    return found
+
+
+def played(root: Path) -> dict[str, tuple[str, str, Callable]]:
+    """The explorers that play in the book."""
+    everything = {}
+    for name in workbook.originals(root):
+        if "solutions" not in name.parts:
+            everything |= found_in(workbook.read(root / "chapters" / name))
+    return everything

@@ -313,14 +313,14 @@ def build(
     return out
 
 
-def explorers() -> dict:
+def explorers(root: Path) -> dict:
     """The explorers that play on the web; none where the book itself is not installed."""
     try:
         import web_explorers
     except ImportError as error:
         print(f"Explorers stand still in these pages: {error}.")
         return {}
-    return web_explorers.PLAYED
+    return web_explorers.played(root)
 
 
 def main(argv: list[str]) -> int:
@@ -332,7 +332,7 @@ def main(argv: list[str]) -> int:
     root, began = Path(__file__).parents[1], time.time()
     builder = "gettext" if options.gettext else "html"
     try:
-        out = build(root, root / FOLDER, builder, options.only, None if options.gettext else explorers())
+        out = build(root, root / FOLDER, builder, options.only, None if options.gettext else explorers(root))
     except ValueError as error:
         print(error, file=sys.stderr)
         return 1

@@ -26,6 +26,7 @@ WRITTEN = [
 ]  # fmt: skip
 
 ALLOWED_TAGS = {"raises-exception", "nbval-ignore-output", "exercise", "solution", "check"}
+ALLOWED_TAGS |= {"plays", "slide", "notes", "skip"}  # for the web edition, and for slides
 MAX_LINES, MAX_BYTES = 20, 2_000_000
 # Paths that only exist on one computer: two folders deep from the root, a home folder, a Windows drive.
 MACHINE_PATH = re.compile(r"(?<![\w.:/<*$\\])/(?:[\w.+-]+/){2,}|(?<![\w.:/])/(?:home|Users|tmp|root)/\w|\b[A-Z]:\\\w")
