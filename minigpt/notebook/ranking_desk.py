@@ -15,9 +15,11 @@ from minigpt.plots import style
 class RankingDesk(ipywidgets.VBox):
     """The reader is the labeler: rank answers by clicking them, best first, or by typing "2 1=3 4" and Enter.
 
+    After every ranking the reward model learns from all of them, and the picture shows what it concludes now.
+
     tasks: (request, answers) pairs. learn: called with the rankings so far, one tuple of ranks a task (1 is best, equal
-    numbers are ties); returns (figure, alt) of what a reward model concludes. recorded: rankings to learn from while the
-    reader has made none. description: one sentence for the saved file, the same for every setting.
+    numbers are ties); returns (figure, alt) of what a reward model concludes. recorded: rankings to learn from while
+    the reader has made none. description: one sentence for the saved file, the same for every setting.
 
     Errors: ValueError for no tasks, fewer than two answers, or recorded rankings that do not fit.
     """
@@ -45,10 +47,7 @@ class RankingDesk(ipywidgets.VBox):
         whole = ipywidgets.Layout(width="auto")  # the usual width cuts these labels short
         self.again = ipywidgets.Button(description="start this one again", layout=whole)
         self.again.on_click(lambda _: self._clear())
-        self.teach = ipywidgets.Button(description="teach the reward model", button_style="primary", layout=whole)
-        self.teach.on_click(lambda _: self._learned())
-        row = ipywidgets.HBox([self.again, self.teach])
-        super().__init__([self.request, *self.buttons, self.typed, self.status, row, self.view])
+        super().__init__([self.request, *self.buttons, self.typed, self.status, self.again, self.view])
         self._clear()
         self._learned()
 
@@ -58,7 +57,7 @@ class RankingDesk(ipywidgets.VBox):
         return self.made or self.recorded
 
     def rank(self, order: str) -> tuple[int, ...]:
-        """Rank the answers to the present request, best first: "2 1=3 4"; then the next request comes.
+        """Rank the answers to the present request, best first: "2 1=3 4". The model learns; the next request comes.
 
         Errors: ValueError unless every number stands there once.
         """
@@ -72,6 +71,7 @@ class RankingDesk(ipywidgets.VBox):
                 ranks[x - 1] = place
         self.made.append(tuple(ranks))
         self._clear()
+        self._learned()
         return self.made[-1]
 
     def _answers(self) -> list:
@@ -85,7 +85,7 @@ class RankingDesk(ipywidgets.VBox):
         self.request.value = f"<b>Request {len(self.made) + 1} of {len(self.tasks)}:</b> {html.escape(request)}"
         if done:
             self.request.value = (
-                "<b>All requests are ranked.</b> Teach the reward model, and see what it thinks you like."
+                "<b>All requests are ranked.</b> Below is what the reward model thinks you like."
             )
         for number, button in enumerate(self.buttons):
             button.layout.display = "none" if number >= len(answers) else None

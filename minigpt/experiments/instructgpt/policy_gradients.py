@@ -1,7 +1,8 @@
 """Chapter 04, section 6. Policy gradients in view, where all answers can be listed: what the lesson builds by hand.
 
 The score functions of all answers, so that the exact gradient is one sum and an estimate a mean of some of its terms;
-what the zero of the reward does to the end token; and what `ppo.ppo` draws in its first iteration.
+what the zero of the reward does to the end token; what `ppo.ppo` draws in its first iteration; and what it knows of
+each token of an answer.
 """
 
 import numpy as np
@@ -96,3 +97,21 @@ def first_draw(policy: GPT, prompts: Tensor, config: ppo.PPOConfig, seed: int) -
     asked = prompts[order[: config.batch_size]]
     answers = responses.rollout(policy, asked, config.longest, config.end_id, generator)
     return asked, answers, list(torch.randperm(config.batch_size, generator=generator).chunk(config.n_minibatches))
+
+
+@torch.no_grad()
+def token_by_token(agent: ppo.ActorCritic, reference: GPT, scores: Tensor, prompts: Tensor, answers: Tensor,
+                   kl_coef: float, gae_lambda: float = 0.95) -> dict[str, Tensor]:  # fmt: skip
+    """Every number that PPO has for each token of some answers: log pi, the log-ratio, R_t, V_t, delta_t and A_t.
+
+    scores: the reward of each answer, (B,). Shapes: prompts (B, T), answers (B, N); each result (B, N), 0 where filled
+    up. The advantages are not whitened.
+    """
+    mask = responses.answer_mask(answers)
+    logp, logp_sft = (responses.answer_logps(policy, prompts, answers) for policy in (agent.policy, reference))
+    values = agent.value.values(prompts, answers) * mask
+    rewards = ppo.token_rewards(scores, logp, logp_sft, mask, kl_coef)
+    advantages, _ = ppo.gae(rewards, values, mask, 1.0, gae_lambda)
+    deltas, _ = ppo.gae(rewards, values, mask, 1.0, 0.0)  # lambda = 0 leaves the TD errors
+    return {"log π": logp, "log π_SFT": logp_sft, "log-ratio": logp - logp_sft, "R_t": rewards, "V_t": values,
+            "δ_t": deltas, "A_t": advantages}  # fmt: skip

@@ -12,7 +12,7 @@ import numpy as np
 
 from minigpt import reward_model
 from minigpt.exact import optimal_policy
-from minigpt.experiments import sizes
+from minigpt.experiments import measured, sizes
 from minigpt.experiments.instructgpt import dialogue, step1_sft, step2_reward_model, step3_ppo
 from minigpt.experiments.instructgpt.shortened import few_rankings, few_stages, shortened, told
 from minigpt.worlds import tales
@@ -125,6 +125,11 @@ def curves(policy: step1_sft.Trained) -> dict[str, float]:
         for name in ("reward", "utility", "kl", "length", "entropy")
         for i, part in enumerate(np.split(policy.curves[name], len(policy.curves[name]) // 10))
     }
+
+
+def stored(thing: str, quantity: str) -> np.ndarray:
+    """What was measured of a thing, one number for each seed. Errors: ValueError if it was not measured."""
+    return measured.get("instructgpt/tales_over_seeds", thing=thing, quantity=quantity)
 
 
 def canary() -> dict[str, float]:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from minigpt import ppo
+from minigpt import ppo, responses
 from minigpt.exact import optimal_policy
 from minigpt.experiments.instructgpt import enumerable_ppo, policy_gradients
 from minigpt.worlds.answer_tree import Answers
@@ -107,3 +107,23 @@ def test_the_first_draw_is_that_of_ppo():
         torch.testing.assert_close(old[part], there)
     with pytest.raises(ValueError, match="one pass"):
         policy_gradients.first_draw(agent.policy, world.prompts, dataclasses.replace(config, n_epochs=2), 7)
+
+
+def test_token_by_token_is_what_the_formulas_say():
+    world, reference = enumerable_ppo.small_world(1)
+    agent = enumerable_ppo.agent_of(enumerable_ppo.small_world(2)[1])
+    torch.nn.init.normal_(agent.value.head.weight, generator=torch.Generator().manual_seed(0))
+    prompts = world.prompts.repeat(3, 1)
+    answers = responses.rollout(agent.policy, prompts, 4, 4, torch.Generator().manual_seed(1))
+    scores = world.reward_fn(prompts, answers)
+    found = policy_gradients.token_by_token(agent, reference, scores, prompts, answers, 0.4, 0.9)
+    values = agent.value.values(prompts, answers)
+    for i, n in enumerate(responses.answer_lengths(answers).tolist()):
+        log_ratio = found["log π"][i, :n] - found["log π_SFT"][i, :n]
+        torch.testing.assert_close(found["R_t"][i].sum(), scores[i] - 0.4 * log_ratio.sum())
+        after = [*values[i, 1:n].tolist(), 0.0]
+        delta = [found["R_t"][i, t].item() + after[t] - values[i, t].item() for t in range(n)]
+        advantage = [sum(0.9 ** (j - t) * delta[j] for j in range(t, n)) for t in range(n)]
+        np.testing.assert_allclose(found["δ_t"][i, :n], delta, atol=1e-5)
+        np.testing.assert_allclose(found["A_t"][i, :n], advantage, atol=1e-5)
+        assert all((each[i, n:] == 0).all() for each in found.values())
