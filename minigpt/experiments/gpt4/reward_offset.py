@@ -25,7 +25,7 @@ from minigpt.ppo import ActorCritic, PPOState
 from minigpt.reward_model import RewardModel
 from minigpt.worlds import tales
 
-SEEDS, KEY = (0, 1, 2, 3), ("seed", "rule", "offset", "quantity")
+SEEDS, KEY = (0, 1, 2, 3, 4, 5), ("seed", "rule", "offset", "quantity")
 OFFSETS = (-1.0, -0.5, -0.25, 0.0, 0.25, 0.5, 1.0)
 RULES = {"one side": OFFSETS, "two sides": OFFSETS[:1]}
 N_ITERATIONS, BATCH = 60, 32  # less than in refusals.py: by then it is decided
