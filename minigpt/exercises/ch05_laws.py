@@ -1,4 +1,4 @@
-"""Checks for the exercises of chapter 05 on laws: tokens for a compute, a forecast, an interval's score, the best size."""
+"""Checks for the exercises of chapter 05 on laws: tokens, a forecast, an interval's score, the best size."""
 
 import math
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Checks for the exercises of chapter 05, predictable scaling.
+"""Checks for the exercises of chapter 05 on fits: the law, its interval, and a strategy for the run shop.
 
 Each takes the reader's own function, tries it on examples it has not seen, and shows one line: correct, or the likely
 mistake. What is right is worked out here; never stored. The run shop's runs are measured ones.
@@ -9,79 +9,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from minigpt.exercises.judging import Problem, called, compare, exercise, scalar, short
-from minigpt.exercises.open_answers import critique as critique
-from minigpt.exercises.open_answers import experiment as experiment
+from minigpt.exercises.judging import Problem, called, exercise, scalar, short
 from minigpt.experiments.gpt4 import run_shop as shop_of_runs
-
-
-@exercise("my_forecast", "Two points and a floor fix the law; without the floor it takes a third point, and luck.",
-          hint="Take c from both losses. The slope is log(y_2 / y_1) / log(C_2 / C_1); go on along it, and add c.")
-def forecast(answer: Callable[[float, float, float, float, float, float], float]) -> None:
-    """Two runs, a known floor, and what a third will reach."""
-    for a, b, c, times in ((2.0, -0.3, 1.0, 4.0), (0.9, -0.11, 1.7, 10.0), (5.0, -0.5, 0.4, 2.0)):
-        C1, C2, C3 = 100.0, 100.0 * times, 100.0 * times**4
-        L1, L2 = a * C1**b + c, a * C2**b + c
-        right = a * C3**b + c
-        naive = L1 * (C3 / C1) ** (math.log(L2 / L1) / math.log(C2 / C1))
-        mistakes = (
-            (naive, "that is the straight line without a floor: take c away from both losses first"),
-            (right - c, "add the floor again at the end"),
-            (L1 + (L2 - L1) / (C2 - C1) * (C3 - C1), "a power law is a straight line between the logarithms"),
-            (L1 + (L2 - L1) * math.log(C3 / C1) / math.log(C2 / C1), "take the logarithm of L - c too"),
-            (a * C3**-b + c, "the sign of b: more compute, less loss"),
-        )
-        where = f"for losses {L1:.3f} and {L2:.3f} at {C1:g} and {C2:g}, floor {c:g}"
-        compare(called(answer, C1, L1, C2, L2, c, C3), right, mistakes, where)
-
-
-@exercise("my_interval_score", "It is lowest, on average, for the interval that you believe in.",
-          hint="The width, and twenty times the distance from the interval: `max(0, low - came, came - high)`.")
-def interval_score(answer: Callable[[float, float, float], float]) -> None:
-    """What a 90 % interval is charged."""
-    for low, high, came in ((1.0, 1.5, 1.2), (1.0, 1.5, 1.7), (1.0, 1.5, 0.95), (2.0, 2.0, 2.0), (2.0, 2.0, 2.5)):
-        miss = max(0.0, low - came, came - high)
-        both = "it can be missed on both sides"
-        mistakes = (
-            (high - low, both if came < low else "a miss is charged twenty times its distance"),
-            (20 * miss, "the width is charged in any case"),
-            (high - low + miss, "twenty times the distance, for 90 %: 2 / (1 - 0.9)"),
-            (high - low + 10 * miss, "twenty times the distance, for 90 %: 2 / (1 - 0.9)"),
-            (high - low + 20 * (miss > 0), "the distance to the interval counts, not only that it was missed"),
-            (high - low + 20 * abs(came - (low + high) / 2), "inside the interval nothing is missed"),
-            (high - low + 20 * max(0.0, came - high), both),
-            (high - low + 20 * max(0.0, low - came), both),
-        )
-        compare(called(answer, low, high, came), high - low + 20 * miss, mistakes,
-                f"for {low:g} to {high:g} when {came:g} came")  # fmt: skip
-
-
-@exercise("my_best_size", "E plays no part: it is there whatever one does.",
-          hint="First G = (alpha A / (beta B))^(1 / (alpha + beta)); then N* = G (C / 6)^(beta / (alpha + beta)).")
-def best_size(answer: Callable[[float, float, float, float, float], float]) -> None:
-    """The size with the lowest loss at a compute."""
-    for A, B, alpha, beta, C in (
-        (400.0, 400.0, 0.3, 0.3, 6e6), (300.0, 900.0, 0.4, 0.5, 6e8), (50.0, 9.0, 0.8, 0.4, 3e9),
-    ):  # fmt: skip
-        half = C / 6
-        low, high = 1.0, half  # the slope of A / N^alpha + B / (half / N)^beta changes its sign once
-        for _ in range(200):
-            n = math.sqrt(low * high)
-            slope = -alpha * A * n**-alpha + beta * B * (half / n) ** -beta
-            low, high = (n, high) if slope < 0 else (low, n)
-        n = math.sqrt(low * high)
-        a = beta / (alpha + beta)
-        G = (alpha * A / (beta * B)) ** (1 / (alpha + beta))
-        mistakes = (
-            (half / n, "that is the number of tokens D; the size is asked for"),
-            (G * C**a, "C = 6 N D: divide the compute by 6"),
-            (G * half ** (1 - a), "the exponent is beta / (alpha + beta)"),
-            (half**a, "the factor G is missing"),
-            (half**a / G, "G is alpha A over beta B, not the other way round"),
-            (alpha * A / (beta * B) * half**a, "G is the root of order alpha + beta"),
-        )
-        where = f"for A = {A:g}, B = {B:g}, alpha = {alpha}, beta = {beta}, C = {C:g}"
-        compare(called(answer, A, B, alpha, beta, C), n, mistakes, where)
 
 
 @exercise("my_fit", "For each exponent the rest is linear: so one loop is enough, and no starting point can be wrong.",

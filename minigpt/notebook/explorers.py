@@ -292,55 +292,63 @@ def prompt_explorer(
 
 
 def prediction_game(
-    ladders: dict, score: Callable[[float, float, float], float], rival: Callable | None = None, description: str = ""
+    ladders: dict, score: Callable[[float, float, float], float], rivals: dict | None = None, description: str = ""
 ) -> Explorer:
     """Loss prediction by hand: a scaling law through small runs, an interval for the large one, and only then its loss.
 
-        L(C) = a (C / C_0)^b + c,     C_0: the compute of the smallest run
+        L(C) = E + R (C_1 / C)^κ,     C_1: the compute of the smallest run,  R = (C_0 / C_1)^κ
 
-    ladders: name -> (compute, loss, at, came): the small runs, the compute of the large one, and its loss, hidden until
-    "show what came" is ticked, for each ladder anew. score(low, high, came): what one pays; less is better.
-    rival(compute, loss, at) gives the interval of somebody to compete with, (low, high). Twin: plots.prediction.
+    ladders: name -> (compute, loss, at, came, floor): the small runs, the compute of the large one, and what is hidden
+    until "show what came" is ticked, for each ladder anew: its loss and the entropy of its language. score(low, high,
+    came): an interval score; less is better. rivals: name -> function (compute, loss, at) -> (value, low, high).
+    The error is told as a share of the reducible loss that is left, came - floor. Twin: plots.final_run.
 
     Errors: ValueError for no ladders, or one whose large run is not larger than its small ones.
     """
-    if not ladders or any(at <= np.max(compute) for compute, _, at, _ in ladders.values()):
+    if not ladders or any(each[2] <= np.max(each[0]) for each in ladders.values()):
         raise ValueError("expected at least one ladder, with a run to predict beyond all others")
 
-    def draw(ladder, a, b, c, margin, reveal):
-        compute, loss, at, came = ladders[ladder]
+    def draw(ladder, E, R, kappa, margin, reveal):
+        compute, loss, at, came, floor = ladders[ladder]
         start = np.min(compute)
-        said = a * (at / start) ** b + c
-        low, high = said * (1 - margin / 100), said * (1 + margin / 100)
+        value = E + R * (start / at) ** kappa
         x = np.geomspace(start, at, 60)
-        misfit = np.mean(np.abs(a * (np.asarray(compute) / start) ** b + c - loss) / loss)
-        figure = plots.prediction(
-            (compute, loss), (x, a * (x / start) ** b + c), (at, low, high), (at, came) if reveal else None,
-            title=f"{ladder}: a = {a:.2f}, b = {b:.2f}, c = {c:.2f}",
+        misfit = np.mean(np.abs(E + R * (start / np.asarray(compute)) ** kappa - loss))
+        figure = plots.final_run(
+            at, (compute, loss), (x, E + R * (start / x) ** kappa), (value - margin, value + margin),
+            came if reveal else None, floor if reveal else None, y_label="loss (nats per token)",
+            title=f"{ladder}: E = {E:.2f}, κ = {kappa:.2f}",
         )  # fmt: skip
-        words = f"The curve misses the small runs by {100 * misfit:.1f} % on average. "
-        words += f"It says {said:.3f}, from {low:.3f} to {high:.3f}"
+        words = f"The curve misses the small runs by {misfit:.3f} nats on average. "
+        words += f"Your prediction is {value:.3f}, from {value - margin:.3f} to {value + margin:.3f}"
         if not reveal:
-            return figure, words + "; what came is hidden."
-        where = "inside" if low <= came <= high else "outside"
-        words += f". What came is {came:.3f}: {where}. You pay {score(low, high, came):.3f} nats"
-        if rival is None:
-            return figure, words + "."
-        other = rival(compute, loss, at)
-        return figure, f"{words}; the machine says {other[0]:.3f} to {other[1]:.3f} and pays {score(*other, came):.3f}."
+            return figure, words + "; the result is hidden."
+        where = "inside" if value - margin <= came <= value + margin else "outside"
+        words += f". The result is {came:.3f}: {where}. {_judged(value, value - margin, value + margin, came, floor)}"
+        for name, rival in (rivals or {}).items():
+            words += f" {name}: {_judged(*rival(compute, loss, at), came, floor)}"
+        return figure, words
+
+    def _judged(value, low, high, came, floor):
+        share = 100 * abs(value - came) / (came - floor)
+        return f"Error {share:.0f} % of the reducible loss, score {score(low, high, came):.3f}."
 
     slider = ipywidgets.FloatSlider
+    every = np.concatenate([np.asarray(each[1], float) for each in ladders.values()])
+    top = float(np.ceil(10 * every.max()) / 10)
     controls = {
         "ladder": ipywidgets.ToggleButtons(options=list(ladders), **ranking_desk.words("ladder")),
-        "a": slider(1.0, min=0.1, max=2.5, step=0.02, **ranking_desk.words("a: what compute can buy")),
-        "b": slider(-0.3, min=-0.8, max=-0.1, step=0.01, **ranking_desk.words("b: how fast it is bought")),
-        "c": slider(0.8, min=0.5, max=1.5, step=0.01, **ranking_desk.words("c: what it cannot buy")),
-        "margin": slider(5.0, min=0.5, max=15.0, step=0.5, **ranking_desk.words("how far up and down (%)")),
+        "E": slider(round(0.8 * float(np.min(next(iter(ladders.values()))[1])), 2), min=0.0, max=top, step=0.01,
+                    **ranking_desk.words("E: the floor")),
+        "R": slider(0.5, min=0.05, max=2.0, step=0.01, **ranking_desk.words("R: above it, the smallest run")),
+        "kappa": slider(0.25, min=0.05, max=0.8, step=0.01, **ranking_desk.words("κ: how fast it falls")),
+        "margin": slider(0.05, min=0.002, max=0.3, step=0.002, readout_format=".3f",
+                         **ranking_desk.words("up and down by (nats)")),
         "reveal": ipywidgets.Checkbox(False, indent=False, **ranking_desk.words("show what came")),
-    }
+    }  # fmt: skip
     # before the picture is drawn anew: another ladder keeps its secret
     controls["ladder"].observe(lambda _: controls["reveal"].set_trait("value", False), names="value")
-    words = "lay a law through the small runs with three sliders, say how sure you are, and then show what came"
+    words = "lay a law through the small runs with three sliders, give an interval, and then show the result"
     return Explorer(draw, controls, description or words)
 
 

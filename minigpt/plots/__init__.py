@@ -15,7 +15,7 @@
     images        image_answers, pictures
     information   cost_of_belief, ruler, strips, above_floor
     language      text_to_tokens, continuation_tree
-    laws          final_run, equal_areas, isoflop, slopes
+    laws          final_run, equal_areas, slopes
     memory        model_memory, model_parallelism
     panels        task_panels, stacked_panels, embedding_map
     pipelines     shifted_targets, masks_and_inputs, pretrain_finetune
@@ -81,7 +81,6 @@ from minigpt.plots.language import continuation_tree as continuation_tree
 from minigpt.plots.language import text_to_tokens as text_to_tokens
 from minigpt.plots.laws import equal_areas as equal_areas
 from minigpt.plots.laws import final_run as final_run
-from minigpt.plots.laws import isoflop as isoflop
 from minigpt.plots.laws import slopes as slopes
 from minigpt.plots.memory import model_memory as model_memory
 from minigpt.plots.memory import model_parallelism as model_parallelism

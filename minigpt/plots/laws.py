@@ -1,4 +1,4 @@
-"""Scaling laws drawn: GPT-4's Figure 1, C = 6 N D as areas, isoFLOP profiles, slopes beside derived exponents."""
+"""Scaling laws drawn: GPT-4's Figure 1, C = 6 N D as areas, slopes beside derived exponents."""
 
 import math
 
@@ -53,7 +53,9 @@ def final_run(
                       xycoords=axes.get_xaxis_transform(), textcoords="offset points", ha="center", size=labels.NOTE)  # fmt: skip
     if runs is not None:
         x, y = drawn.pop("runs")
-        axes.plot(x / final, y, "o", color=PALETTE[0], markersize=7, alpha=0.8, label="runs that were fitted", zorder=3.5)
+        axes.plot(
+            x / final, y, "o", color=PALETTE[0], markersize=7, alpha=0.8, label="runs that were fitted", zorder=3.5
+        )
     if law is not None:
         x, y = drawn.pop("law")
         axes.plot(x / final, y, color="#000000", linestyle=FLOOR_DASH, linewidth=1.8, label="law", zorder=1.5)
@@ -126,63 +128,14 @@ def equal_areas(
 
 
 @style.styled
-def isoflop(valleys: dict, minima: dict, slopes: dict | None = None, *, title: str = "") -> Figure:
-    """IsoFLOP profiles: loss against size at one compute each, their lowest points, and how these move with compute.
-
-    valleys: compute -> {N: [loss, one a seed]}; minima: compute -> [best size, one a seed]. Left: the loss above the
-    lowest point of the parabola through the means, so that every valley touches 0; one colour a budget. Right: the
-    best sizes on two logarithmic axes, a dot a seed. slopes: name -> exponent a of N* = k C^a, lines through the middle
-    of the dots; the first is dashed and black.
-
-    Errors: ValueError for fewer than two budgets, one with fewer than 3 sizes, or minima of other budgets.
-    Source: Hoffmann et al. 2022, figure 3 ("IsoFLOP curves"). Differs: own drawing.
-    """
-    if len(valleys) < 2 or set(valleys) != set(minima) or min(map(len, valleys.values())) < 3:
-        raise ValueError(f"expected two budgets or more, with 3 sizes and minima each; got {list(valleys)}, {list(minima)}")
-    figure = style.sheet(title, style.WIDEST, 4.6)
-    left, right = figure.subplots(1, 2)
-    for i, C in enumerate(sorted(valleys)):
-        N = np.array(sorted(valleys[C]), float)
-        mean = np.array([np.mean(valleys[C][n]) for n in sorted(valleys[C])])
-        parabola = np.polyfit(np.log(N), mean, 2)
-        bottom = np.polyval(parabola, -parabola[1] / (2 * parabola[0]))
-        at = np.geomspace(N[0] / 1.15, N[-1] * 1.15, 80)
-        look = {"color": PALETTE[i % 6]}
-        left.plot(at, np.polyval(parabola, np.log(at)) - bottom, linewidth=1.6, alpha=0.7, **look)
-        for n in N:
-            seeds = np.asarray(valleys[C][n], float)
-            left.plot(np.full(len(seeds), n), seeds - bottom, linestyle="none", markersize=5.5, alpha=0.8,
-                      marker=style.MARKERS[i % 6], **look)  # fmt: skip
-        best = np.asarray(minima[C], float)
-        left.plot(best, np.zeros(len(best)), marker="|", markersize=16, linestyle="none", markeredgewidth=2, **look)
-        right.plot(np.full(len(best), C), best, marker=style.MARKERS[i % 6], linestyle="none", markersize=7, **look,
-                   label=f"C = {_scientific(C)}")  # fmt: skip
-    left.set(xscale="log", xlabel="parameters N", ylabel="loss above the lowest (nats)")
-    right.set(xscale="log", yscale="log", xlabel="compute C (FLOP)", ylabel="best size N*")
-    every = sorted(minima)
-    middle = [math.exp(np.mean(np.log(each))) for each in (every, np.concatenate([minima[C] for C in every]))]
-    x = np.array([every[0] / 1.6, every[-1] * 1.6])
-    for i, (name, a) in enumerate((slopes or {}).items()):
-        look = {"linestyle": FLOOR_DASH, "color": "#000000"} if i == 0 else {"linestyle": (":", "-.")[i % 2], "color": INK}
-        right.plot(x, middle[1] * (x / middle[0]) ** a, linewidth=1.8, label=f"{name}: a = {a:.2f}", zorder=1.5, **look)
-    for axis in (left.xaxis, right.yaxis):
-        labels.plain_log(axis, axis.get_view_interval())
-    _powers(right.xaxis, *right.get_xlim())
-    labels.legend(figure, *right.get_legend_handles_labels())
-    return figure
-
-
-def _scientific(value: float) -> str:
-    """A number as a digit times a power of ten, such as 3·10¹⁰."""
-    exponent = math.floor(math.log10(value) + 1e-9)
-    digits = f"{value / 10**exponent:.2g}"
-    return power(10.0**exponent) if digits == "1" else f"{digits}·{power(10.0**exponent)}"
-
-
-@style.styled
 def slopes(
-    series: dict, exponents: dict, *, x_label: str = "compute (FLOP)", y_label: str = "loss above the floor (nats)",
-    law_label: str = "derived", title: str = "",
+    series: dict,
+    exponents: dict,
+    *,
+    x_label: str = "compute (FLOP)",
+    y_label: str = "loss above the floor (nats)",
+    law_label: str = "derived",
+    title: str = "",
 ) -> Figure:
     """Power laws on two logarithmic axes, each beside the slope that was derived for it.
 

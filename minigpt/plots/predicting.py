@@ -9,13 +9,14 @@ from minigpt.plots.style import FLOOR_DASH, INK, PALETTE
 
 @style.styled
 def isoflop_profiles(
-    profiles: dict, minima: dict, law=None, truth: float | None = None, *, title: str = "",
-    y_label: str = "loss above the floor (nats)",
+    profiles: dict, minima: dict, law=None, truth: float | None = None, *, slopes: dict | None = None,
+    title: str = "", y_label: str = "loss above the floor (nats)",
 ) -> Figure:  # fmt: skip
     """IsoFLOP profiles: left the loss against the size at each compute, right the best size against the compute.
 
     profiles: compute -> (sizes, losses). minima: compute -> (size, loss), a star in both panels. law: a function of
     the compute, the fitted line on the right. truth: a derived exponent, drawn dashed through the middle of the stars.
+    slopes: name -> exponent, further lines through the middle, such as those of papers.
 
     Errors: ValueError for a number that is not above 0, or fewer than two profiles.
     """
@@ -39,12 +40,14 @@ def isoflop_profiles(
         along = np.geomspace(C[0] / 1.5, C[-1] * 1.5, 20)
         if law is not None:
             right.plot(along, law(along), color=PALETTE[0], linewidth=1.8, label="fitted")
-        if truth is not None:
-            middle, height = np.exp(np.log(C).mean()), np.exp(np.log(N).mean())
-            right.plot(along, height * (along / middle) ** truth, color=INK, linestyle=FLOOR_DASH, linewidth=1.8,
-                       label=f"derived, slope {truth:.2f}")  # fmt: skip
+        lines = ({} if truth is None else {"derived": truth}) | (slopes or {})
+        middle, height = np.exp(np.log(C).mean()), np.exp(np.log(N).mean())
+        for i, (name, slope) in enumerate(lines.items()):
+            dash = FLOOR_DASH if name == "derived" and truth is not None else (":", "-.", (0, (1, 3)))[i % 3]
+            right.plot(along, height * (along / middle) ** slope, color=INK, linestyle=dash, linewidth=1.8,
+                       label=f"{name}, slope {slope:.2f}", zorder=1.5)  # fmt: skip
         labels.legend(figure, *right.get_legend_handles_labels())
-    right.set(xscale="log", yscale="log", xlabel="compute C (operations)", ylabel="best N")
+    right.set(xscale="log", yscale="log", xlabel="compute C (FLOP)", ylabel="best size N*")
     left.set_xlim(right=left.get_xlim()[1] * 1.7)
     for axis in (left.xaxis, left.yaxis, right.xaxis, right.yaxis):
         labels.plain_log(axis, axis.get_view_interval())

@@ -1,33 +1,11 @@
 """The checks of the exercises on predictable scaling know right from wrong, and say what is wrong."""
 
-import math
-
 import numpy as np
 from exercising import grouped, named_checks
-from scipy.optimize import least_squares, minimize_scalar
+from scipy.optimize import least_squares
 
 from minigpt.exercises import ch05_scaling
 from minigpt.experiments.gpt4 import run_shop
-
-
-def law(C1, L1, C2, L2, c, C3):
-    b, log_a = np.polyfit(np.log([C1, C2]), np.log([L1 - c, L2 - c]), 1)
-    return float(np.exp(log_a + b * np.log(C3)) + c)
-
-
-def cost(low, high, came, fine=20.0):
-    return high - low + fine * abs(came - np.clip(came, low, high))
-
-
-def size(A, B, alpha, beta, C):
-    def loss(x):
-        return A * np.exp(-alpha * x) + B * (C / 6 / np.exp(x)) ** -beta
-
-    x = minimize_scalar(loss, bounds=(0, math.log(C / 6)), method="bounded", options={"xatol": 1e-12}).x
-    slope = lambda x: -alpha * A * np.exp(-alpha * x) + beta * B * (C / 6 * np.exp(-x)) ** -beta  # noqa: E731
-    for _ in range(20):
-        x -= slope(x) / ((slope(x + 1e-5) - slope(x - 1e-5)) / 2e-5)
-    return float(np.exp(x))
 
 
 def constants(C, L):
@@ -90,25 +68,11 @@ def greedy(shop):
 
 
 RIGHT = {
-    "forecast": [law],
-    "interval_score": [cost],
-    "best_size": [size],
     "fit": [constants, grid, lambda C, L: list(grid(C, L)), lambda C, L: np.array(grid(C, L))],
     "interval": [quantiles(0.05, 0.95), lambda C, s, at: np.quantile(predictions(C, s, at, constants), [0.05, 0.95])],
     "run_shop": [run_shop.best_widths, lambda shop: list(run_shop.best_widths(shop))],
 }
 WRONG = [
-    ("forecast", lambda C1, L1, C2, L2, c, C3: law(C1, L1, C2, L2, 0.0, C3), "without a floor"),
-    ("forecast", lambda C1, L1, C2, L2, c, C3: law(C1, L1, C2, L2, c, C3) - c, "add the floor"),
-    ("forecast", lambda C1, L1, C2, L2, c, C3: L1 + (L2 - L1) / (C2 - C1) * (C3 - C1), "between the logarithms"),
-    ("interval_score", lambda a, b, x: b - a, "twenty times"),
-    ("interval_score", lambda a, b, x: cost(a, b, x, 1.0), "twenty times the distance"),
-    ("interval_score", lambda a, b, x: cost(a, b, x, 10.0), "2 / (1 - 0.9)"),
-    ("interval_score", lambda a, b, x: cost(a, b, x) - (b - a), "width is charged"),
-    ("interval_score", lambda a, b, x: cost(a, b, max(a, x)), "both sides"),
-    ("best_size", lambda A, B, a, b, C: C / 6 / size(A, B, a, b, C), "number of tokens"),
-    ("best_size", lambda A, B, a, b, C: size(A, B, a, b, 6 * C), "divide the compute by 6"),
-    ("best_size", lambda A, B, a, b, C: (C / 6) ** (b / (a + b)), "factor G"),
     ("fit", bare, "without a floor"),
     ("fit", as_prefactor, "k-th root"),
     ("fit", lambda C, L: (lambda E, C0, k: (E, k, C0))(*grid(C, L)), "the order"),

@@ -126,35 +126,39 @@ def box(chosen, question, sees):
 def test_the_prediction_game_hides_what_came_until_it_is_asked_for():
     compute = np.array([1e9, 1e10, 1e11])
     loss = 0.5 * (compute / 1e9) ** -0.25 + 1.0
-    came = 0.5 * 1e4**-0.25 + 1.0
+    came = 0.5 * 1e4**-0.25 + 1.0  # 1.05
     paid = []
 
     def score(low, high, came):
         paid.append((low, high, came))
         return 7.0
 
-    game = prediction_game({"one": (compute, loss, 1e13, came), "two": (compute, loss, 1e13, 9.0)}, score)
+    ladders = {"one": (compute, loss, 1e13, came, 1.0), "two": (compute, loss, 1e13, 9.0, 8.0)}
+    game = prediction_game(ladders, score)
     assert "hidden" in game.alt and f"{came:.3f}" not in game.alt and not paid
-    for name, value in (("a", 0.5), ("b", -0.25), ("c", 1.0), ("margin", 2.0)):
+    for name, value in (("R", 0.5), ("kappa", 0.25), ("E", 1.0), ("margin", 0.02)):
         game.controls[name].value = value
-    assert "misses the small runs by 0.0 %" in game.alt and "hidden" in game.alt
+    assert "misses the small runs by 0.000 nats" in game.alt and "hidden" in game.alt
     game.controls["reveal"].value = True
-    assert f"What came is {came:.3f}: inside. You pay 7.000" in game.alt
-    assert paid[-1] == pytest.approx((came * 0.98, came * 1.02, came))
+    assert f"The result is {came:.3f}: inside. Error 0 % of the reducible loss, score 7.000." in game.alt
+    assert paid[-1] == pytest.approx((came - 0.02, came + 0.02, came))
+    game.controls["E"].value = 1.01  # 0.01 too high, of the 0.05 that are left
+    assert "Error 20 % of the reducible loss" in game.alt
     before = len(paid)
     game.controls["ladder"].value = "two"
     assert "hidden" in game.alt and "9.000" not in game.alt and len(paid) == before
     game.controls["reveal"].value = True
-    assert "What came is 9.000: outside" in game.alt and game.alt.endswith("You pay 7.000 nats.")
+    assert "The result is 9.000: outside" in game.alt and game.alt.endswith("score 7.000.")
 
     def rival(C, L, at):
         assert (C == compute).all() and (L == loss).all() and at == 1e13
-        return 1.25, 1.5
+        return 1.1, 1.04, 1.2
 
-    game = prediction_game({"one": (compute, loss, 1e13, came)}, score, rival)
-    assert "machine" not in game.alt
+    game = prediction_game({"one": ladders["one"]}, score, {"least squares": rival})
+    assert "least squares" not in game.alt
     game.controls["reveal"].value = True
-    assert game.alt.endswith("the machine says 1.250 to 1.500 and pays 7.000.") and paid[-1] == (1.25, 1.5, came)
+    assert game.alt.endswith("least squares: Error 100 % of the reducible loss, score 7.000.")
+    assert paid[-1] == (1.04, 1.2, came)
 
 
 def test_the_question_box_asks_about_what_was_put_in():
@@ -184,7 +188,7 @@ def test_the_question_box_asks_about_what_was_put_in():
         (lambda: prompt_explorer(lambda k: ("x", [(" a", 1.0)]), [-1, 2]), "at least 0"),
         (lambda: prompt_explorer(lambda k: ("x", [(" a", 1.0)]), [0], right=" b"), "' b' among them"),
         (lambda: prediction_game({}, max), "at least one ladder"),
-        (lambda: prediction_game({"one": ([1, 2], [3.0, 2.0], 2, 1.0)}, max), "beyond all others"),
+        (lambda: prediction_game({"one": ([1, 2], [3.0, 2.0], 2, 1.0, 0.5)}, max), "beyond all others"),
         (lambda: question_box(box, ("a", "b"), ["x", "y"], ["x"], "what"), "each of 2 places"),
         (lambda: question_box(box, ("a",), ["x", "y"], ["z"], "what"), "got \\['z'\\]"),
         (lambda: sampling_explorer(["a"], lambda temperature, top_k: np.ones(2) / 2), "1 tokens, but 2 probabilities"),

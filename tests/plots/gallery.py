@@ -291,13 +291,6 @@ GALLERY = {
         title="The report's Figure 1: a law through runs of at most 1/10,000 of the compute"),
     "equal_areas": lambda: plots.equal_areas(
         {"small, reads much": (10, 8), "in between": (20, 4), "large, reads little": (80, 1)}, title="One compute"),
-    "isoflop": lambda: plots.isoflop(
-        {1e10 * 3**i: {4000 * 2 ** (i + j): [1.2 - 0.05 * i + 0.01 * (j - 2) ** 2 + 0.002 * k for k in range(3)]
-                       for j in range(5)} for i in range(4)},
-        {1e10 * 3**i: [16000 * 2**i * (1 + 0.05 * k) for k in range(3)] for i in range(4)},
-        {"derived": 0.385, "Chinchilla": 0.5, "Kaplan": 0.73}, title="Larger budgets want larger models"),
-    "isoflop_bare": lambda: plots.isoflop(
-        {1.0: {1: [3.0], 2: [2.0], 4: [3.0]}, 10.0: {2: [3.0], 4: [2.0], 8: [3.0]}}, {1.0: [2], 10.0: [4]}),
     "slopes": lambda: plots.slopes(
         {"ζ = 1.3": (FLOPS, BITS - 1.5), "ζ = 2": (FLOPS, (BITS - 1.5) ** 1.5)}, {"ζ = 1.3": -0.24, "ζ = 2": -0.36},
         title="Slopes as derived"),

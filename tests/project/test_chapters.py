@@ -160,7 +160,7 @@ def test_committed_notebook_is_in_the_rendered_form(path):
 
 
 # Lessons and labs of the second edition: short cells, links, minutes. (The other chapters will follow.)
-SECOND = [*(CHAPTERS / name for name in (*WRITTEN[:5], WRITTEN[6])), *sorted(LABS.glob("*.ipynb"))]
+SECOND = [*(CHAPTERS / name for name in WRITTEN), *sorted(LABS.glob("*.ipynb"))]
 
 
 def is_exercise(cell: dict) -> bool:
