@@ -2,8 +2,8 @@
 
 Three languages that differ in Zipf's s alone. Every run of one column of the grid costs the same compute C = 6 N D; a
 narrow model makes many updates, a wide one few, always of 8 texts. So nothing but N and D changes along a column: in
-isoflop.py the batch grew with the tokens. Beside the grid there is one large run of each language, to be predicted,
-and some runs at half and at double the learning rate.
+isoflop.py the batch grew with the tokens. The runs up to 10^10 operations are made three times. Beside the grid there
+is one large run of each language, to be predicted, and some runs at half and at double the learning rate.
 """
 
 import contextlib
@@ -21,7 +21,7 @@ from minigpt.experiments.gpt4.side_by_side import train_side_by_side
 from minigpt.worlds import facts
 from minigpt.worlds.facts import Encyclopedia
 
-SEEDS, KEY = (0,), ("zipf", "budget", "d_model", "rate", "seed")
+SEEDS, KEY = (0, 1, 2), ("zipf", "budget", "d_model", "rate", "seed")
 LANGUAGES = (1.3, 1.6, 2.0)  # Zipf's s
 GRID = {  # floating-point operations -> widths
     2.15e9: (8, 10, 12, 16), 4.64e9: (8, 10, 12, 16, 24), 1e10: (8, 10, 12, 16, 24, 32),
