@@ -7,7 +7,15 @@ import numpy as np
 import pytest
 import torch
 
-from minigpt.experiments.instructgpt import dialogue, figure1, human_ranking, reward_models, sft_epochs, three_steps
+from minigpt.experiments.instructgpt import (
+    dialogue,
+    figure1,
+    human_ranking,
+    more_rankings,
+    reward_models,
+    sft_epochs,
+    three_steps,
+)
 from minigpt.experiments.instructgpt.step1_sft import Shuffled
 from minigpt.loss import IGNORED, token_logps
 from minigpt.model import GPT
@@ -182,3 +190,28 @@ def test_the_best_policy_scores_above_sft_and_more_so_at_a_small_beta(monkeypatc
         assert each["best score"] == pytest.approx(p * math.exp(1 / beta) / (p * math.exp(1 / beta) + 1 - p), abs=0.01)
         assert 1 <= each["effective"] <= 200
     assert found["best, beta 0.4"]["best score"] > found["best, beta 2.0"]["best score"] > p
+
+
+class Reads:
+    """A reward model that counts what an answer has of its request: the animal three times, the thing twice."""
+
+    def score(self, prompts, answers):
+        tokenizer, found = three_steps.web_dataset().tokenizer, []
+        ids = {"animal": [hero.name for hero in tales.HEROES], "thing": tales.THINGS}
+        ids = {part: {tokenizer.encode(f" {name}")[0] for name in names} for part, names in ids.items()}
+        for prompt, answer in zip(prompts.tolist(), answers.tolist()):
+            shared = set(prompt) & set(answer)
+            found.append(3.0 * len(shared & ids["animal"]) + 2.0 * len(shared & ids["thing"]))
+        return torch.tensor(found)
+
+
+def test_gains_are_of_the_part_that_was_changed():
+    assert more_rankings.gains(Reads()) == {"gain_animal": 3.0, "gain_thing": 2.0, "gain_mood": 0.0}
+    for request in tales.requests("test")[:50]:
+        worth = web_tales.worth(request, more_rankings.plain_tale(request))
+        assert worth.total == 5.0 and worth.utility.well_formed
+        for part in ("animal", "thing", "mood"):
+            changed = more_rankings.other(request, part)
+            assert [getattr(changed, each) == getattr(request, each) for each in ("animal", "thing", "mood")] == [
+                each != part for each in ("animal", "thing", "mood")
+            ]
