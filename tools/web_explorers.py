@@ -1,6 +1,6 @@
 """Explorers that play on the web: what a slider shows at each of its places, drawn when the pages are made.
 
-An explorer plays if it has one slider and needs no trained model. In its notebook the cell and the cells before it that
+An explorer plays if it has one slider and needs no trained model. In its notebook that cell and those before it that
 it needs carry the tag "plays"; they are run here, one after another, and the explorer is asked for its pictures. So what
 the web shows is what the notebook shows. The other explorers show one setting on the web, and say so.
 """

@@ -270,6 +270,8 @@ def sources(root: Path, into: Path, only: list[str] | None = None, played: dict 
     for name in docs:
         text = relink((root / name).read_text(encoding="utf-8"), Path(name), pages)
         workbook.write(into / name, text)
+    for picture in (root / "docs").glob("*.png"):
+        shutil.copy(picture, into / "docs")
     words = "What each word means, and where it is explained first; the last column is the Chinese term."
     workbook.write(into / "glossary.md", table_page("Glossary", words, root / "data" / "glossary.csv"))
     words = "What each letter means in this book, its unit or shape, and what the papers call it."
