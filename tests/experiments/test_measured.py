@@ -41,7 +41,6 @@ NOT_YET = {
     "gpt3/counting",
     "instructgpt/more_rankings",
     "instructgpt/reward_models",
-    "instructgpt/sft_epochs",
 }
 
 
