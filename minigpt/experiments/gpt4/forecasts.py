@@ -173,16 +173,20 @@ def misled() -> dict[int, list[float]]:
     return {d: [float(np.mean(each)) for each in found[d].values()] for d in sorted(found)}
 
 
-def larger_batches() -> scaling_laws.PowerLaw:
-    """The best size against compute in gpt4/isoflop, where every run makes 500 updates and the batch grows: N* = k C^a.
+def growing_batches() -> dict[float, tuple[np.ndarray, np.ndarray]]:
+    """IsoFLOP profiles of gpt4/isoflop, where every run makes 500 updates and the batch grows: as run_grid.profiles.
 
-    The best sizes are found as in run_grid.minima, from means over the seeds.
+    compute -> (parameters, loss above the floor), both rising in N; means over the seeds.
     """
-    profiles, floor = {}, scaling_runs.book().entropy
+    profiles, floor = {}, scaling_runs.floor(scaling_runs.book())
     for row in measured.rows("gpt4/isoflop"):
         column = profiles.setdefault(float(row["budget"]), {})
         column.setdefault(int(row["n_params"]), []).append(float(row["loss"]) - floor)
-    curves = {C: (np.array(sorted(each), float), np.array([np.mean(each[N]) for N in sorted(each)]))
-              for C, each in profiles.items()}  # fmt: skip
-    minima = run_grid.minima(curves)
+    return {C: (np.array(sorted(each), float), np.array([np.mean(each[N]) for N in sorted(each)]))
+            for C, each in profiles.items()}  # fmt: skip
+
+
+def larger_batches() -> scaling_laws.PowerLaw:
+    """The best size against compute where the batch grows, N* = k C^a; the best sizes as in run_grid.minima."""
+    minima = run_grid.minima(growing_batches())
     return scaling_laws.fit_power_law(list(minima), [N for N, _ in minima.values()])
