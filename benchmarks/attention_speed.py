@@ -53,7 +53,7 @@ def training_steps(B: int, T: int) -> dict:
     ids = torch.randint(0, CONFIG.n_vocab, (B, T + 1), generator=torch.Generator().manual_seed(1))
 
     def step(attend):
-        attention.attention = attend  # only here: the room itself has one way to attend
+        attention.attention = attend  # only here: the package itself has one way to attend
         loss = lm_loss(model(ids[:, :-1]), ids[:, 1:])
         optimizer.zero_grad()
         loss.backward()

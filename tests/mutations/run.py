@@ -1,20 +1,27 @@
 """Put one planted mistake at a time into a copy of the package and see whether a test notices.
 
-    python tests/mutations/run.py [MODULE ...] [--jobs 2]
+    python tests/mutations/run.py [MODULE ...] [--jobs 2] [--missing]
 
 For each mistake of planted.py: copy, change one place, run the test files of that module (without the slow tests) and
-its doctests, stop at the first failure. Prints what was caught and what survived. The exit status is 1 if a mistake
-survives that planted.py does not name with a reason. Takes minutes: it is not part of the normal test run.
+its doctests, stop at the first failure. Prints what was caught and what survived, and keeps it in results.csv, with the
+commit, at once: it can be stopped, and --missing goes on with those that were never tried. The exit status is 1 if a
+mistake survives that planted.py does not name with a reason. Takes half an hour on two idle cores: it is not part of
+the normal test run.
 """
 
 import argparse
+import csv
 import json
 import multiprocessing
 import os
+import resource
 import shutil
+import signal
+import subprocess
 import sys
 import tempfile
 import time
+from datetime import date
 from pathlib import Path
 
 os.environ["OMP_NUM_THREADS"] = "1"  # two processes of one thread each: many threads on few cores are far slower
@@ -24,7 +31,40 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import planted  # noqa: E402
 
-LIMIT = 240  # seconds: a mistake that makes a test run for ever counts as caught
+LIMIT = 240  # seconds of processor time: a mistake that makes a test run for ever counts as caught
+PATIENCE = 3600  # seconds by the clock: a busy computer is no mistake, and nothing that only waits counts as caught
+ENDS = {0: False, 1: True, 2: True, -signal.SIGXCPU: True}  # exit status -> whether the mistake was caught
+
+
+RESULTS = Path(__file__).with_name("results.csv")
+COLUMNS = ("module", "old", "new", "outcome", "commit", "date")
+
+
+def results() -> dict[tuple[str, str, str], dict]:
+    """What is known: (module, old, new) -> the line of results.csv. What is planted no more is forgotten."""
+    if not RESULTS.exists():
+        return {}
+    with open(RESULTS, encoding="utf-8", newline="") as file:
+        rows = {(row["module"], row["old"], row["new"]): row for row in csv.DictReader(file)}
+    return {m[:3]: rows[m[:3]] for m in planted.MISTAKES if m[:3] in rows}
+
+
+def keep(mistake: planted.Mistake, outcome: str, here: str) -> None:
+    """Write down what became of one mistake, in the order of planted.py."""
+    known = results() | {mistake[:3]: dict(zip(COLUMNS, (*mistake[:3], outcome, here, date.today().isoformat())))}
+    with open(RESULTS, "w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(known[m[:3]] for m in planted.MISTAKES if m[:3] in known)
+
+
+def commit() -> str:
+    """Which package and tests these are: the commit, "-dirty" if they differ from it. (Nothing of the package is
+    imported here: the processes of the mistakes would inherit it, and none of them would see its own.)"""
+    git = ["git", "-C", str(ROOT)]
+    found = subprocess.run([*git, "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True, check=True)
+    same = subprocess.run([*git, "diff", "--quiet", "HEAD", "--", "minigpt", "tests", ":!tests/mutations"]).returncode
+    return found.stdout.strip() + ("-dirty" if same else "")
 
 
 def copy(folder: Path) -> Path:
@@ -64,6 +104,8 @@ def test(folder: Path, mistake: planted.Mistake) -> None:
     with open(folder / "output.txt", "w") as output:
         os.dup2(output.fileno(), 1)
         os.dup2(output.fileno(), 2)
+    used = int(sum(resource.getrusage(resource.RUSAGE_SELF)[:2]))
+    resource.setrlimit(resource.RLIMIT_CPU, (used + LIMIT, used + LIMIT + 10))
     os.chdir(folder)
     sys.path.insert(0, str(folder))
     import pytest
@@ -97,6 +139,7 @@ def run(mistakes: list[planted.Mistake], jobs: int) -> dict[planted.Mistake, boo
     ):  # imported once; the processes inherit them
         __import__(name)
     fork, caught, waiting, running = multiprocessing.get_context("fork"), {}, list(mistakes), {}
+    here = commit()
     with tempfile.TemporaryDirectory() as scratch:
         right = copy(Path(scratch) / "right")  # taken now, so that editing goes on while this runs
         free = [copy(Path(scratch) / str(i)) for i in range(jobs)]
@@ -110,16 +153,17 @@ def run(mistakes: list[planted.Mistake], jobs: int) -> dict[planted.Mistake, boo
             time.sleep(0.05)
             for process, (mistake, folder, start) in list(running.items()):
                 seconds = time.monotonic() - start
-                if process.is_alive() and seconds < LIMIT:
+                if process.is_alive() and seconds < PATIENCE:
                     continue
                 if process.is_alive():
                     process.kill()
                 process.join()
-                if process.exitcode not in (0, 1, 2, -9):
+                if process.exitcode not in ENDS:
                     raise SystemExit(
-                        f"the tests of {mistake.module} did not run:\n{(folder / 'output.txt').read_text()}"
+                        f"the tests of {mistake.module} did not run ({process.exitcode}):\n"
+                        + (folder / "output.txt").read_text()[-4000:]
                     )
-                caught[mistake] = process.exitcode != 0
+                caught[mistake] = ENDS[process.exitcode]
                 if caught[mistake] and not mistake.old:
                     raise SystemExit(
                         f"the tests of {mistake.module} fail although nothing was changed:\n"
@@ -128,6 +172,8 @@ def run(mistakes: list[planted.Mistake], jobs: int) -> dict[planted.Mistake, boo
                 shutil.copy(right / mistake.path, folder / mistake.path)
                 free.append(folder)
                 del running[process]
+                if mistake.old:
+                    keep(mistake, "caught" if caught[mistake] else "survived", here)
                 said = "caught  " if caught[mistake] else "SURVIVED" if not mistake.reason else "survived"
                 print(f"{said} {seconds:5.1f} s  {mistake.module}: {mistake.old!r} -> {mistake.new!r}", flush=True)
     return caught
@@ -137,12 +183,17 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("modules", nargs="*", help="such as attention or exact.entropy; all if none is named")
     parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--missing", action="store_true", help="only those that results.csv does not know")
     options = parser.parse_args()
-    mistakes = [m for m in planted.MISTAKES if not options.modules or m.module in options.modules]
+    known = results() if options.missing else {}
+    chosen = [m for m in planted.MISTAKES if not options.modules or m.module in options.modules]
+    mistakes = [m for m in chosen if m[:3] not in known]
     nothing = [planted.Mistake(module, "", "", "nothing is changed") for module in {m.module: None for m in mistakes}]
     caught = run(nothing + mistakes, options.jobs)
     survived = [m for m in mistakes if not caught[m]]
     print(f"{len(mistakes) - len(survived)} of {len(mistakes)} planted mistakes caught")
+    tried, lost = results(), [row for row in results().values() if row["outcome"] == "survived"]
+    print(f"in all: {len(tried)} of {len(planted.MISTAKES)} tried, {len(tried) - len(lost)} of them caught")
     for mistake in survived:
         print(f"survived: {mistake.module}: {mistake.old!r} -> {mistake.new!r}  {mistake.reason or 'NO REASON GIVEN'}")
     return int(any(not mistake.reason for mistake in survived))
