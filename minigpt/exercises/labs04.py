@@ -126,7 +126,10 @@ def agreement(answer: Callable[[list, float], tuple]) -> None:
         two, best, first = means(1 / noise)
         if _same(got[0], best) and _same(got[1], two):
             raise Problem(f"the order: first two labelers, then the best model ({where})")
-        common = ((means(1.0), "divide the difference by the noise"), (means(noise), "divide by the noise, do not multiply"))
+        common = (
+            (means(1.0), "divide the difference by the noise"),
+            (means(noise), "divide by the noise, do not multiply"),
+        )
         compare(got[0], two, (
             *((wrong[0], said) for wrong, said in common),
             (best, "that is the best model: two labelers agree if both prefer the first, or both the second"),

@@ -45,6 +45,8 @@ TESTS = {
     "experiments.gpt1.geometry": [],
     "experiments.gpt1.heads": [],
     "experiments.gpt1.slips": [],
+    "experiments.instructgpt.expected_updates": [],
+    "experiments.instructgpt.readable_rewards": [],
     "stats": ["tests/test_scaling_laws.py", "tests/test_fewshot.py", "tests/exact/test_entropy.py"],
 }
 
@@ -665,6 +667,20 @@ _MISTAKES = {
         ("forms = {_form_of(each) for each in possible}", "forms = {_form_of(each) for each in words}"),
         ("word in ENDS or possible <= ENDS", "word in ENDS"),
         ("texts = write(gpt, data, n_documents, torch.Generator().manual_seed(1000 * seed + step))", "texts = write(trained.model, data, n_documents, torch.Generator().manual_seed(1000 * seed + step))"),
+    ],
+    "experiments.instructgpt.expected_updates": [
+        ("here = (np.exp(logp)[:, None] * credit)[written]", "here = (logp[:, None] * credit)[written]"),
+        ("return update - passing[:, None] * np.exp(token_logps)", "return update"),
+        ("optimal_policy.tilt(logp_sft, reward, beta * sigma)", "optimal_policy.tilt(logp_sft, reward, beta / sigma)"),
+        ("return logp, (0.0 if found < 1e-6 * first else sigma)", "return logp, sigma"),
+        ("(reward[:, None] - reward[None, :]) / noise", "(reward[:, None] - reward[None, :]) * noise"),
+    ],
+    "experiments.instructgpt.readable_rewards": [
+        ("if ranks[w] < ranks[k]]", "if ranks[w] <= ranks[k] and w != k]"),
+        ("[x[w] - x[k] for w, k in pairs]", "[x[k] - x[w] for w, k in pairs]"),
+        ("max(u.extras - 2, 0)]", "max(u.extras - 1, 0)]"),
+        ("utility(t.request, a).total for a in t.answers]) / noise)", "utility(t.request, a).total for a in t.answers]))"),
+        ("np.logaddexp(0, -np.concatenate", "np.logaddexp(0, np.concatenate"),
     ],
 }
 
