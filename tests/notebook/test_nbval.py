@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import os
 import re
 import subprocess
 import sys
@@ -40,11 +41,19 @@ def render(path: Path) -> None:
     module.render(path)
 
 
+def run_here(command: list[str], folder: Path):
+    """With this checkout on the path, where tools.sooner is."""
+    env = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]).strip(os.pathsep)}
+    return subprocess.run(command, check=False, cwd=folder, capture_output=True, encoding="utf-8", timeout=120, env=env)
+
+
 def strict_nbval(path: Path):
     command = [
         sys.executable,
         "-m",
         "pytest",
+        "-p",
+        "tools.sooner",
         "--nbval",
         "--nbval-current-env",
         "-q",
@@ -53,9 +62,10 @@ def strict_nbval(path: Path):
         f"--nbval-sanitize-with={ROOT / 'tests' / 'nbval_sanitize.cfg'}",
         path.name,
     ]
-    return subprocess.run(command, check=False, cwd=path.parent, capture_output=True, encoding="utf-8", timeout=120)
+    return run_here(command, path.parent)
 
 
+@pytest.mark.slow
 def test_a_rendered_notebook_passes_strict_nbval_twice_and_needs_no_widget_to_be_read(tmp_path):
     path = tmp_path / "09_show.ipynb"
     nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in CELLS]), path)
@@ -75,6 +85,7 @@ def test_a_rendered_notebook_passes_strict_nbval_twice_and_needs_no_widget_to_be
         assert result.returncode == 0 and f"{len(CELLS)} passed" in result.stdout, result.stdout
 
 
+@pytest.mark.slow
 def test_strict_nbval_would_notice_another_sentence(tmp_path):
     path = tmp_path / "09_show.ipynb"
     nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in CELLS[:2]]), path)
@@ -131,6 +142,7 @@ def test_anything_else_that_changes_fails(old, new):
     assert old in SAVED and sanitized(SAVED.replace(old, new, 1)) != sanitized(SAVED)
 
 
+@pytest.mark.slow
 def test_nbval_itself_passes_another_number_and_fails_another_bound(tmp_path):
     (tmp_path / "conftest.py").write_bytes((ROOT / "conftest.py").read_bytes())  # as a reader has it: no option named
     (tmp_path / "tests").mkdir()
@@ -140,6 +152,6 @@ def test_nbval_itself_passes_another_number_and_fails_another_bound(tmp_path):
         cell = nbformat.v4.new_code_cell("print('check: the gap 0.05 (at most 0.1): yes')", execution_count=1)
         cell.outputs = [nbformat.v4.new_output("stream", text=f"check: {line}: yes\n")]
         nbformat.write(nbformat.v4.new_notebook(cells=[cell]), tmp_path / f"{name}.ipynb")
-    command = [sys.executable, "-m", "pytest", "--nbval", "-rA", "-p", "no:cacheprovider", *(f"{n}.ipynb" for n in saved)]
-    result = subprocess.run(command, check=False, cwd=tmp_path, capture_output=True, encoding="utf-8", timeout=120)
+    command = [sys.executable, "-m", "pytest", "-p", "tools.sooner", "--nbval", "-rA", "-p", "no:cacheprovider"]
+    result = run_here([*command, *(f"{n}.ipynb" for n in saved)], tmp_path)
     assert "PASSED another number.ipynb" in result.stdout and "FAILED another bound.ipynb" in result.stdout

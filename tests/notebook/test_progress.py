@@ -280,6 +280,7 @@ def strict_nbval(path):
     return subprocess.run(command, cwd=path.parent, capture_output=True, text=True, encoding="utf-8", timeout=120)
 
 
+@pytest.mark.slow
 def test_a_saved_notebook_shows_no_trace_and_passes_strict_nbval(tmp_path, monkeypatch):
     path = tmp_path / "saved.ipynb"
     notebook, shown = execute(path, [SETUP, *CELLS.values()], monkeypatch)
@@ -296,6 +297,7 @@ def test_a_saved_notebook_shows_no_trace_and_passes_strict_nbval(tmp_path, monke
     assert result.returncode == 0 and re.search(r"\b5 passed", result.stdout), result.stdout
 
 
+@pytest.mark.slow
 def test_strict_nbval_would_have_noticed(tmp_path, monkeypatch):
     path = tmp_path / "careless.ipynb"
     execute(path, ["import time", CARELESS], monkeypatch)

@@ -60,6 +60,7 @@ def test_a_split_is_asked_for_by_its_name():
         held_out.layouts("test")
 
 
+@pytest.mark.slow
 def test_the_blind_guess_is_what_a_counter_of_questions_reaches():
     drawn = held_out.batch("training", 60000, np.random.default_rng(3))
     seen: dict = {}

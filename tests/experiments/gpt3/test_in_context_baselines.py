@@ -47,6 +47,7 @@ def test_gains_are_differences_of_the_table():
     np.testing.assert_allclose(in_context.gains("post 16", "language"), by_hand)
 
 
+@pytest.mark.slow
 def test_panels_hold_the_model_the_shortcut_and_the_best_possible_learner():
     panels, ceilings = in_context.k_shot_panels(model="post 16", step=3215)
     for family in in_context.LEARNED:
