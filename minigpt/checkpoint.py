@@ -17,6 +17,7 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
+from minigpt import devices
 from minigpt.io import files
 
 FORMAT = 1  # counts up when the layout of the files changes
@@ -52,7 +53,13 @@ def save(folder, tensors, config=None, extra: dict | None = None) -> None:
     """
     folder = files.reader_path(folder, "the folder of a checkpoint")
     tensors = tensors.state_dict() if isinstance(tensors, nn.Module) else tensors
-    tensors = {name: t.detach().cpu().clone(memory_format=torch.contiguous_format) for name, t in tensors.items()}
+    shared = any(devices.is_shared(t) for t in tensors.values())  # then every process must call this; the first writes
+    tensors = {
+        name: devices.whole(t.detach()).cpu().clone(memory_format=torch.contiguous_format)
+        for name, t in tensors.items()
+    }
+    if shared and devices.rank():
+        return
     data = safetensors.torch.save(tensors)
     sha256 = hashlib.sha256(data).hexdigest()
     about = {

@@ -47,6 +47,17 @@ def device() -> torch.device:
     return torch.device(word)
 
 
+@contextlib.contextmanager
+def on_cpu():
+    """Inside, models are built on the CPU, whatever MINIGPT_DEVICE says."""
+    before = os.environ.get(VARIABLE)
+    os.environ[VARIABLE] = "cpu"
+    try:
+        yield
+    finally:
+        os.environ.pop(VARIABLE) if before is None else os.environ.update({VARIABLE: before})
+
+
 def available() -> list[str]:
     """The devices of this computer, by the names that MINIGPT_DEVICE takes."""
     cards = [f"cuda:{i}" for i in range(torch.cuda.device_count())] if torch.cuda.is_available() else []
@@ -103,6 +114,74 @@ def parallel(model: nn.Module) -> nn.Module:
     return DistributedDataParallel(model) if is_joined() else model
 
 
+def sharded(model: nn.Module) -> nn.Module:
+    """Fully sharded data parallelism: as `parallel`, and each process keeps only its share of every matrix.
+
+    Weights, gradients and the optimiser's memory are divided; the weights of a block are gathered from all processes
+    just before it computes, and forgotten after it. So a model may be larger than a card: build it on the CPU, and it
+    moves to `device()` block by block. It is changed in place; from then on every process must do the same with it,
+    evaluation, sampling and checkpoints included.
+    Errors: ValueError for a model without blocks.
+    Source: Zhao et al. 2023 (FSDP), through torch's fully_shard; ZeRO, stage 3: Rajbhandari et al. 2020. Differs: nothing.
+    """
+    from torch.distributed.fsdp import fully_shard, register_fsdp_forward_method  # here: it takes a second to import
+
+    if not hasattr(model, "blocks"):
+        raise ValueError(f"expected a model with blocks, to be sharded block by block; got a {type(model).__name__}")
+    if is_joined():
+        mesh = distributed.init_device_mesh(device().type, (world_size(),))
+        for part in (*model.blocks, model):
+            fully_shard(part, mesh=mesh)
+        for name in ("hidden", "logits"):  # how a sample is drawn
+            register_fsdp_forward_method(model, name)
+    return model
+
+
+def is_sharded(model: nn.Module) -> bool:
+    """Whether each process holds only a share of the model's weights."""
+    return hasattr(model, "set_requires_gradient_sync")  # what fully_shard adds
+
+
+def is_shared(tensor: Tensor) -> bool:
+    """Whether this process holds only a share of a tensor."""
+    return hasattr(tensor, "full_tensor")  # torch's DTensor
+
+
+def whole(tensor: Tensor) -> Tensor:
+    """A tensor of which each process may hold a share, whole: gathered from all, which all must ask for."""
+    return tensor.full_tensor() if is_shared(tensor) else tensor
+
+
+def agreed(yes: bool) -> bool:
+    """What the first process says, for all: a decision that depends on its clock."""
+    if world_size() > 1:
+        said = torch.tensor(float(yes), device=device())
+        distributed.broadcast(said, 0)
+        return bool(said)
+    return yes
+
+
+def shared_like(tensor: Tensor, other: Tensor) -> Tensor:
+    """A whole tensor, of the same shape as `other`, divided among the processes as that is."""
+    if not is_shared(other) or is_shared(tensor) or tensor.ndim == 0:
+        return tensor
+    from torch.distributed.tensor import distribute_tensor
+
+    return distribute_tensor(tensor.to(other.device), other.device_mesh, other.placements)
+
+
+@contextlib.contextmanager
+def in_parts(model: nn.Module, last: bool):
+    """Inside, a gradient is added up; only with the last part of a batch do gradients travel between processes."""
+    if isinstance(model, DistributedDataParallel) and not last:
+        with model.no_sync():
+            yield
+        return
+    if is_sharded(model):
+        model.set_requires_gradient_sync(last)
+    yield
+
+
 def itself(model: nn.Module) -> nn.Module:
     """The model inside of `parallel`, with its own names of parameters."""
     return model.module if isinstance(model, DistributedDataParallel) else model
@@ -110,7 +189,7 @@ def itself(model: nn.Module) -> nn.Module:
 
 def n_processes(model: nn.Module) -> int:
     """Over how many processes a model's gradients are averaged."""
-    return world_size() if isinstance(model, DistributedDataParallel) else 1
+    return world_size() if isinstance(model, DistributedDataParallel) or is_sharded(model) else 1
 
 
 def total(model: nn.Module, numbers: Tensor) -> Tensor:

@@ -183,8 +183,8 @@ def train(
     number alone. A loss_fn that draws (masking) may therefore use torch.default_generator. Without chance no
     generator is needed; with chance and without generator the first step is refused.
 
-    Many processes: with a model from devices.parallel each process computes its share of the rows of every batch. All
-    make the update of the whole batch, and yield the same records.
+    Many processes: with a model from devices.parallel or devices.sharded each process computes its share of the rows of
+    every batch. All make the update of the whole batch, and yield the same records.
 
     Large batches: with config.accumulate = n each batch is computed in n parts of equally many rows, and their
     gradients are added, each part weighted by its share of the targets (entries of the last array that are not -100).
@@ -217,7 +217,7 @@ def train(
         optimizer.zero_grad()
         with _chance_of_step(state, device):
             loss = _loss_and_gradient(model, batch, loss_fn, config, n_targets)
-        grad_norm = nn.utils.clip_grad_norm_(model.parameters(), config.clip_norm or math.inf)
+        grad_norm = devices.whole(nn.utils.clip_grad_norm_(model.parameters(), config.clip_norm or math.inf))
         if not (math.isfinite(loss.item()) and math.isfinite(grad_norm.item())):
             optimizer.zero_grad()
             raise FloatingPointError(_not_finite(loss.item(), grad_norm.item(), state.step, lr, config))
@@ -284,7 +284,7 @@ def _loss_and_gradient(model: nn.Module, batch, loss_fn: Callable, config: Train
     losses = []
     for part, share in zip(parts, shares):
         last = len(losses) == len(parts) - 1
-        with contextlib.nullcontext() if last or n == 1 else model.no_sync():  # gradients travel once
+        with devices.in_parts(model, last):  # gradients travel once
             with devices.autocast(config.precision, batch[-1].device):
                 loss = loss_fn(model, *part)
             _check_loss(loss)
@@ -312,7 +312,7 @@ def _adamw(model: nn.Module, config: TrainConfig, state: TrainState) -> torch.op
                 f"and has {sorted(state.moments)}; start with a new TrainState()"
             )
         for kind, moment in state.moments[name].items():  # only the fused AdamW counts its steps on the GPU
-            moment = moment.float() if kind == "step" else moment  # and reads 32 bits, whatever torch's default is
+            moment = moment.float() if kind == "step" else devices.shared_like(moment, p)  # 32 bits are what it reads
             state.moments[name][kind] = moment.to("cpu" if kind == "step" and not fused else p.device)
         optimizer.state[p] = state.moments[name]
     return optimizer

@@ -5,6 +5,7 @@ computes. What a real GPU says is in benchmarks/gpu.py.
 """
 
 import copy
+import os
 from types import SimpleNamespace
 from unittest import mock
 
@@ -348,3 +349,28 @@ def test_the_meter_counts_tokens_and_the_share_of_the_peak(monkeypatch):
     assert meter.utilisation() == pytest.approx(0.192)
     assert meter.line() == "192 tokens/s, 19 % of peak, 2.5 GB"
     assert devices.note_for(model) is None  # on the CPU nothing is added to the bar
+
+
+def test_only_a_model_with_blocks_can_be_sharded():
+    with pytest.raises(ValueError, match="expected a model with blocks.* got a Linear"):
+        devices.sharded(torch.nn.Linear(2, 2))
+
+
+def test_a_process_that_is_alone_has_everything_and_decides_alone():
+    model = torch.nn.Module()
+    model.blocks = torch.nn.ModuleList()
+    assert devices.sharded(model) is model and not devices.is_sharded(model) and devices.n_processes(model) == 1
+    tensor = torch.ones(3)
+    assert devices.whole(tensor) is tensor and devices.shared_like(tensor, torch.zeros(3)) is tensor
+    assert devices.agreed(True) and not devices.agreed(False)
+
+
+def test_models_are_built_on_the_cpu_where_that_is_asked(monkeypatch):
+    monkeypatch.setenv("MINIGPT_DEVICE", "no such device")
+    with devices.on_cpu():
+        assert devices.device() == torch.device("cpu")
+    assert os.environ["MINIGPT_DEVICE"] == "no such device"
+    monkeypatch.delenv("MINIGPT_DEVICE")
+    with devices.on_cpu():
+        assert os.environ["MINIGPT_DEVICE"] == "cpu"
+    assert "MINIGPT_DEVICE" not in os.environ

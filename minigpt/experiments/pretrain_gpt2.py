@@ -7,7 +7,8 @@
 --data is a text (a file, or a folder with .txt and .md files), which is encoded once, or a file or folder of tokens
 (.bin, .npy). The same command again goes on where it stopped. In the folder --out: checkpoint/ (safetensors and JSON),
 tokens.bin, and at the end model/, a GPT-2 in its published form. docs/beyond_the_laptop.md says how long it takes.
-On several GPUs: torchrun --nproc-per-node 8 -m minigpt.experiments.pretrain_gpt2 ... (the same words).
+On several GPUs: torchrun --nproc-per-node 8 -m minigpt.experiments.pretrain_gpt2 ... (the same words); with --shard
+each holds only its share of the weights, so that the model may be larger than one of them.
 """
 
 import argparse
@@ -97,21 +98,25 @@ class Run:
         tokenizer = vocabulary(data, options.tokenizer or options.start, preset, out)
         if not token_files.is_tokens(data):
             data = token_files.write_tokens(data, tokenizer, out)
+        self.shard = options.shard and devices.is_joined()
+        first_place = devices.on_cpu if self.shard else contextlib.nullcontext
         if options.start:
-            self.gpt = hub.load(options.start)
+            with first_place():
+                self.gpt = hub.load(options.start)
             preset = replace(preset, training=replace(preset.training, lr=preset.training.lr / 10))
         n_ctx = self.gpt.config.n_ctx if options.start else options.context or preset.model.n_ctx
         self.tokens, self.tokenizer, self.out = token_files.open_tokens(data, n_ctx), tokenizer, out
         if not options.start:
             n_vocab = tokenizer.endoftext + 1 if tokenizer else max(50_257, largest_id(self.tokens) + 1)
             config = replace(preset.model, n_vocab=n_vocab, n_ctx=n_ctx)
-            self.gpt = GPT(config, torch.Generator().manual_seed(options.seed))
+            with first_place():
+                self.gpt = GPT(config, torch.Generator().manual_seed(options.seed))
         if largest_id(self.tokens) >= self.gpt.config.n_vocab:
             raise ValueError(
                 f"expected ids below {self.gpt.config.n_vocab} in {data}, got {largest_id(self.tokens)}: these tokens "
                 "belong to another vocabulary"
             )
-        where = next(self.gpt.parameters()).device
+        where = devices.device()
         micro = options.micro or preset.micro
         parts = max(1, round((options.batch_tokens or preset.batch_tokens) / (micro * n_ctx)))
         n_steps = options.steps or preset.training.n_steps
@@ -152,6 +157,15 @@ class Run:
         more = {"validated": torch.tensor(self.validated, dtype=torch.float64).reshape(-1, 2)}
         checkpoint.save_state(self.out / "checkpoint", self.gpt, self.state, self.key(), more)
 
+    def whole_model(self) -> GPT:
+        """The model with all its weights, on this process alone: of a sharded run, as it was saved last."""
+        if not devices.is_sharded(self.gpt):
+            return self.gpt
+        with devices.on_cpu():
+            gpt = GPT(self.gpt.config, torch.Generator())
+        checkpoint.load_state(self.out / "checkpoint", gpt, TrainState())
+        return gpt
+
     def validate(self) -> float:
         """Loss on the held-out tokens, in float32. Unit: nats per token."""
         loss = train.evaluate(self.gpt, self.reading).nats_per_token
@@ -170,14 +184,16 @@ class Run:
 def pretrain(run: Run, stop_after: int | None = None, save_every: float = 600.0, say=print) -> None:
     """Train from where the run is to its end, or to step `stop_after`; say now and then how it goes.
 
-    It is saved every save_every seconds, when it stops, at Ctrl-C, and if another process is lost.
+    It is saved every save_every seconds, when it stops, at Ctrl-C, and if another process is lost; a sharded run, which
+    all processes save together, only every save_every seconds and when it stops.
     """
-    last, meter, saved = run.training.n_steps, devices.Meter(run.gpt), time.monotonic()
-    stop, said = min(last, stop_after or last), time.monotonic()
+    last, stop = run.training.n_steps, min(run.training.n_steps, stop_after or run.training.n_steps)
     if run.state.step >= stop:
         return
-    records = train.train(devices.parallel(run.gpt), run.batches, run.training, state=run.state)
-    first = devices.rank() == 0  # of several processes the first one speaks, validates and saves
+    model = devices.sharded(run.gpt) if run.shard else devices.parallel(run.gpt)
+    meter, saved, said, whole = devices.Meter(run.gpt), time.monotonic(), time.monotonic(), not run.shard
+    records = train.train(model, run.batches, run.training, state=run.state)
+    first = devices.rank() == 0 or run.shard  # of several processes the first one speaks, validates and saves
     try:
         for record in records:
             if record.step == stop and not first:
@@ -194,15 +210,17 @@ def pretrain(run: Run, stop_after: int | None = None, save_every: float = 600.0,
             if due:
                 say(f"  held-out loss {run.validate():.4f} nats per token\n  it writes: {run.sample()!r}")
                 meter.seen.clear()
-            if time.monotonic() - saved > save_every:
+            tired = time.monotonic() - saved > save_every
+            if devices.agreed(tired) if run.shard else tired:
                 run.save()
                 saved = time.monotonic()
             if record.step == stop:
+                whole = True
                 break
     finally:
         with undisturbed():
             records.close()
-            if run.state.step and first:
+            if run.state.step and first and whole:
                 run.save()
 
 
@@ -227,6 +245,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
     add("--validate-every", type=int, help="updates between two looks at the held-out tokens")
     add("--precision", choices=("float32", "bf16"), help="default: bf16 on a GPU")
     add("--compile", action=argparse.BooleanOptionalAction, help="default: on a GPU")
+    add("--shard", action="store_true", help="under torchrun: each process holds only a share of the weights")
     add("--seed", type=int, default=0)
     return parser.parse_args(argv)
 
@@ -302,7 +321,7 @@ def _run(options: argparse.Namespace) -> int:
         + (f"; goes on at step {run.state.step}" if run.state.step else ""))  # fmt: skip
     pretrain(run, options.stop_after, say=say)
     if run.state.step == run.training.n_steps and not devices.rank() and not (run.out / "model").exists():
-        hub.save(run.gpt, run.out / "model")
+        hub.save(run.whole_model(), run.out / "model")
         say(f"the model is in {run.out / 'model'}")
     return 0
 

@@ -215,13 +215,14 @@ def torchrun(n, arguments):
 
 
 @pytest.mark.slow
-def test_two_processes_are_one_with_the_whole_batch(tmp_path, text):
-    """And a run that two processes began is ended by one."""
+@pytest.mark.parametrize("sharded", [[], ["--shard"]], ids=["copies", "shares"])
+def test_two_processes_are_one_with_the_whole_batch(tmp_path, text, sharded):
+    """Each with a copy of the model, or with its share; and a run that two processes began is ended by one."""
     assert pretrain_gpt2.main(words(text, tmp_path / "one")) == 0
-    for out, more in (("two", []), ("both", ["--stop-after", "4"])):
+    for out, more in (("two", sharded), ("both", [*sharded, "--stop-after", "4"])):
         done = torchrun(2, words(text, tmp_path / out, "--micro", "2", *more))
         assert done.returncode == 0, done.stderr[-3000:]
-        assert done.stdout.count("held-out loss") == (1 if more else 2)  # said once, not by each
+        assert done.stdout.count("held-out loss") == (1 if out == "both" else 2)  # said once, not by each
     assert pretrain_gpt2.main(words(text, tmp_path / "both")) == 0
     one, kept = losses(tmp_path / "one")
     for out in ("two", "both"):
@@ -230,6 +231,49 @@ def test_two_processes_are_one_with_the_whole_batch(tmp_path, text):
         for name, tensor in kept.tensors.items():
             if name.startswith("weights/") and tensor.ndim == 2:  # the keys' biases move by rounding errors alone
                 torch.testing.assert_close(kept_too.tensors[name], tensor, rtol=1e-3, atol=2e-5)
+
+
+SHARES = """
+import sys
+import torch
+from minigpt import checkpoint, devices, sample, train
+from minigpt.model import GPT, GPTConfig
+
+config = GPTConfig(n_vocab=50, n_ctx=16, n_layers=2, n_heads=2, d_model=16, norm="pre", init="gpt2")
+alone, shared = (GPT(config, torch.Generator().manual_seed(0)) for _ in range(2))
+ids = torch.randint(50, (4, 16), generator=torch.Generator().manual_seed(1))
+batches = [(ids, ids.roll(-1, 1))] * 3
+config = train.TrainConfig(n_steps=3, lr=1e-2, accumulate=2)
+with devices.joined():
+    expected = [record.grad_norm for record in train.train(alone, batches, config)]
+    shared, state = devices.sharded(shared), train.TrainState()
+    found = [record.grad_norm for record in train.train(shared, batches, config, state=state)]
+    torch.testing.assert_close(torch.tensor(found), torch.tensor(expected), rtol=1e-5, atol=0)
+    here = sum(p.to_local().numel() for p in shared.parameters())
+    kept = sum(m["exp_avg"].to_local().numel() for m in state.moments.values())
+    assert here == kept <= 0.6 * shared.n_params(), (here, kept, shared.n_params())
+    prompt = ids[0, :4]
+    texts = [sample.generate(each, prompt, 5, torch.Generator().manual_seed(2)).tolist() for each in (alone, shared)]
+    assert texts[0] == texts[1]
+    checkpoint.save_state(sys.argv[1], shared, state)
+    fresh, again = GPT(alone.config, torch.Generator().manual_seed(3)), train.TrainState()
+    if devices.rank() == 0:
+        checkpoint.load_state(sys.argv[1], fresh, again)
+        for name, tensor in fresh.state_dict().items():
+            apart = (tensor - alone.state_dict()[name]).norm() / tensor.norm()  # Adam makes small gradients large, and
+            assert apart < 1e-3, (name, apart)  # rounding errors with them: compared as a whole, not number by number
+        print("all is well")
+"""
+
+
+@pytest.mark.slow
+def test_each_of_two_processes_holds_its_share_and_together_they_are_one_model(tmp_path):
+    """Weights and the optimiser's memory; gradients, samples and checkpoints are those of one whole model."""
+    (tmp_path / "shares.py").write_text(SHARES)
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    command += [str(tmp_path / "shares.py"), str(tmp_path / "kept")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=240, env=os.environ | {"OMP_NUM_THREADS": "1"})
+    assert done.stdout.count("all is well") == 1, done.stderr[-3000:]
 
 
 def workers(of: int) -> dict[int, int]:
