@@ -37,7 +37,7 @@ def first_losses(model, batches, config, loss_fn=train.next_token_loss, n: int =
 
 
 @functools.cache
-def library(n_documents: int = 300, n_held_out: int = 20):
+def small_dataset(n_documents: int = 300, n_held_out: int = 20):
     """A small story dataset, for the experiments that train on stories."""
     return dataset.story_dataset(n_documents, n_held_out)
 
@@ -54,7 +54,7 @@ def gpt1(n_steps: int = 12) -> GPT:
 @functools.cache
 def _gpt1(n_steps: int, device: torch.device) -> GPT:
     gpt = GPT(sizes.GPT1, torch.Generator().manual_seed(0))
-    batches = DocumentBatches(library().corpus, library().tokenizer, dataset.N_CTX, 512, 0)
+    batches = DocumentBatches(small_dataset().corpus, small_dataset().tokenizer, dataset.N_CTX, 512, 0)
     config = train.TrainConfig(n_steps=n_steps, lr=3e-3, warmup_steps=2, betas=(0.9, 0.98))
     for _ in _TRAIN(gpt, batches, config):
         pass
@@ -101,7 +101,7 @@ def few_updates(n: int = 3) -> Iterator[dict[str, float]]:
 
 def stories(n_held_out: int = 6, times: int = 120):
     """The small story dataset so many times over (120: as long as the real one), and its first held-out documents."""
-    small = library()
+    small = small_dataset()
     held_out, nats = small.held_out[:n_held_out], small.held_out_nats[:n_held_out]
     ids, lengths = np.tile(small.corpus.ids, times), np.tile(small.corpus.lengths, times)
     long = corpus.Corpus(ids, np.concatenate([[0], np.cumsum(lengths)]), small.corpus.tokenizer_fingerprint)
@@ -111,7 +111,7 @@ def stories(n_held_out: int = 6, times: int = 120):
 
 def sum_of_tokens(texts: list[str]) -> float:
     """Texts as one number: their token ids, each times its place."""
-    ids = library().tokenizer.encode("\n".join(texts))
+    ids = small_dataset().tokenizer.encode("\n".join(texts))
     return float(np.dot(ids, np.arange(1, len(ids) + 1)))
 
 

@@ -72,7 +72,7 @@ class Lexicon:
     foods: tuple[str, ...]
     moods: tuple[Mood, ...]
     traits: tuple[str, ...]
-    looks: tuple[str, ...]
+    descriptions: tuple[str, ...]
     times: tuple[str, ...]
     spots: tuple[str, ...]
     verbs: tuple[tuple[str, str], ...]  # English past tense, French past participle

@@ -110,7 +110,7 @@ def find(d, lexicon, hero):
     verb = d.pick(lexicon.verbs, form=lambda v: f" {hero.pronoun} {v[0]}")
     colour = d.pick(lexicon.colours, form=lambda c: " " + a(c.name))
     thing = d.pick(lexicon.objects, form=lambda o: f" {o.name}.")
-    d.pick(lexicon.looks, form=lambda w: f" The {thing.name} was {w}.")
+    d.pick(lexicon.descriptions, form=lambda w: f" The {thing.name} was {w}.")
     return verb, colour, thing
 
 

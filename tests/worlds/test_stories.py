@@ -44,7 +44,7 @@ SMALL = Lexicon(
     foods=("honey", "fish"),
     moods=(Mood("happy", ("happy", "wild"), ("laughed",)), Mood("sad", ("sad", "wild"), ("wept",))),
     traits=("old",),
-    looks=("heavy",),
+    descriptions=("heavy",),
     times=("day",),
     spots=("under a tree",),
     verbs=(("saw", "vu"),),
@@ -167,7 +167,8 @@ def test_the_probability_of_one_story_by_hand():
     )
     n = {name: len(options) for name, options in vars(LEXICON).items()}
     walk = 0.4 / n["characters"] / n["animals"] / n["times"] * (7 / 14) / 3  # half of the walks lead home; 3 phrases
-    find = 1 / 2 / n["verbs"] / n["colours"] / n["objects"] / n["looks"]  # "There" is as likely as all spots together
+    thing = 1 / n["colours"] / n["objects"] / n["descriptions"]
+    find = 1 / 2 / n["verbs"] * thing  # "There": as likely as all spots together
     happy, sad = 4 / 7, 1 / 7  # at home; "calm" belongs to both moods, "sighed" to sad alone
     feel = 0.3 / len(LEXICON.moods[1].adjectives)  # "She felt"
     ending = 1 / 2 / len(LEXICON.moods[1].reactions) / 3  # "In the end", sighed, took
@@ -269,7 +270,7 @@ def test_the_lexicon_agrees_with_itself():
     assert set(PRONOUN.values()) == {"she", "he"}
     for group in (LEXICON.animals, LEXICON.characters, LEXICON.objects, LEXICON.colours, LEXICON.places, LEXICON.moods):
         assert len({x.name for x in group}) == len(group)
-    for group in (LEXICON.traits, LEXICON.looks, LEXICON.times, LEXICON.spots, LEXICON.verbs):
+    for group in (LEXICON.traits, LEXICON.descriptions, LEXICON.times, LEXICON.spots, LEXICON.verbs):
         assert len(set(group)) == len(group)
     for mood in LEXICON.moods:
         assert mood.name == mood.adjectives[0] and len(set(mood.adjectives)) == len(mood.adjectives)

@@ -124,8 +124,8 @@ def write(gpt: GPT, bert: GPT, data: Dataset, seed: int, n: int = N_TEXTS, n_swe
 
 def canary() -> dict[str, float]:
     """Numbers from a few seconds of the same code (see canaries.py)."""
-    from minigpt.experiments.canaries import gpt1, library, sum_of_tokens
+    from minigpt.experiments.canaries import gpt1, small_dataset, sum_of_tokens
 
     bert = GPT(masked.BERT, torch.Generator().manual_seed(0)).eval()
-    found = write(gpt1(), bert, library(), 0, n=3, n_sweeps=2)
+    found = write(gpt1(), bert, small_dataset(), 0, n=3, n_sweeps=2)
     return {way: sum_of_tokens(texts) for way, texts in found.items()} | {"texts": N_TEXTS, "sweeps": N_SWEEPS}

@@ -212,7 +212,7 @@ def rows(seed: int) -> Iterator[dict]:
 
 def canary() -> dict[str, float]:
     """Numbers from a few seconds of the same code (see canaries.py)."""
-    from minigpt.experiments.canaries import few_updates, gpt1, library
+    from minigpt.experiments.canaries import few_updates, gpt1, small_dataset
 
     narrow = GPT(replace(sizes.GPT1, d_model=24), torch.Generator().manual_seed(0)).eval()
     runs = [how for how in plan() if how.n_labels == 16]
@@ -220,7 +220,7 @@ def canary() -> dict[str, float]:
     chosen = [(gpt1(), FineTuning("classification", 32)), *((narrow, how) for how in runs[::3])]
     with few_updates(3) as found:
         for i, (start, how) in enumerate(chosen):
-            model, tests = fine_tune(start, library(), how, 0), test_batches(library(), how.task, 6)
+            model, tests = fine_tune(start, small_dataset(), how, 0), test_batches(small_dataset(), how.task, 6)
             found[f"run {i}, accuracy"] = accuracy(model, tests)
             with torch.no_grad():
                 for ids, extract, labels, _ in tests:

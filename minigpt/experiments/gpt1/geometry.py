@@ -124,13 +124,13 @@ def measure(data: Dataset, trained: pretraining.Pretrained, seed: int) -> dict[t
 
 def canary() -> dict[str, float]:
     """Numbers from a few seconds of the same code (see canaries.py)."""
-    from minigpt.experiments.canaries import few_updates, gpt1, library, stories
+    from minigpt.experiments.canaries import few_updates, gpt1, small_dataset, stories
 
     with few_updates() as found:
         measured = measure(stories(), pretraining.pretrain(stories(), n_watched=2), 0)
     found |= {f"{groups}, step {step}, {quantity}": value for (groups, step, quantity), value in measured.items()}
     for groups in GROUPS:
-        names, members, vectors = embeddings(gpt1(), library(), groups)
+        names, members, vectors = embeddings(gpt1(), small_dataset(), groups)
         found[f"{groups}, words"], found[f"{groups}, chance"] = len(names), chance(members)
         found[f"{groups}, within minus between"] = within_minus_between(members, vectors)
         found[f"{groups}, first axis"], found[f"{groups}, second axis"] = plane(vectors).std(axis=0)

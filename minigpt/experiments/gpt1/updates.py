@@ -73,13 +73,13 @@ def rows(seed: int) -> Iterator[dict]:
 
 def canary() -> dict[str, float]:
     """Numbers from a few seconds of the same code (see canaries.py)."""
-    from minigpt.experiments.canaries import few_updates, library
+    from minigpt.experiments.canaries import few_updates, small_dataset
 
     narrow = GPT(replace(sizes.GPT1, d_model=24), torch.Generator().manual_seed(0)).eval()
     with few_updates(2) as found:
         for i, (how, updates) in enumerate(plan()[::3]):
-            tests = finetuning.test_batches(library(), how.task, 6)
-            for n_updates, score in along(narrow, library(), replace(how, n_labels=16), 0, tests, updates):
+            tests = finetuning.test_batches(small_dataset(), how.task, 6)
+            for n_updates, score in along(narrow, small_dataset(), replace(how, n_labels=16), 0, tests, updates):
                 found[f"run {i}, accuracy after {n_updates}"] = score
     found["runs"] = len(plan())
     found["sum of labels"] = sum(how.n_labels * (1 + how.lr + how.aux_weight) for how, _ in plan())

@@ -120,16 +120,16 @@ def measure(data: Dataset, trained: pretraining.Pretrained, n_test: int = 500) -
 
 def canary() -> dict[str, float]:
     """Numbers from a few seconds of the same code (see canaries.py)."""
-    from minigpt.experiments.canaries import few_updates, gpt1, library, stories
+    from minigpt.experiments.canaries import few_updates, gpt1, small_dataset, stories
 
     with few_updates() as found:
         measured = measure(stories(), pretraining.pretrain(stories(), n_watched=1), 4)
     found |= {f"{task}, step {step}": value for (task, step), value in measured.items()}
     for task in finetuning.CLASSES:
         examples = finetuning.test_examples(task, 12)
-        found[f"{task}, accuracy"] = accuracy(gpt1(), library(), task, examples)
+        found[f"{task}, accuracy"] = accuracy(gpt1(), small_dataset(), task, examples)
         if task == "entailment":
             for i, (parts, _) in enumerate(examples[:4]):
-                found[f"agreement {i}"] = _agreement(gpt1(), library().tokenizer, *parts)[0]
+                found[f"agreement {i}"] = _agreement(gpt1(), small_dataset().tokenizer, *parts)[0]
         found[f"{task}, labels"] = float(np.dot([label + 1 for _, label in examples], np.arange(1, 13)))
     return found

@@ -42,8 +42,8 @@ def rows(seed: int) -> Iterator[dict]:
 
 def canary() -> dict[str, float]:
     """Numbers from a few seconds of the same code (minigpt.experiments.canaries)."""
-    data = canaries.part(canaries.library(), 26)
-    whole = canaries.part(canaries.library(), 36_000)
+    data = canaries.part(canaries.small_dataset(), 26)
+    whole = canaries.part(canaries.small_dataset(), 36_000)
     found = {"written": canaries.checksum(canaries.asked_for(dataset.story_dataset)), "floor": data.floor.mean}
     found["sum of rates"] = canaries.rates(lambda: pretrain_banded(whole, 8, 0))
     for band in BANDS:

@@ -123,8 +123,8 @@ def rows(seed: int) -> Iterator[dict]:
 
 def canary() -> dict[str, float]:
     """Numbers from a few seconds of the same code (minigpt.experiments.canaries)."""
-    data = canaries.part(canaries.library(), 34)
-    whole = canaries.part(canaries.library(), 36_000)
+    data = canaries.part(canaries.small_dataset(), 34)
+    whole = canaries.part(canaries.small_dataset(), 36_000)
     found = {"written": canaries.checksum(canaries.asked_for(dataset.story_dataset)), "floor": data.floor.mean}
     for d_model in WIDTHS:
         found |= canaries.under(str(d_model), canaries.trained(lambda d=d_model: train_one_epoch(data, d, 0))[1])

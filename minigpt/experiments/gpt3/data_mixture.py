@@ -110,7 +110,7 @@ def canary() -> dict[str, float]:
 @contextlib.contextmanager
 def _small_stories() -> Iterator[list]:
     """Inside, dataset.story_dataset gives documents of the small dataset. Yields the list of its calls."""
-    asked, small = [], canaries.library()
+    asked, small = [], canaries.small_dataset()
 
     def story_dataset(*numbers):
         asked.append(numbers)

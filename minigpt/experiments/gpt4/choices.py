@@ -68,10 +68,10 @@ def _oracle(asked: list[calibration_after_rlhf.Question]) -> np.ndarray:
     return calibration.choice_probabilities(np.log([question.truth for question in asked]), 0.5)
 
 
-def _in_short(library: Dataset) -> tuple[GPT, dict[str, float]]:
+def _in_short(data: Dataset) -> tuple[GPT, dict[str, float]]:
     """A base model after a few steps, and the first numbers of every step that follows; no dropout, no long answers."""
-    base, found = GPT(sizes.INSTRUCTGPT, torch.Generator().manual_seed(0)), {"floor": library.floor.mean}
-    batches = DocumentBatches(library.corpus, library.tokenizer, sizes.INSTRUCTGPT.n_ctx, 1024, 0)
+    base, found = GPT(sizes.INSTRUCTGPT, torch.Generator().manual_seed(0)), {"floor": data.floor.mean}
+    batches = DocumentBatches(data.corpus, data.tokenizer, sizes.INSTRUCTGPT.n_ctx, 1024, 0)
     config = replace(step1_sft.PRETRAINING, n_steps=10, warmup_steps=1)
     found |= {f"base: {key}": x for key, x in first_losses(base, batches, config, n=10).items()}
 
@@ -90,7 +90,7 @@ def _in_short(library: Dataset) -> tuple[GPT, dict[str, float]]:
     requests, answers = step1_sft.demonstrations(32, 0)
     found["centre"] = reward_model.centre(scorer, dialogue.prompt_ids(requests), dialogue.answer_ids(answers))
 
-    short = {"n_iterations": 1, "batch_size": 16, "longest": 12, "end_id": library.tokenizer.endoftext}
+    short = {"n_iterations": 1, "batch_size": 16, "longest": 12, "end_id": data.tokenizer.endoftext}
     config = replace(step3_ppo.PPO, kl_coef=BETA, **short)
     agent = ppo.ActorCritic(copy.deepcopy(policy), copy.deepcopy(scorer))
     prompts = dialogue.prompt_ids(tales.requests("training")[:16])

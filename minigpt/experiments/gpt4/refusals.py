@@ -71,7 +71,7 @@ def rule_reward(request: Request, answer: str, both_sides: bool = True) -> float
 
 def demonstrations(n: int, seed: int) -> tuple[list[Request], list[str]]:
     """Requests, a third of each group, and what careless labelers write: a tale, or a refusal."""
-    rng = random.Random(f"guard {seed}")
+    rng = random.Random(f"guard {seed}")  # the word is only part of the seed
     pools = {name: [r for r in tales.requests("training") if group(r) == name] for name in GROUPS}
     requests = [rng.choice(pools[GROUPS[i % 3]]) for i in range(n)]
     p_refuse = {"forbidden": CAUGHT, "neighbours": TOO_CAREFUL, "others": 0.0}

@@ -21,13 +21,13 @@ from minigpt.worlds import grammar, tales, web_tales
 @functools.cache
 def few_tales() -> dataset.Dataset:
     """The data set of chapter 04 with few documents; as many as its vocabulary needs."""
-    library = dialogue.tale_dataset(600)
+    data = dialogue.tale_dataset(600)
     return dataclasses.replace(
-        library,
-        corpus=corpus.encode(library.documents[:64], library.tokenizer),
-        held_out=library.held_out[:40],
-        held_out_corpus=corpus.encode(library.held_out[:40], library.tokenizer),
-        held_out_nats=library.held_out_nats[:40],
+        data,
+        corpus=corpus.encode(data.documents[:64], data.tokenizer),
+        held_out=data.held_out[:40],
+        held_out_corpus=corpus.encode(data.held_out[:40], data.tokenizer),
+        held_out_nats=data.held_out_nats[:40],
     )
 
 
@@ -37,13 +37,13 @@ _WEB_DATASET = three_steps.web_dataset  # `shortened` puts few_pages in its plac
 @functools.cache
 def few_pages() -> dataset.Dataset:
     """The web text of `three_steps` with few documents; as many as its vocabulary needs."""
-    library = _WEB_DATASET(1500)
+    data = _WEB_DATASET(1500)
     return dataclasses.replace(
-        library,
-        corpus=corpus.encode(library.documents[:64], library.tokenizer),
-        held_out=library.held_out[:40],
-        held_out_corpus=corpus.encode(library.held_out[:40], library.tokenizer),
-        held_out_nats=library.held_out_nats[:40],
+        data,
+        corpus=corpus.encode(data.documents[:64], data.tokenizer),
+        held_out=data.held_out[:40],
+        held_out_corpus=corpus.encode(data.held_out[:40], data.tokenizer),
+        held_out_nats=data.held_out_nats[:40],
     )
 
 

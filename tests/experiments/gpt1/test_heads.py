@@ -17,7 +17,7 @@ WIDTH = 96 // 6
 
 @pytest.fixture(scope="module")
 def data():
-    return canaries.library()
+    return canaries.small_dataset()
 
 
 @pytest.fixture(scope="module")

@@ -176,7 +176,7 @@ def test_the_order_of_the_claim():
 
 
 def test_places_are_known_by_what_they_need():
-    data = canaries.part(canaries.library(), 10)
+    data = canaries.part(canaries.small_dataset(), 10)
     for text, kinds, nats in slips.known_places(data, 3):
         words = [*grammar.words(text), grammar.END]
         assert len(words) == len(kinds) == len(nats) and nats.sum() == pytest.approx(-grammar.score(PROGRAM, text).logp)
@@ -200,7 +200,7 @@ def test_a_place_needs_knowledge_only_if_a_word_of_the_right_type_would_be_wrong
 
 
 def test_excess_over_all_places_is_the_gap_of_the_documents():
-    data, gpt = canaries.library(), canaries.gpt1(2)
+    data, gpt = canaries.small_dataset(), canaries.gpt1(2)
     known = slips.known_places(data, 3)
     group_of = {kind: group for group, kinds in slips.GROUPS.items() for kind in kinds}
     found = slips.excess(gpt, data, known)
@@ -212,14 +212,14 @@ def test_excess_over_all_places_is_the_gap_of_the_documents():
 
 
 def test_a_model_writes_the_same_documents_again():
-    data, gpt = canaries.library(), canaries.gpt1(2)
+    data, gpt = canaries.small_dataset(), canaries.gpt1(2)
     texts = [slips.write(gpt, data, 3, torch.Generator().manual_seed(seed)) for seed in (5, 5, 6)]
     assert texts[0] == texts[1] != texts[2] and len(texts[0]) == 3
     assert all(isinstance(text, str) for text in texts[0])
 
 
 def test_an_ngram_model_writes_too():
-    data = canaries.library()
+    data = canaries.small_dataset()
     bigram = NGram(data.corpus, 2, data.tokenizer.n_vocab, data.tokenizer.endoftext)
     texts = slips.write_ngram(bigram, data, 2, np.random.default_rng(0))
     assert texts == slips.write_ngram(bigram, data, 2, np.random.default_rng(0)) and all(texts)

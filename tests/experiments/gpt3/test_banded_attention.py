@@ -17,7 +17,7 @@ def test_pairs_counted_one_by_one():
 
 @pytest.mark.parametrize("band", [None, 4])
 def test_only_the_second_block_of_the_model_trained_has_the_band(band):
-    data = canaries.part(canaries.library(), 26)
+    data = canaries.part(canaries.small_dataset(), 26)
     trained = canaries.training_of(lambda: banded_attention.pretrain_banded(data, band, 0))[0]
     assert isinstance(trained, GPT) and trained.config.band == band
     ids = torch.randint(trained.config.n_vocab, (1, 12), generator=torch.Generator().manual_seed(0))

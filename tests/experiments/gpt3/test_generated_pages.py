@@ -11,7 +11,7 @@ from minigpt.loss import token_logps
 
 @pytest.fixture(scope="module")
 def data():
-    return canaries.library()
+    return canaries.small_dataset()
 
 
 def test_a_reader_is_right_where_the_written_page_is_less_likely():

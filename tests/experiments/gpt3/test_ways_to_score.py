@@ -12,7 +12,7 @@ from minigpt.experiments.gpt3 import ways_to_score as ways
 
 @pytest.fixture(scope="module")
 def data():
-    return canaries.library()
+    return canaries.small_dataset()
 
 
 def test_phrases_are_held_out_or_not_and_each_choice_is_wrong_in_one_thing():
