@@ -26,7 +26,7 @@ from minigpt.responses import answer_logits
 from minigpt.reward_model import RewardModel
 from minigpt.worlds import tales
 
-SEEDS = [0]
+SEEDS = [0, 1, 2]
 KEY = ("seed", "dropout", "n", "epoch")
 DROPOUTS, NUMBERS = (0.0, 0.2), (300, 600)
 N_EPOCHS, N_HELD_OUT = 16, 300
