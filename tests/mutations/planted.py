@@ -275,7 +275,7 @@ _MISTAKES = {
         ("total / n_tokens, total / len(document_nats)", "total / len(document_nats), total / n_tokens"),
         ("for p in model.parameters() if p.requires_grad]", "for p in model.parameters()]"),
         ("with torch.random.fork_rng(devices=cuda):", "if True:"),
-        ('moment = moment.float() if kind == "step" else moment', "moment = moment"),
+        ('moment.float() if kind == "step" else devices.shared_like(moment, p)', "devices.shared_like(moment, p)"),
     ],
     "transforms": [
         ("[_sequence(tokenizer, premise, hypothesis)]", "[_sequence(tokenizer, hypothesis, premise)]"),
