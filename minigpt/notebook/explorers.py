@@ -378,10 +378,11 @@ def question_box(
         figure = plots.image_answers(image, attention, answers, right, title=f"{question.strip().rstrip('?')}?")
         return figure, f"{eyes} the likeliest answer to “{question}” is {best}, with probability {share:.2f}."
 
-    controls = {
-        place: ipywidgets.ToggleButtons(options=things, value=first, **ranking_desk.words(place))
-        for place, first in zip(places, start)
-    }
+    controls = {}
+    for place, first in zip(places, start):  # six small buttons in a line: four places fit on a screen
+        look = ranking_desk.words(place)
+        look["style"]["button_width"], look["layout"].width = "8.2em", "100%"
+        controls[place] = ipywidgets.ToggleButtons(options=things, value=first, **look)
     controls["question"] = ipywidgets.Text(question, continuous_update=False, **ranking_desk.words("your question"))
     controls["sees"] = ipywidgets.Checkbox(True, indent=False, **ranking_desk.words("the model sees the picture"))
     words = "put coloured shapes into four places, ask a question in words, and see what is answered"
