@@ -285,6 +285,7 @@ REPAIRS = (  # what the theme leaves out and a screen reader or a keyboard needs
     ('role="heading">', 'role="heading" aria-level="2">'),
     ('<div class="highlight"><pre>', '<div class="highlight"><pre tabindex="0">'),
     ('<aside class="sidebar-drawer">', '<aside class="sidebar-drawer" aria-label="all pages">'),
+    (' aria-label="Toggle hidden content"', ""),  # the summary says itself what it opens
     ('<aside class="toc-drawer">', '<aside class="toc-drawer" aria-label="on this page">'),
 )
 

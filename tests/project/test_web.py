@@ -152,6 +152,7 @@ def test_the_explorers_that_play_are_in_the_book():
 def test_what_the_theme_leaves_out_is_added():
     found = webbook.repair('<p class="caption" role="heading"><div class="highlight"><pre>')
     assert found == '<p class="caption" role="heading" aria-level="2"><div class="highlight"><pre tabindex="0">'
+    assert webbook.repair('<summary aria-label="Toggle hidden content">Show</summary>') == "<summary>Show</summary>"
 
 
 def markdown_headings(text: str) -> list[int]:
