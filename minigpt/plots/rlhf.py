@@ -224,9 +224,12 @@ def rollout_timeline(tokens: list, rows: dict, *, plain: tuple = ("log π", "V_t
     while sum(0.4 if i is None else wide[i] + 0.06 for i in shown) > room and len(shown) > 2:
         kept = [i for i in shown[:-1] if i is not None][:-1]
         shown = [*kept, None, len(pieces) - 1]
+    used = sum(0.4 if i is None else wide[i] + 0.06 for i in shown)
+    space = min(room, max(used, 1.0 * len(tokens)))  # by the number of tokens: what a policy wrote changes no size
+    n_columns = len(shown) - shown.count(None)
+    wide = [each + max(0.0, space - used) / n_columns for each in wide]
     tall = {name: 0.36 + 0.22 * name.count("\n") for name in numbers}
-    width = left + sum(0.4 if i is None else wide[i] + 0.06 for i in shown)
-    figure, axes = style.paper(title, max(4.5, min(style.WIDEST - 0.3, width)), 0.72 + sum(tall.values()))
+    figure, axes = style.paper(title, max(4.5, left + space), 0.72 + sum(tall.values()))
     axes.text(0, -0.26, "token", va="center", weight="bold", size=NOTE)
     x, columns = left, []
     for i in shown:

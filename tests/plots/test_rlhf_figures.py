@@ -87,6 +87,12 @@ def test_a_long_rollout_keeps_its_last_token_and_says_what_is_missing():
     assert "38.00" not in words(figure) and figure.get_figwidth() <= 9
 
 
+@pytest.mark.parametrize("n", [3, 8])
+def test_the_size_of_a_rollout_does_not_depend_on_what_a_policy_wrote(n):
+    short, long = (plots.rollout_timeline([word] * n, {"A_t": np.ones(n)}, title="T") for word in (" a", " haunted"))
+    assert tuple(short.get_size_inches()) == tuple(long.get_size_inches())
+
+
 @pytest.mark.parametrize(
     ("tokens", "rows", "message"),
     [([], {"a": []}, "at least one token"), (["a"], {}, "1 to 10 rows"), (["a"], {"V_t": [1, 2]}, "'V_t': expected 1"),
