@@ -21,14 +21,7 @@ from minigpt.worlds import grammar, tales, web_tales
 @functools.cache
 def few_tales() -> dataset.Dataset:
     """The data set of chapter 04 with few documents; as many as its vocabulary needs."""
-    data = dialogue.tale_dataset(600)
-    return dataclasses.replace(
-        data,
-        corpus=corpus.encode(data.documents[:64], data.tokenizer),
-        held_out=data.held_out[:40],
-        held_out_corpus=corpus.encode(data.held_out[:40], data.tokenizer),
-        held_out_nats=data.held_out_nats[:40],
-    )
+    return _few(dialogue.tale_dataset(600))
 
 
 _WEB_DATASET = three_steps.web_dataset  # `shortened` puts few_pages in its place
@@ -37,7 +30,10 @@ _WEB_DATASET = three_steps.web_dataset  # `shortened` puts few_pages in its plac
 @functools.cache
 def few_pages() -> dataset.Dataset:
     """The web text of `three_steps` with few documents; as many as its vocabulary needs."""
-    data = _WEB_DATASET(1500)
+    return _few(_WEB_DATASET(1500))
+
+
+def _few(data: dataset.Dataset) -> dataset.Dataset:
     return dataclasses.replace(
         data,
         corpus=corpus.encode(data.documents[:64], data.tokenizer),
