@@ -29,7 +29,6 @@ KEY = ("seed", "d_model", "method")
 METHODS = ("GPT", "GPT (prompted)", "SFT", "PPO", "PPO-ptx")
 N_RANKED = three_steps.N_RANKED  # prompts
 OPPONENT_SEED = 1000  # added to the seed: the opponent has demonstrations and answers of its own
-TIMES = 1  # answers to each of the 256 test requests
 
 
 @dataclass(frozen=True)
@@ -45,7 +44,7 @@ def rows(seed: int) -> Iterator[dict]:
     bases = {d: three_steps.base(d) for d in SIZES}
     sfts = {d: three_steps.sft(bases[d], seed) for d in SIZES}
     opponent = three_steps.sft(bases[max(SIZES)], OPPONENT_SEED + seed)
-    scorer = reward_model(seed)
+    scorer = reward_model(seed, N_RANKED)
     theirs = look(opponent.model, scorer.model, OPPONENT_SEED + seed).totals
     prompted = look(bases[max(SIZES)].model, scorer.model, OPPONENT_SEED + seed, prompted=True).totals
     for d in SIZES:
@@ -61,19 +60,18 @@ def rows(seed: int) -> Iterator[dict]:
             yield dict(zip(KEY, (seed, d, method))) | {name: f"{value:.4f}" for name, value in found.items()}
 
 
-def reward_model(seed: int) -> three_steps.Trained:
+def reward_model(seed: int, n_prompts: int) -> three_steps.Trained:
     """The reward model of a seed: of the middle size, from rankings of answers of the SFT models of all sizes."""
     sfts = {d: three_steps.sft(three_steps.base(d), seed) for d in SIZES}
-    return three_steps.reward_model(
-        sfts[MIDDLE], three_steps.rankings([m.model for m in sfts.values()], N_RANKED, seed)
-    )
+    ranked = three_steps.rankings([each.model for each in sfts.values()], n_prompts, seed)
+    return three_steps.reward_model(sfts[MIDDLE], ranked)
 
 
 @torch.no_grad()
 def look(policy: GPT, scorer: RewardModel, seed: int, prompted: bool = False, reference: GPT | None = None) -> Look:
     """Evaluate a policy: its answers to the test requests, and what it says when nobody asks for a tale."""
     policy.eval()
-    requests = tales.requests("test") * TIMES
+    requests = tales.requests("test")
     answers = three_steps.sample_answers(policy, requests, seed, prompted)
     texts = [web_tales.first_line(text) for text in three_steps.answer_texts(answers)]
     seen = three_steps.worths(requests, texts)

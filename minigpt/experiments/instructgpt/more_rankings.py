@@ -17,7 +17,7 @@ import torch
 from minigpt.experiments.instructgpt import figure1, three_steps
 from minigpt.experiments.instructgpt.shortened import shortened, told_on_the_web
 from minigpt.experiments.instructgpt.step3_ppo import win_rate
-from minigpt.experiments.instructgpt.three_steps import MIDDLE, SIZES, Trained
+from minigpt.experiments.instructgpt.three_steps import MIDDLE, SIZES
 from minigpt.reward_model import RewardModel
 from minigpt.worlds import tales
 from minigpt.worlds.tales import Request
@@ -33,7 +33,7 @@ def rows(seed: int) -> Iterator[dict]:
     sft = three_steps.sft(three_steps.base(small), seed)
     theirs = None
     for n in N_PROMPTS:
-        scorer = reward_model(seed, n)
+        scorer = figure1.reward_model(seed, n)
         if theirs is None:
             prompted, other_seed = three_steps.base(large).model, figure1.OPPONENT_SEED + seed
             theirs = figure1.look(prompted, scorer.model, other_seed, prompted=True).totals
@@ -41,13 +41,6 @@ def rows(seed: int) -> Iterator[dict]:
         seen = figure1.look(policy, scorer.model, seed, reference=sft.model)
         found = gains(scorer.model) | {"win_prompted": win_rate(seen.totals, theirs).mean} | seen.numbers
         yield dict(zip(KEY, (seed, n))) | {name: f"{value:.4f}" for name, value in found.items()}
-
-
-def reward_model(seed: int, n_prompts: int) -> Trained:
-    """The reward model of `figure1`, from so many ranked prompts."""
-    sfts = {d: three_steps.sft(three_steps.base(d), seed) for d in SIZES}
-    ranked = three_steps.rankings([each.model for each in sfts.values()], n_prompts, seed)
-    return three_steps.reward_model(sfts[MIDDLE], ranked)
 
 
 def plain_tale(request: Request) -> str:
@@ -86,6 +79,7 @@ def canary() -> dict[str, float]:
     with shortened() as found, contextlib.ExitStack() as stack:
         stack.enter_context(mock.patch.object(three_steps, "sample_answers", told_on_the_web))
         stack.enter_context(mock.patch.dict(globals(), SIZES=(MIDDLE,), N_PROMPTS=(8,)))
+        stack.enter_context(mock.patch.object(figure1, "SIZES", (MIDDLE,)))
         for row in rows(0):
             names = ("gain_animal", "gain_thing", "gain_mood", "win_prompted", "score", "kl")
             found |= {name: float(row[name]) for name in names}

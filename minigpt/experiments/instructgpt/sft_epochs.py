@@ -35,7 +35,7 @@ WATCHED = ("asked", "free", "score", "utility")
 
 def rows(seed: int) -> Iterator[dict]:
     """Measure one seed: a row for each arm and epoch; epoch 0 is the base model."""
-    scorer = figure1.reward_model(seed).model
+    scorer = figure1.reward_model(seed, figure1.N_RANKED).model
     for dropout in DROPOUTS:
         for n in NUMBERS:
             found = curves(scorer, seed, dropout, n)
@@ -125,9 +125,8 @@ def canary() -> dict[str, float]:
     """Numbers from a few seconds of the same code (see canaries.py)."""
     with shortened() as found, contextlib.ExitStack() as stack:
         stack.enter_context(mock.patch.object(three_steps, "sample_answers", told_on_the_web))
-        stack.enter_context(mock.patch.object(figure1, "N_RANKED", 8))
         stack.enter_context(mock.patch.object(figure1, "SIZES", (MIDDLE,)))
-        scorer, held_out = figure1.reward_model(0).model, unseen.__wrapped__()
+        scorer, held_out = figure1.reward_model(0, 8).model, unseen.__wrapped__()
         stack.enter_context(mock.patch.dict(globals(), unseen=lambda: held_out))
         for name, numbers in curves(scorer, 0, DROPOUTS[1], NUMBERS[1], 1).items():
             found[f"before: {name}"] = float(numbers[0])
