@@ -16,6 +16,7 @@ from minigpt.experiments.gpt4.ladder_game import Outcome
 
 BUDGET = 1.01e11  # floating-point operations: about a fifth of the large run
 NAMES = {"A": 1.6, "B": 2.0, "C": 1.3}  # language -> Zipf's s
+WITHIN = 0.2  # a run that is asked for by its compute may cost so much more or less
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ class Shop:
 
     def buy(self, compute: float, d_model: int) -> Run:
         """Buy a run of this compute (within 20 %) and width; if bought again, another repeat of it."""
-        offers = [run for run in self._stock if run.d_model == d_model and abs(run.compute / compute - 1) < 0.2]
+        offers = [run for run in self._stock if run.d_model == d_model and _same_price(run.compute, compute)]
         if not offers:
             raise ValueError(f"expected a run that is on the menu; got {compute:.3g} operations and width {d_model!r}")
         price = offers[0].compute
@@ -99,7 +100,12 @@ def _run(row: dict[str, str]) -> Run:
 
 
 def _is_large(run: Run) -> bool:
-    return run.d_model == run_grid.LARGE[1] and abs(run.compute / run_grid.LARGE[0] - 1) < 0.2
+    compute, d_model = run_grid.LARGE
+    return run.d_model == d_model and _same_price(run.compute, compute)
+
+
+def _same_price(compute: float, wanted: float) -> bool:
+    return abs(compute / wanted - 1) < WITHIN
 
 
 def play(strategy: Strategy, budget: float = BUDGET) -> dict[str, Outcome]:
@@ -125,7 +131,7 @@ def last_run(shop: Shop) -> tuple[float, float, float]:
 def buy_all(shop: Shop, wanted) -> list[Run]:
     """Buy the runs of a shopping list, (compute, width) each, as far as they are there and the budget lasts."""
     for compute, d_model in wanted:
-        if any(d == d_model and abs(C / compute - 1) < 0.2 for C, d in shop.menu()):
+        if any(d == d_model and _same_price(C, compute) for C, d in shop.menu()):
             shop.buy(compute, d_model)
     return sorted(shop.bought, key=lambda run: run.compute)
 
