@@ -122,11 +122,9 @@ def mistakes(floor: float) -> list[tuple]:
     """
     seeds, large = loss_prediction.SEEDS, (scaling_runs.LARGE,)
     found = []
-    for name, widths in (
-        ("none: widths 8 to 32", scaling_runs.SMALL),
-        ("too few points: widths 8 to 16", scaling_runs.SMALL[:4]),
-    ):
+    for name, widths in (("none", scaling_runs.SMALL), ("too few points", scaling_runs.SMALL[:4])):
         said = [scaling_laws.predict(*runs(s, widths), runs(s, large)[0][0], np.random.default_rng(0)) for s in seeds]
+        name = f"{name}: widths {widths[0]} to {widths[-1]}"
         found.append((name, said, [runs(s, large)[1][0] for s in seeds], floor))
     bare = [scaling_laws.fit_power_law(*runs(s, scaling_runs.SMALL))(runs(s, large)[0][0]) for s in seeds]
     came = np.array([runs(s, large)[1][0] for s in seeds])

@@ -197,7 +197,8 @@ def capability(seed: int, problems: str = "kept") -> Capability:
     """
     if problems not in PROBLEMS:
         raise ValueError(f"expected problems out of {PROBLEMS}; got {problems!r}")
-    runs = [row for row in measured.rows("gpt4/ladders") if int(row["seed"]) == seed and int(row["d_model"]) >= 12]
+    runs = [row for row in measured.rows("gpt4/ladders") if int(row["seed"]) == seed]
+    runs = [row for row in runs if int(row["d_model"]) >= min(ladders.FITTED)]
     runs.sort(key=lambda row: int(row["d_model"]))
     C = np.array([6 * float(row["n_params"]) * float(row["n_tokens"]) for row in runs])
     y = np.array([float(row[f"surprise, {problems}"]) for row in runs])

@@ -22,7 +22,7 @@ from minigpt.worlds import facts
 from minigpt.worlds.facts import Encyclopedia
 
 SEEDS, KEY = (0, 1, 2), ("zipf", "budget", "d_model", "rate", "seed")
-LANGUAGES = (1.3, 1.6, 2.0)  # Zipf's s
+LANGUAGES, N_WORDS = (1.3, 1.6, 2.0), 256  # Zipf's s; words of each
 GRID = {  # floating-point operations -> widths
     2.15e9: (8, 10, 12, 16), 4.64e9: (8, 10, 12, 16, 24), 1e10: (8, 10, 12, 16, 24, 32),
     2.15e10: (12, 16, 24, 32, 48), 4.64e10: (12, 16, 24, 32, 48, 64), 1e11: (20, 32, 48, 64),
@@ -37,12 +37,12 @@ OTHER_RATES = ((4.64e9, 12), (1e10, 24), (2.15e10, 48))  # operations, width
 @functools.cache
 def book(zipf: float) -> Encyclopedia:
     """The encyclopedia of one of the three languages."""
-    return facts.draw_encyclopedia(256, zipf, 0.95, seed=20)
+    return facts.draw_encyclopedia(N_WORDS, zipf, 0.95, seed=20)
 
 
 def n_updates(budget: float, d_model: int) -> int:
     """How many updates of BATCH texts a compute pays for: C / (6 N) tokens."""
-    n_params = scaling.count_params(2, d_model, 257, 3 * scaling_runs.N_ENTRIES)
+    n_params = scaling.count_params(2, d_model, N_WORDS + 1, 3 * scaling_runs.N_ENTRIES)
     return max(1, round(budget / (6 * n_params * 3 * scaling_runs.N_ENTRIES * BATCH)))
 
 
