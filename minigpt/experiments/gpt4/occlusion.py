@@ -18,7 +18,6 @@ from minigpt.worlds import held_out_shapes, shapes
 from minigpt.worlds.shapes import CELL, Picture
 
 SEEDS, KEY = (0, 1, 2), ("seed", "quantity")
-GROUND = 0.08  # how bright a blanked pixel is: as where nothing is
 N = 300  # pictures
 
 
@@ -28,12 +27,13 @@ def occlusion_map(model: VisionGPT, picture: Picture, question: str, answer: str
     Above 0: without the square the answer is less likely. Shapes: result (16 / size, 16 / size), nats.
     Source: Zeiler and Fergus 2014, section 4.2 ("occlusion sensitivity"). Differs: squares that do not overlap.
     """
-    whole = picture.pixels()
+    whole, nothing = picture.pixels(), Picture((None,) * len(picture.things)).pixels()
     side = len(whole) // size
     images = np.repeat(whole[None], 1 + side * side, axis=0)
     for i in range(side * side):
         top, left = size * (i // side), size * (i % side)
-        images[1 + i, top : top + size, left : left + size] = GROUND
+        square = slice(top, top + size), slice(left, left + size)
+        images[1 + i][square] = nothing[square]
     ids = np.repeat([shapes.encode(question)], len(images), axis=0)
     logp = np.log(answer_probabilities(model, images, ids)[:, shapes.vocabulary().index(answer)] + 1e-300)
     return (logp[0] - logp[1:]).reshape(side, side)
