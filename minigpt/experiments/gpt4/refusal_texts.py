@@ -49,4 +49,4 @@ def canary() -> dict[str, float]:
     with shortened() as found:
         shown = refusals.sft(start, 0)
         found |= {f"length, {group}": len(text.split()) for group, text in answers(shown.model).items()}
-    return found | {f"{group}": sum(map(ord, request.text)) for group, request in asked().items()}
+    return found | {group: sum(map(ord, request.text)) for group, request in asked().items()}
