@@ -9,7 +9,7 @@ from minigpt import scaling_laws
 from minigpt.experiments import measured
 from minigpt.experiments.gpt4 import forecasts, ladder_game, ladders, loss_prediction, scaling_runs
 
-FLOOR = 1.0617  # of the held-out text of the chapter's encyclopedia, nats per token
+FLOOR = scaling_runs.floor(scaling_runs.book())  # nats per token
 WIDTHS = scaling_runs.SMALL
 
 
