@@ -74,6 +74,7 @@ def test_training_batches_hold_only_training_layouts_and_the_blind_get_the_same_
     images, same, same_answers = held_out_pictures.TrainingPictures(1, blind=False)[4]
     assert (ids == same).all() and (answers == same_answers).all()
     assert images.shape == (held_out_pictures.BATCH, 16, 16, 3)
+    assert not (held_out_pictures.TrainingPictures(2, blind=True)[4][0] == ids).all()
     for picture in held_out_shapes.draw_pictures("training", 64, np.random.default_rng([1, 4])):
         assert held_out_shapes.split(picture) == "training"
 
@@ -81,8 +82,9 @@ def test_training_batches_hold_only_training_layouts_and_the_blind_get_the_same_
 def test_accuracy_is_one_for_who_knows_and_none_for_who_never_says_it():
     asked = held_out_pictures.test_questions("unseen pair", 60)
     known = {picture.tobytes(): question.answer for picture, question in zip(asked.images, asked.questions)}
-    knows = Says(lambda image, text: known[image.tobytes()])
+    knows = Says(lambda image, text: "?" if image is None else known[image.tobytes()])
     assert set(held_out_pictures.accuracy(knows, asked).values()) == {1.0}
+    assert set(held_out_pictures.accuracy(knows, asked, blind=True).values()) == {0.0}
     assert set(held_out_pictures.accuracy(Says(lambda image, text: "?"), asked).values()) == {0.0}
 
 
@@ -109,18 +111,23 @@ def test_the_occlusion_map_is_large_where_the_answer_is_read_and_nought_elsewher
 def test_the_table_says_how_often_the_largest_drop_is_at_the_thing_asked_for(monkeypatch, aside, share):
     asked = occlusion.pictures_of_four(6)
     assert len({p for p, *_ in asked}) > 1 and all(p.things[place][0] == answer for p, _, answer, place in asked)
-    monkeypatch.setattr(occlusion, "attention_map", lambda *_: np.full((2, 4, 4), 0.05))
     for one in asked:
         row, column = divmod((one[3] + aside) % 4, 2)  # an answer that is right as long as something is at this place
 
         def looks(image, text, answer=one[2], row=row, column=column):
             return answer if (image[8 * row : 8 * row + 8, 8 * column : 8 * column + 8] > 0.5).any() else "?"
 
+        maps = np.full((2, 4, 4), 0.05)  # the first block attends to all places alike, the second to this one alone
+        maps[1] = 0
+        maps[1, 2 * row : 2 * row + 2, 2 * column : 2 * column + 2] = 0.1
+        monkeypatch.setattr(occlusion, "attention_map", lambda *_, maps=maps: maps)
         monkeypatch.setattr(occlusion, "pictures_of_four", lambda n, one=one: [one])
         found = occlusion.numbers(Says(looks), 1)
         assert found["largest drop is at the thing asked for"] == share
         assert (found["drop of log p, at the thing asked for"] > 1) == bool(share)
         assert found["share of attention, block 1"] == pytest.approx(0.25)
+        assert found["share of attention, block 2"] == pytest.approx(share)
+        assert found["most attention is at the thing asked for, block 2"] == share
 
 
 def test_places_are_summed_from_patches():
