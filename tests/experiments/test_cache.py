@@ -33,7 +33,8 @@ KINDS = {
 }  # fmt: skip
 PARSE = ast.parse
 WRITE_WITH_THE_SAMPLER = {
-    "instructgpt.step2_reward_model", "instructgpt.step3_ppo", "gpt4.refusals", "gpt4.reward_offset",
+    "instructgpt.step2_reward_model", "instructgpt.step3_ppo", "instructgpt.three_steps", "gpt4.refusals",
+    "gpt4.reward_offset",
 }  # fmt: skip
 
 
