@@ -1,4 +1,4 @@
-"""Chapter 06, section 4. Calibration before and after RLHF: four choices whose exact probabilities are known.
+"""Chapter 06, section 5. Calibration before and after RLHF: four choices whose exact probabilities are known.
 
 After the GPT-4 report, figure 8. The models are those of chapter 04. A tale stops before its last word, which tells the
 hero's mood: "At last it ...". One word of each mood is offered; the right one is the one that the tale really had. The

@@ -1,4 +1,4 @@
-"""Chapter 06, section 4. Log-probabilities of four choices by a base model and the same model after PPO.
+"""Chapter 06, section 5. Log-probabilities of four choices by a base model and the same model after PPO.
 
 400 questions of calibration_after_rlhf.py, for a slider that changes the temperature. The models are those of chapter
 04's first seed.

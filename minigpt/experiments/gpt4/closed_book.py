@@ -1,4 +1,4 @@
-"""Chapter 06, section 5. Hallucination in closed-book question answering: confidence by how often an entry was read.
+"""Chapter 06, section 6. Hallucination in closed-book question answering: confidence by how often an entry was read.
 
 The models are the largest ones of scaling_runs.py. Which entries a run was trained on, and how often, is counted
 exactly; so is how likely an answer is to be right. About an entry that was never read no model can know

@@ -1,4 +1,4 @@
-"""Chapter 06, seeing. Visual question answering on layouts and colour-shape pairs that training never showed.
+"""Chapter 06, sections 1 and 2. Visual question answering on layouts and colour-shape pairs that training never showed.
 
 After the GPT-4 report, section 4.1. The network is that of minigpt/vision.py; the pictures are those of
 worlds/shapes.py, split by worlds/held_out_shapes.py.

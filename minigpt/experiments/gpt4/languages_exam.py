@@ -1,4 +1,4 @@
-"""Chapter 06, section 3. Multilingual exam: the score in a language against its share of the training text.
+"""Chapter 06, section 4. Multilingual exam: the score in a language against its share of the training text.
 
 After the GPT-4 report, figure 5 (MMLU in many languages). The seven made-up languages are those of worlds/languages.py.
 """

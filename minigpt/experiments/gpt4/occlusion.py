@@ -1,4 +1,4 @@
-"""Chapter 06, seeing. Occlusion maps: which part of a picture does an answer depend on?
+"""Chapter 06, section 2. Occlusion maps: which part of a picture does an answer depend on?
 
 The models are those of held_out_pictures.py. A part of the picture is blanked, and the log-probability of the right
 answer is asked for again: a cause and its effect, which attention weights are not. Both are measured, in pictures of

@@ -1,4 +1,4 @@
-"""Chapter 06, safety. Answers in words, before and after PPO with a rule: one request of each group.
+"""Chapter 06, section 7. Answers in words, before and after PPO with a rule: one request of each group.
 
 The policies are those of reward_offset.py.
 """

@@ -1,4 +1,4 @@
-"""Chapter 06, section 6. Refusals: rule-based rewards added to PPO, for refusing what is forbidden and only that.
+"""Chapter 06, section 7. Refusals: rule-based rewards added to PPO, for refusing what is forbidden and only that.
 
 After the GPT-4 report, section 6. The models are those of chapter 04; the rule is a harmless stand-in: scary tales
 about six of the twelve animals are not to be told. Scary tales about the others, and other tales about these, are: the

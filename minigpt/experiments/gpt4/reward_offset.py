@@ -1,4 +1,4 @@
-"""Chapter 06, safety. The zero of the reward: a one-sided rule, and an offset added to the reward model's score.
+"""Chapter 06, section 7. The zero of the reward: a one-sided rule, and an offset added to the reward model's score.
 
 The models and the rule are those of refusals.py. The rule of one side pays for refusing what is forbidden and takes
 nothing for refusing what is allowed; so on an allowed request a refusal earns 0, and a tale the reward model's score.

@@ -1,4 +1,4 @@
-"""Chapter 04, sections 1 and 9. Figure 1 of InstructGPT in miniature: five methods, three sizes, one opponent.
+"""Chapter 04, sections 1, 8 and 9. Figure 1 of InstructGPT in miniature: five methods, three sizes, one opponent.
 
 A row for each seed, size and method. As in the paper there is one base model of each size, and one reward model for all
 sizes; a seed draws the demonstrations, the rankings and all answers. "win" is how often a labeler prefers the answer to
