@@ -60,7 +60,7 @@ def learn(
 
     Each step draws `batch` answers, whitens their rewards (minus beta times the log-ratio to the start), and follows
     the mean of advantage times grad log pi. What is no longer drawn can no longer be learned.
-    Shapes: rewards (n,); result (n_runs, n_steps + 1). Errors: ValueError as `best_refusal`, or for a batch below 2.
+    Shapes: rewards (n,); result (n_runs, n_steps + 1). Errors: ValueError as `first_gradient`, or for a batch below 2.
     """
     rewards, shares = _answers(p_refuse, rewards, None)
     if batch < 2:

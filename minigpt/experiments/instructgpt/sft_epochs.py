@@ -3,8 +3,9 @@
 A row for each seed, dropout, number of demonstrations n and epoch; the four arms differ in dropout or in n, and in
 nothing else. "asked" and "free" are parts of the loss on unseen demonstrations, in nats per demonstration: of what the
 request decides (the animal, the thing, and whether a word has the right mood), and of everything else. "score" is the
-mean score of one fixed reward model, the one of `figure1`; "utility" is the true utility. Two minutes a seed on one
-core, after `figure1`.
+mean score of one fixed reward model, the one of `figure1`; "utility" is the true utility. Both are of whole answers,
+also where the base model goes on to further requests: `figure1` reads their first line alone. Two minutes a seed on
+one core, after `figure1`.
 """
 
 import contextlib
