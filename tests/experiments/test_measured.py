@@ -32,7 +32,8 @@ def test_a_table_has_a_module_and_says_where_it_is_from(table):
     assert len({tuple(row[name] for name in module.KEY) for row in rows}) == len(rows)
     for what in ("measured", "canary"):
         said = measured.about(table)[what]
-        assert re.match(r"[0-9a-f]{12}", said["commit"]) and re.fullmatch(r"20\d\d-\d\d-\d\d", said["date"])
+        assert re.fullmatch(r"[0-9a-f]{12}", said["commit"]), "commit the code first, then measure, or store the canary"
+        assert re.fullmatch(r"20\d\d-\d\d-\d\d", said["date"])
         assert {"torch", "numpy", "python"} <= said["versions"].keys()
 
 
