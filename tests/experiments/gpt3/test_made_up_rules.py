@@ -4,9 +4,13 @@ import numpy as np
 import pytest
 import torch
 
+from minigpt.batches import DocumentBatches
 from minigpt.experiments import canaries
 from minigpt.experiments.gpt3 import in_context
 from minigpt.experiments.gpt3 import made_up_rules as rules
+from minigpt.loss import IGNORED
+from minigpt.worlds import grammar, in_context_lists
+from minigpt.worlds.lexicon import LEXICON
 
 
 @pytest.fixture(scope="module")
@@ -17,7 +21,7 @@ def lists():
 
 def test_all_variants_start_from_the_same_weights_but_for_one_thing():
     plain = rules.build("pre-LN", 3).state_dict()
-    for variant in rules.VARIANTS:
+    for variant in rules.EVERY:
         other = rules.build(variant, 3).state_dict()
         smaller = (
             {name for name in plain if not torch.equal(plain[name], other[name])} if variant != "post-LN" else set()
@@ -66,6 +70,36 @@ def test_before_training_the_first_block_of_the_pre_ln_model_writes_over_the_tok
     """The review's measurement: 0.70, 0.16 and 0.74 after the first block."""
     after = {name: rules.residual_stream(rules.build(name, 0), lists)["cosine"][1] for name in rules.VARIANTS}
     assert after["pre-LN"] < 0.25 and min(share for name, share in after.items() if name != "pre-LN") > 0.6
+
+
+def test_the_curriculum_shows_symbols_first_and_then_what_the_others_read(lists):
+    many = canaries.part(lists, 4000)
+    batches = DocumentBatches(many.corpus, many.tokenizer, in_context.N_CTX, in_context.TOKENS_PER_BATCH, 3)
+    curriculum = rules.SymbolsFirst(batches, many)
+    of_lists = {tuple(many.corpus.document(i)) for i in range(120)}
+    traits, colours = LEXICON.traits[: in_context_lists.N_WORDS], {colour.name for colour in LEXICON.colours}
+    for step in (0, 7, rules.N_SYMBOLS_FIRST - 1):
+        inputs, targets = curriculum[step]
+        assert 20 <= len(inputs) <= 36
+        for row in targets:
+            ids = row[(row != IGNORED) & (row != many.tokenizer.endoftext)]
+            _, *words = many.tokenizer.decode(ids.tolist()).split()
+            assert tuple(ids) in of_lists and set(words[::2]) <= set(traits) and set(words[1::2]) <= colours
+    for step in (rules.N_SYMBOLS_FIRST, rules.N_SYMBOLS_FIRST + 5):
+        for ours, theirs in zip(curriculum[step], batches[step]):
+            np.testing.assert_array_equal(ours, theirs)
+    assert len(curriculum) == len(batches) and rules.N_SYMBOLS_FIRST == 0.2 * rules.N_STEPS
+
+
+def test_the_curriculum_reads_every_list_of_symbols(lists):
+    """Found by the grammar's own answer: a list is of symbols if its rule is a colour for each of four adjectives."""
+    of_symbols = [grammar.score(in_context_lists.program("symbols"), text).logp > -np.inf for text in lists.documents]
+    batches = DocumentBatches(lists.corpus, lists.tokenizer, in_context.N_CTX, in_context.TOKENS_PER_BATCH, 0)
+    read = rules.SymbolsFirst(batches, lists).first.corpus
+    expected = [ids for i, ids in enumerate(map(lists.corpus.document, range(len(lists.corpus)))) if of_symbols[i]]
+    assert 15 < len(expected) == len(read)
+    for i, ids in enumerate(expected):
+        np.testing.assert_array_equal(read.document(i), ids)
 
 
 def test_accuracy_is_split_by_whether_the_answer_was_shown(lists):

@@ -1,0 +1,82 @@
+"""Chapter 03, section 8. Loss against compute in a language whose floor is zero: the answers of an encyclopedia.
+
+The encyclopedia is that of chapter 05, except that no value is misprinted. So whoever knows the entry that two words
+name knows the third word, its value, and the floor of these answers is exactly 0. There is always a rarer entry left to
+learn, and theory says how fast the loss falls (minigpt.exact.zipf). The runs are made as in scaling_runs; the models
+read whole texts, and the loss is that of the answers alone, on held-out texts.
+
+The table has a row for each seed and width: parameters, tokens read, and the loss in nats per answer. The widest model
+is there to be predicted. Three seeds take a quarter of an hour on one core.
+"""
+
+import functools
+from collections.abc import Iterator
+
+import numpy as np
+
+from minigpt import scaling, train
+from minigpt.experiments import canaries, measured
+from minigpt.experiments.gpt4 import scaling_runs
+from minigpt.model import GPT
+from minigpt.worlds import facts
+from minigpt.worlds.facts import Encyclopedia
+
+SEEDS, KEY = (0, 1, 2), ("seed", "d_model")
+WIDTHS = (8, 12, 16, 24, 32, 48, 64, 96)
+ZIPF = 1.6
+
+
+@functools.cache
+def book() -> Encyclopedia:
+    """The encyclopedia without misprints."""
+    return facts.draw_encyclopedia(256, ZIPF, right=1.0)
+
+
+def answer_loss(model: GPT, texts: np.ndarray) -> float:
+    """Loss on the third word of each entry, whose floor is 0. Shapes: texts (B, 3 n_entries). Unit: nats per answer."""
+    return -float(scaling_runs.logps(model, book(), texts)[:, 2::3].mean())
+
+
+def rows(seed: int) -> Iterator[dict]:
+    """The rows of the table for one seed: the smallest model first."""
+    for d_model in WIDTHS:
+        yield measure(d_model, seed, scaling_runs.held_out(book()))
+
+
+def measure(d_model: int, seed: int, texts: np.ndarray) -> dict:
+    """Train the model of one width, and measure its loss on the answers of some texts: a row of the table."""
+    model = scaling_runs.fresh_model(book(), d_model, seed)
+    for record in scaling_runs.train_run(book(), model, seed, state=train.TrainState()):
+        steps = record.step
+    n_tokens = steps * scaling_runs.plan(d_model)[0] * 3 * scaling_runs.N_ENTRIES
+    loss = answer_loss(model.eval(), texts)
+    return dict(zip(KEY, (seed, d_model))) | {
+        "n_params": model.n_params(), "n_tokens": n_tokens, "loss": f"{loss:.5f}"
+    }  # fmt: skip
+
+
+def points(seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Compute and loss of the runs of one seed, from the table, the cheapest first.
+
+    Shapes: (n_widths,) both. Units: petaflop/s-days, nats per answer. Errors: ValueError for a seed not measured.
+    """
+    found = [row for row in measured.rows("gpt4/zero_floor") if row["seed"] == str(seed)]
+    if not found:
+        raise ValueError(f"expected a seed of {SEEDS}; got {seed!r}")
+    spent = [scaling.flops_6nd(int(row["n_params"]), int(row["n_tokens"])) for row in found]
+    runs = sorted((scaling.pf_days(flops), float(row["loss"])) for flops, row in zip(spent, found))
+    return tuple(np.array(runs).T)
+
+
+def canary() -> dict[str, float]:
+    """Numbers from a few seconds of the same code (minigpt.experiments.canaries)."""
+    texts = scaling_runs.held_out(book())
+    found = {"values": canaries.checksum(book().values[:500]), "held out": canaries.checksum(texts[:3].ravel())}
+    found |= {"texts": len(texts), "chance": float(np.log(book().n_words))}
+    found["plans"] = canaries.checksum(rows * n_steps for rows, n_steps in map(scaling_runs.plan, WIDTHS))
+    for d_model in WIDTHS[::3]:
+        with canaries.few_updates() as numbers:
+            row = measure(d_model, 0, texts[:40])
+        numbers |= {name: float(row[name]) for name in ("n_params", "n_tokens", "loss")}
+        found |= canaries.under(str(d_model), numbers)
+    return found
