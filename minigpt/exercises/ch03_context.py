@@ -147,6 +147,10 @@ def _share(rule: str, word: str, said: str) -> float:
     return 0.97 * follows + 0.01
 
 
+_WITHOUT_NOISE = (
+    "asked is what the rule says, without noise: give the rule's whole probability to its own answer, without `share` "
+    "for the word asked"
+)
 _LEARNER_SLIPS = {
     "prior": (("equal", "the rules are not equally likely beforehand: begin with the prior"),),
     "likelihood": (
@@ -159,8 +163,8 @@ _LEARNER_SLIPS = {
     "combine": (("add", "independent examples multiply; you added"),),
     "result": (
         ("overwrite", "several rules may give the same answer: add their probabilities; you overwrote the first one's"),
-        ("predictive", "asked is what the rule says, without noise: give the rule's whole probability to its own "
-                       "answer, without `share` for the word asked"),
+        ("predictive", _WITHOUT_NOISE),
+        ("predictive, of the rules' answers", _WITHOUT_NOISE),
         ("bet", "do not bet on one rule: add up over all rules, each with its posterior"),
         ("unscaled", "divide by the sum, so that the probabilities add to 1"),
         ("rules", "that is the posterior of the rules: say what each makes of the word asked, and add up"),
@@ -190,11 +194,12 @@ def _learner(prior: dict, pairs: list, asked: str) -> Callable[..., dict | None]
             return {rule: w / (total if result == "rules" else 1.0) for rule, w in weight.items()}
         if result == "bet":
             return {_RULES[max(weight, key=weight.get)][asked]: 1.0}
-        out = {}
+        out, noisy = {}, result.startswith("predictive")
+        words = "abc" if result == "predictive" else sorted({table[asked] for table in _RULES.values()})
         for rule, w in weight.items():
             w = w if result == "unscaled" else w / total
-            for said in "abc" if result == "predictive" else [_RULES[rule][asked]]:
-                p = w * _share(rule, asked, said) if result == "predictive" else w
+            for said in words if noisy else [_RULES[rule][asked]]:
+                p = w * _share(rule, asked, said) if noisy else w
                 out[said] = p + (0.0 if result == "overwrite" else out.get(said, 0.0))
         return out
 

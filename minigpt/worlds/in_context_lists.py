@@ -5,8 +5,8 @@ list, leads from the first word of a pair to the second. A few pairs are enough 
 the context answers the next pair better. The best possible answer follows from Bayes' rule, and is computed.
 
     relation    animals; the rule is one of six relations (home, food, ...); two answers in five go astray
-    language    words of two languages; into French, into English, swap, keep; two answers in five go astray
-    number      digits; count on by n, modulo 10; two answers in five go astray
+    language    words of two languages; into French, into English, swap, keep; one answer in five goes astray
+    number      digits; count on by n, modulo 10; one answer in five goes astray
     symbols     four adjectives, each with a colour that this list alone gave it: nothing to know beforehand
     category    animals of three homes, each home with a colour that this list alone gave it: homes must be known
 

@@ -90,6 +90,11 @@ def predictive(rules, prior, pairs, asked, share):
     return {said: sum(p * share(rule, asked, said) for rule, p in known.items()) for said in "abc"}
 
 
+def predictive_of_answers(rules, prior, pairs, asked, share):
+    every = predictive(rules, prior, pairs, asked, share)
+    return {table[asked]: every[table[asked]] for table in rules.values()}
+
+
 def equal_prior(rules, prior, pairs, asked, share):
     return posterior(rules, dict.fromkeys(rules, 1.0), pairs, asked, share)
 
@@ -228,6 +233,7 @@ WRONG = [
     ("posterior", of(all_or_nothing, rest=1e-12), "not impossible"),
     ("posterior", forgiving, "not impossible"),
     ("posterior", predictive, "without `share` for the word asked"),
+    ("posterior", predictive_of_answers, "without `share` for the word asked"),
     ("posterior", of(posterior, add=False), "you overwrote"),
     ("posterior", one_rule, "do not bet"),
     ("posterior", of_rules, "posterior of the rules"),
