@@ -112,48 +112,6 @@ def attention_arcs(tokens: list, weights, *, title: str = "", least: float = 0.0
     return figure
 
 
-@style.styled
-def attention_grid(maps: list, tokens: list, *, title: str = "") -> Figure:
-    """Attention maps of all heads at once, small: a row for each layer, a column for each head.
-
-    maps: one (H, T, T) for each layer.
-
-    Errors: ValueError if a layer's maps are not (H, T, T) for T tokens.
-    """
-    maps = [np.asarray(layer, float) for layer in maps]
-    for number, layer in enumerate(maps, 1):
-        if layer.shape != (maps[0].shape[0], len(tokens), len(tokens)):
-            raise ValueError(f"layer {number}: expected (H, {len(tokens)}, {len(tokens)}), but got {layer.shape}")
-    n_heads = maps[0].shape[0]
-    size = min(1.9, 7.2 / n_heads)
-    figure = style.sheet(title, 1.8 + size * n_heads, 1.0 + (size + 0.1) * len(maps))
-    panels = figure.subplots(len(maps), n_heads, squeeze=False)
-    for (i, h), axes in np.ndenumerate(panels):
-        image = axes.imshow(maps[i][h], cmap="Blues", vmin=0, vmax=1)
-        axes.set(xticks=[], yticks=[])
-        axes.spines[:].set_visible(True)
-        if i == 0:
-            axes.set_title(f"head {h + 1}", size=NOTE, weight="normal")
-        if h == 0:
-            axes.set_ylabel(f"layer {i + 1}", size=NOTE)
-    figure.colorbar(image, ax=panels, shrink=0.8, label="weight")
-    return figure
-
-
-@style.styled
-def mask(matrix, names: list, *, title: str = "") -> Figure:
-    """Attention mask: a filled square with a tick where a row's position may look, hatching where it may not.
-
-    Errors: ValueError if the matrix is not (T, T) for T names.
-    """
-    matrix = _square("matrix", matrix, len(names)).astype(bool)
-    figure, axes = _map_canvas(title, "may look at", "position", names, 0.0)
-    _draw_map(axes, 0.75 * matrix, names, matrix)
-    for i, j in np.argwhere(matrix):
-        axes.text(j, i, "✓", ha="center", va="center", color="white")
-    return figure
-
-
 def _square(name: str, matrix, n: int) -> np.ndarray:
     matrix = np.asarray(matrix, float)
     if matrix.shape != (n, n):
@@ -196,7 +154,7 @@ def _draw_map(axes, values: np.ndarray, tokens: list, allowed, side: float = 6.2
 
 @style.styled
 def mask_picture(masks: dict, *, title: str = "") -> Figure:
-    """Attention masks side by side, too large for `mask`: a dark square where a row's position may look.
+    """Attention masks side by side, of any size: a dark square where a row's position may look.
 
     masks: heading -> (T, T), True where it may look. Beneath each stands how many pairs it allows.
 
@@ -222,35 +180,4 @@ def mask_picture(masks: dict, *, title: str = "") -> Figure:
         axes.set_xticks(ticks)
         axes.set_yticks(ticks)
         axes.spines[:].set_visible(True)
-    return figure
-
-
-@style.styled
-def attention_text(tokens: list, weights, *, width: float = 8.7, title: str = "") -> Figure:
-    """Attention of one position as running text: over every token a bar as high as its weight.
-
-    weights: one for each token, the row of an attention map; the last token is the one that looks, and is framed.
-    Weights of 0.05 and more are written over their bars.
-
-    Errors: ValueError if there are not as many weights as tokens.
-    """
-    weights = np.asarray(weights, float)
-    if weights.shape != (len(tokens),):
-        raise ValueError(f"expected {len(tokens)} weights, one for each token, but got shape {weights.shape}")
-    places = labels.laid_out(tokens, width, 0.42)
-    tall = 0.7 / max(0.2, weights.max())
-    heights = np.zeros(places[-1][0] + 1)  # of the highest bar in each line, in inches
-    for weight, (line, _, _) in zip(weights, places):
-        heights[line] = max(heights[line], weight * tall)
-    bases = -np.cumsum(heights + 0.72)
-    figure, axes = style.paper(title, width, -bases[-1] + 0.4)
-    for token, weight, (line, left, wide) in zip(tokens, weights, places):
-        base = bases[line]
-        axes.plot([left, left + wide], [base, base], color="#999999", linewidth=1)
-        axes.text(left + wide / 2, base - 0.06, labels.spoken(token), ha="center", va="top")
-        axes.add_patch(Rectangle((left + 0.02, base), wide - 0.04, weight * tall, **style.bar_style(0)))
-        if weight >= 0.05:
-            end = base + weight * tall + 0.02
-            axes.text(left + wide / 2, end, f"{weight:.2f}", ha="center", va="bottom", size=SMALL)
-    axes.add_patch(Rectangle((left - 0.02, base - 0.35), wide + 0.04, 0.33, fill=False, edgecolor=INK, linewidth=1.6))
     return figure

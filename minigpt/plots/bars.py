@@ -1,4 +1,4 @@
-"""Bars and ranges: comparisons, intervals, shares, next tokens, reliability diagrams."""
+"""Bars and ranges: comparisons, intervals, shares, next tokens, reliability diagrams, long tables of a report."""
 
 import math
 
@@ -7,8 +7,8 @@ from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 
 from minigpt.plots import curves, labels, style
-from minigpt.plots.labels import NOTE
-from minigpt.plots.style import DASHES, FLOOR_DASH, HATCHES, INK, PALETTE
+from minigpt.plots.labels import NOTE, SMALL
+from minigpt.plots.style import DASHES, FLOOR_DASH, HATCHES, INK, PALE, PALETTE
 
 
 @style.styled
@@ -215,37 +215,64 @@ def reliability(bins: dict, *, title: str = "", x_label: str = "confidence", y_l
 
 
 @style.styled
-def ranges(rows: dict, *, x_label: str, title: str = "", limits: tuple = (0, 100), marks: dict | None = None,
-           references: dict | None = None) -> Figure:  # fmt: skip
-    """Range chart: from where to where each thing reaches, one line for each, several series side by side.
+def grouped_ranges(groups: dict, *, x_label: str, title: str = "", limits: tuple = (0, 100),
+                   references: dict | None = None, guess=...) -> Figure:  # fmt: skip
+    """Range chart in two columns: many rows in named groups, several series side by side in every row.
 
-    rows: name -> {series: (low, high)}; where both are equal, a point. A series may be missing. references (or marks):
-    name -> number, an upright dotted line.
+    groups: group -> {row: {series: value or (low, high)}}; a range is drawn from its lower end, where the mark is. A
+    series may be missing. references: name -> number, dotted lines in both columns. guess: the reader's number.
 
-    Errors: ValueError for no rows, or a range that runs backwards.
+    Errors: ValueError for no rows, a range that runs backwards, or more than 6 series.
     """
-    names = list(dict.fromkeys(series for row in rows.values() for series in row))
-    if not names:
-        raise ValueError("expected at least one row with a range")
-    marks = (marks or {}) | (references or {})
-    row_height = max(0.27, 0.12 + 0.11 * len(names))
-    figure, axes = style.canvas(title, x_label, "", (9.0, 1.9 + row_height * len(rows)))
-    for place, row in enumerate(rows.values()):
-        axes.axhline(place + 0.5, color=style.PALE, linewidth=0.8)
-        for series, (low, high) in row.items():
-            if not low <= high:
-                raise ValueError(f"{series}: expected a range from low to high, but got {low} ... {high}")
-            i = names.index(series)
-            y = place + 0.56 * ((i + 0.5) / len(names) - 0.5)
-            axes.plot([low, high], [y, y], color=PALETTE[i % 6], linewidth=3, solid_capstyle="butt", clip_on=False)
-            axes.plot([low], [y], marker=style.MARKERS[i % 6], color=PALETTE[i % 6], markersize=7, clip_on=False,
-                      label=series, linestyle="none")  # fmt: skip
-    for name, value in marks.items():
-        axes.axvline(value, color="#000000", linestyle=":", linewidth=1.6)
-        axes.annotate(name, (value, -0.75), (4, 0), textcoords="offset points", size=NOTE, va="center")
-    axes.set_yticks(range(len(rows)), [labels.wrapped(name, 3.6) for name in rows], size=NOTE)
-    axes.tick_params(axis="y", length=0)
-    axes.set(ylim=(len(rows) - 0.4, -1.2 if marks else -0.6), xlim=limits)
-    handles = dict(zip(*reversed(axes.get_legend_handles_labels())))
-    labels.legend(figure, [handles[name] for name in names], names)
+    rows = [(group, row, marks) for group, members in groups.items() for row, marks in members.items()]
+    names = list(dict.fromkeys(series for *_, marks in rows for series in marks))
+    if not rows or not 1 <= len(names) <= 6:
+        raise ValueError(f"expected rows with 1 to 6 series; got {len(rows)} rows and {names}")
+    columns = _two_columns(groups)
+    n_lines = max(sum(1 + len(members) for members in column.values()) for column in columns)
+    figure = style.sheet(title, style.WIDEST, 1.55 + 0.275 * n_lines)
+    handles, found = {}, figure.subplots(1, len(columns), squeeze=False)[0]
+    for axes, column in zip(found, columns):
+        lines = []
+        for group, members in column.items():
+            lines.append((group, None))
+            lines += list(members.items())
+        for place, (_, marks) in enumerate(lines):
+            axes.axhline(place + 0.5, color=PALE, linewidth=0.8, zorder=0)
+            for series, value in (marks or {}).items():
+                low, high = (value, value) if np.ndim(value) == 0 else value
+                if not low <= high:
+                    raise ValueError(f"{series}: expected a range from low to high, but got {low} ... {high}")
+                i = names.index(series)
+                y = place + (0.5 * ((i + 0.5) / len(names) - 0.5) if len(names) > 1 else 0)
+                look = {"color": PALETTE[i], "clip_on": False, "zorder": 3}
+                axes.plot([low, high], [y, y], linewidth=2.6, solid_capstyle="butt", **look)
+                handles[series] = axes.plot([low], [y], marker=style.MARKERS[i], markersize=7, linestyle="none",
+                                            markerfacecolor=PALETTE[i] if i != 1 else "white", markeredgewidth=1.5,
+                                            **look)[0]  # fmt: skip
+        for name, value in (references or {}).items():
+            handles[f"{name} {value:g}"] = axes.axvline(
+                value, color="#000000", linestyle=labels.dash(name), linewidth=1.4
+            )
+        if (value := labels.guessed(guess)) is not None:
+            handles[f"your guess {value:g}"] = axes.axvline(value, **labels.GUESS)
+        axes.set_yticks(range(len(lines)), [name for name, _ in lines], size=SMALL)
+        for (_, marks), text in zip(lines, axes.get_yticklabels()):
+            text.set_weight("bold" if marks is None else "normal")
+        axes.tick_params(axis="y", length=0)
+        axes.tick_params(axis="x", labelsize=SMALL)
+        axes.set(ylim=(n_lines - 0.5, -0.5), xlim=limits)
+        axes.spines["left"].set_visible(False)
+        axes.set_xlabel(labels.wrapped(x_label, 2.6, NOTE), size=NOTE)
+    ordered = [name for name in names if name in handles] + [name for name in handles if name not in names]
+    labels.legend(figure, [handles[name] for name in ordered], ordered)
     return figure
+
+
+def _two_columns(groups: dict) -> list[dict]:
+    """The groups in their order, cut where the longer of two columns is shortest; one group is one column."""
+    names, lengths = list(groups), [1 + len(members) for members in groups.values()]
+    if len(names) == 1:
+        return [groups]
+    cut = min(range(1, len(names)), key=lambda i: max(sum(lengths[:i]), sum(lengths[i:])))
+    return [{name: groups[name] for name in part} for part in (names[:cut], names[cut:])]

@@ -1,4 +1,4 @@
-"""Curves: loss and learning curves, lines with intervals, small multiples, frontiers."""
+"""Curves: loss curves, lines with intervals, small multiples, frontiers."""
 
 import math
 
@@ -60,54 +60,6 @@ def loss_curve(
     if floor is not None:
         style.draw_floor(axes, floor, min(lowest, floor))
         ends.append((floor, f"{floor_label} {floor:.2f}", "#000000"))
-    labels.label_ends(axes, ends)
-    return figure
-
-
-@style.styled
-def learning_curve(
-    counts: list,
-    series: dict,
-    ceiling: float | None = None,
-    chance: float | None = None,
-    *,
-    references: dict | None = None,
-    seeds: dict | None = None,
-    guess=...,
-    title: str = "",
-    x_label: str = "labelled examples",
-    y_label: str = "accuracy",
-    ceiling_label: str = "best possible",
-) -> Figure:
-    """Learning curve: a score against the number of labelled examples, each doubling one step to the right.
-
-    series: name -> (mean, low, high), each as long as counts; low and high end the interval. seeds: name of a series ->
-    (n_seeds, counts), a dot for each seed instead of its interval. ceiling: the exact accuracy of the Bayes-optimal
-    answer, dashed. chance: the accuracy of guessing, dotted; references: name -> number, more dotted lines.
-    guess: the reader's own number, a grey line; ... is none.
-
-    Errors: ValueError for a guess that is no number, or a series that is not three rows as long as counts.
-    """
-    figure, axes = style.canvas(title, x_label, y_label)
-    counts, ends = np.asarray(counts, float), []
-    for i, (name, values) in enumerate(series.items()):
-        values = np.asarray(values, float)
-        if values.shape != (3, len(counts)):
-            raise ValueError(f"{name!r}: expected (mean, low, high) of {len(counts)} values each, got {values.shape}")
-        x = counts * 2 ** (0.07 * (i - (len(series) - 1) / 2))  # side by side, so that intervals do not hide each other
-        errors = np.maximum(0, [values[0] - values[1], values[2] - values[0]])
-        if name in (seeds or {}):
-            axes.plot(x, values[0], **style.line(i))
-            style.draw_seeds(axes, x, seeds[name], i)
-        else:
-            axes.errorbar(x, values[0], yerr=errors, capsize=4, elinewidth=1.4, **style.line(i))
-        ends.append((values[0, -1], name, PALETTE[i % 6]))
-    axes.set_xscale("log", base=2)
-    axes.set_xticks(counts, [f"{count:,.0f}" for count in counts])
-    axes.minorticks_off()
-    axes.set_xlim(counts[0] / 1.2, counts[-1] * 1.2)
-    ends += labels.reference_lines(axes, references, ceiling, chance, ceiling_label, guess)
-    axes.margins(y=0.08)
     labels.label_ends(axes, ends)
     return figure
 

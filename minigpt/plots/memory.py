@@ -1,6 +1,5 @@
-"""Memory of large models: what training must keep, and three ways to divide one model over several cards."""
+"""Memory of large models: three ways to divide one model over several cards."""
 
-import math
 
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
@@ -8,56 +7,6 @@ from matplotlib.patches import Rectangle
 from minigpt.plots import labels, style
 from minigpt.plots.labels import NOTE
 from minigpt.plots.style import INK, PALETTE
-
-
-@style.styled
-def model_memory(rows: dict, card: tuple, *, title: str = "") -> Figure:
-    """Training memory of models, part by part, against the memory of one card; and how many cards hold that much.
-
-    rows: model -> {part: bytes}, 1 to 4 models with the same 1 to 6 parts, such as `scaling.memory_parts`. card: (name,
-    bytes) of one card, an upright dashed line.
-
-    Errors: ValueError for no models or more than 4, other parts in one of them, or sizes that are not above 0.
-    """
-    parts = list(next(iter(rows.values()), {}))
-    if not 1 <= len(rows) <= 4 or not 1 <= len(parts) <= 6 or any(list(row) != parts for row in rows.values()):
-        raise ValueError(f"expected 1 to 4 models with the same 1 to 6 parts, but got {rows}")
-    name, size = card
-    every = [size, *(amount for row in rows.values() for amount in row.values())]
-    if not all(math.isfinite(amount) and amount > 0 for amount in every):
-        raise ValueError(f"expected sizes above 0, in bytes, but got {rows} and a card of {size!r}")
-    totals = {model: sum(row.values()) for model, row in rows.items()}
-    unit, letter = next(((value, word) for value, word in ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"))
-                         if max(totals.values()) >= value), (1e3, "kB"))  # fmt: skip
-    figure, axes = style.canvas(title, f"memory ({letter})", "", (9.0, 2.3 + 0.95 * len(rows)))
-    most = max(*totals.values(), size) / unit
-    for place, (model, row) in enumerate(rows.items()):
-        left = 0.0
-        for i, (part, amount) in enumerate(row.items()):
-            look = style.bar_style(i) | {"linewidth": 1.4}
-            axes.barh(place, amount / unit, 0.5, left, label=part if place == 0 else None, **look)
-            left += amount / unit
-        cards = math.ceil(totals[model] / size)
-        words = f"{model}: {_bytes(totals[model])} = {cards:,} card{'' if cards == 1 else 's'} of {_bytes(size)}"
-        if cards == 1:
-            words = f"{model}: {_bytes(totals[model])}, fits on one card of {_bytes(size)}"
-        axes.text(0.006 * most, place - 0.42, words, va="center", size=NOTE, weight="bold", zorder=5,
-                  bbox={"facecolor": "white", "linewidth": 0, "pad": 1})  # fmt: skip
-    axes.axvline(size / unit, color="#000000", linestyle=style.FLOOR_DASH, linewidth=2, label=name)
-    axes.set(ylim=(len(rows) - 0.6, -0.65), xlim=(0, 1.04 * most), yticks=[])
-    handles, said = axes.get_legend_handles_labels()
-    ordered = sorted(range(len(said)), key=lambda i: said[i] == name)
-    labels.legend(figure, [handles[i] for i in ordered], [said[i] for i in ordered])
-    return figure
-
-
-def _bytes(amount: float) -> str:
-    """A size in words: 2.79 TB."""
-    for value, letter in ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
-        if amount >= value:
-            return f"{float(f'{amount / value:.3g}'):g} {letter}"
-    return f"{amount:g} bytes"
-
 
 WAYS = (
     ("data parallelism", "every card: the whole model, its own texts", "sent: gradients, once a step"),

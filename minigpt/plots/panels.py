@@ -1,4 +1,4 @@
-"""Panels: the same chart for several tasks, a training run and its gap to the floor, maps of embeddings."""
+"""Panels: the same chart for several tasks, and maps of embeddings."""
 
 import math
 

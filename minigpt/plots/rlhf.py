@@ -1,4 +1,4 @@
-"""RLHF: the three steps, PPO's four networks, the tilt to the optimal policy, a rollout, a dashboard of a run."""
+"""RLHF: the three steps, PPO's four networks, the tilt to the optimal policy, a rollout, a dashboard, rule-based rewards."""
 
 import numpy as np
 from matplotlib.colors import to_rgba
@@ -8,7 +8,7 @@ from matplotlib.ticker import MaxNLocator
 
 from minigpt.plots import labels, style
 from minigpt.plots.labels import NOTE, SMALL
-from minigpt.plots.style import INK, PALETTE, ROLES
+from minigpt.plots.style import INK, PALE, PALETTE, ROLES
 
 LINE = 1.3 * NOTE / 72  # inches from one line of small text to the next
 STEPS = ("SFT", "reward model", "PPO")
@@ -317,4 +317,58 @@ def dashboard(run: dict, healthy: dict | None = None, *, panels: dict = PANELS, 
         handles.append(Rectangle((0, 0), 1, 1, facecolor="#cccccc", edgecolor="#666666"))
         names.append(f"{runs} healthy runs" if runs > 1 else "a healthy run")
     labels.legend(figure, handles, names)
+    return figure
+
+
+@style.styled
+def rule_flow(rewards: dict, *, title: str = "") -> Figure:
+    """What a rule-based reward model sees and gives: request, answer and rubric in, a class out, and its reward.
+
+    rewards: request -> {class: reward, or None where the class cannot occur}, the same classes for each request; at most
+    4 classes and 3 requests.
+
+    Errors: ValueError for no rewards, other classes for one request, or too many of them.
+    Source: GPT-4 report, section 6 ("rule-based reward models"). Differs: own drawing.
+    """
+    requests = list(rewards)
+    classes = list(rewards[requests[0]]) if requests else []
+    if not 1 <= len(requests) <= 3 or not 1 <= len(classes) <= 4 or any(list(r) != classes for r in rewards.values()):
+        raise ValueError(f"expected 1 to 3 requests with the same 1 to 4 classes; got {rewards}")
+    wide = style.WIDEST - 0.3
+    figure, axes = style.paper(title, wide, 1.75 + 0.48 * (1 + len(classes)))
+    left = 1.75
+    for y, text, role in ((-0.3, "request x", "text"), (-0.85, "answer y", "delim"), (-1.4, "written rubric", "start")):
+        style.box(axes, 0, y, text, *ROLES[role], left)
+        style.arrow(axes, (left, y), (left + 0.44, -0.85 + 0.3 * (y + 0.85)))
+    middle = left + 0.45
+    face, edge = ROLES["extract"]
+    axes.add_patch(Rectangle((middle, -1.3), 1.75, 0.9, facecolor=face, edgecolor=edge, linewidth=1.4))
+    axes.text(
+        middle + 0.875, -0.85, "a classifier\nreads all three", ha="center", va="center", size=NOTE, linespacing=1.3
+    )
+    style.arrow(axes, (middle + 1.75, -0.85), (middle + 2.15, -0.85))
+    style.box(axes, middle + 2.16, -0.85, "a class", *ROLES["answer"], 1.05)
+    style.arrow(axes, (middle + 3.21, -0.85), (middle + 3.6, -0.85))
+    words = "its reward, added to\nthe reward model's\nscore, for PPO"
+    axes.add_patch(Rectangle((middle + 3.61, -1.4), wide - middle - 3.61, 1.1, facecolor=ROLES["text"][0],
+                             edgecolor=ROLES["text"][1], linewidth=1.4))  # fmt: skip
+    axes.text((middle + 3.61 + wide) / 2, -0.85, words, ha="center", va="center", size=NOTE, linespacing=1.3)
+    first, step = 3.6, (wide - 3.6) / len(requests)
+    y = -2.0
+    axes.text(0, y, "class", va="center", size=NOTE, weight="bold")
+    for i, request in enumerate(requests):
+        axes.text(first + (i + 0.5) * step, y, request, ha="center", va="center", size=NOTE, weight="bold")
+    for row, name in enumerate(classes):
+        y -= 0.46
+        axes.plot([0, wide], [y + 0.23] * 2, color=PALE, linewidth=1)
+        axes.text(0, y, name, va="center", size=NOTE)
+        for i, request in enumerate(requests):
+            value = rewards[request][name]
+            if value is None:  # this class cannot come up
+                continue
+            kind = "#1a885d" if value > 0 else "#b3261e" if value < 0 else "#555555"
+            text = f"{value:+g}".replace("-", "−") if value else "0"
+            axes.text(
+                first + (i + 0.5) * step, y, text, ha="center", va="center", size=labels.TEXT, color=kind, weight="bold"
+            )
     return figure

@@ -3,13 +3,11 @@
 import textwrap
 
 import numpy as np
-from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from minigpt.plots import information, labels, style
 from minigpt.plots.labels import NOTE, SMALL
-from minigpt.plots.style import PALETTE
 
 
 @style.styled
@@ -81,41 +79,6 @@ def surprise(words: list, series: dict, *, width: float = 8.7, title: str = "") 
                 top = base + values[i] * scale + 0.02
                 axes.text(x + step / 2, top, f"{values[i]:.1f}", ha="center", va="bottom", size=SMALL)
     return figure
-
-
-@style.styled
-def answer_strip(tokens: list, logratios, rewards, *, width: float = 8.7, title: str = "") -> Figure:
-    """Log-ratios and rewards of an answer, token by token: how much likelier each became, and what it earned.
-
-    logratios: log pi - log pi_SFT of each token, nats; the box is orange and has a plus if the token became likelier,
-    blue and a minus if less likely, white if it is as before. rewards: R_t of each token, written beneath.
-
-    Errors: ValueError if there are not as many numbers as tokens.
-    """
-    logratios, rewards = np.asarray(logratios, float), np.asarray(rewards, float)
-    if logratios.shape != (len(tokens),) or rewards.shape != (len(tokens),) or not len(tokens):
-        raise ValueError(f"expected {len(tokens)} numbers each, but got {logratios.shape} and {rewards.shape}")
-    places = labels.laid_out(tokens, width, 0.6)
-    n_lines, tall = places[-1][0] + 1, 1.1
-    key = "under each token: its log-ratio to the SFT model (nats), and in bold the reward it earned"
-    key = labels.wrapped(key, width, NOTE)
-    figure, axes = style.paper(title, width, n_lines * tall + 0.3 + 0.25 * (1 + key.count("\n")))
-    most = max(1.0, np.abs(logratios).max())
-    for token, ratio, reward, (line, left, wide) in zip(tokens, logratios, rewards, places):
-        top = -line * tall - 0.05
-        colour = to_rgba(PALETTE[1] if ratio > 0 else PALETTE[0], min(0.85, abs(ratio) / most))
-        ink = "white" if ratio < 0 and abs(ratio) / most > 0.5 else "#111111"
-        axes.add_patch(Rectangle((left + 0.02, top - 0.36), wide - 0.04, 0.36, facecolor=colour, edgecolor="#999999"))
-        axes.text(left + wide / 2, top - 0.18, labels.spoken(token), ha="center", va="center", color=ink)
-        axes.text(left + wide / 2, top - 0.4, _signed(ratio), ha="center", va="top", size=NOTE)
-        axes.text(left + wide / 2, top - 0.65, _signed(reward), ha="center", va="top", size=NOTE, weight="bold")
-    axes.text(0, -n_lines * tall - 0.1, key, size=NOTE, va="top")
-    return figure
-
-
-def _signed(value: float) -> str:
-    """A number with its sign and one digit; 0 for almost nothing."""
-    return "0" if abs(value) < 0.05 else f"{value:+.1f}"
 
 
 @style.styled

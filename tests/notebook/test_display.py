@@ -61,7 +61,7 @@ HOSTILE = '<script>alert(1)</script></pre></table>"\'<img src=x onerror=alert(2)
 
 
 def test_whatever_text_is_put_on_the_page_is_escaped(put):
-    figure = plots.mask(np.tri(2), list("ab"))
+    figure = plots.mask_picture({"causal": np.tri(2)})
     display.show(figure, HOSTILE)
     display.table([[HOSTILE, 1]], [HOSTILE, "n"], caption=HOSTILE)
     display.claims_table([(HOSTILE, HOSTILE, HOSTILE, HOSTILE)])
@@ -96,7 +96,7 @@ def test_a_pyplot_figure_is_closed(put):
 
 
 def test_outside_a_notebook_the_sentence_is_written(capsys):
-    display.show(plots.mask(np.tri(3), list("abc")), "A causal mask: every position sees itself and the past.")
+    display.show(plots.mask_picture({"causal": np.tri(3)}), "A causal mask: every position sees itself and the past.")
     assert capsys.readouterr().out == "A causal mask: every position sees itself and the past.\n"
 
 

@@ -25,7 +25,7 @@ CELLS = [
     "ch01.head(my_head)\nch01.block(my_block)",
     "judging.score(globals(), ch01)\ndisplay.claims([('c', 's', [0.1, 0.2], 'nats', 0.1), ('c', 's', 'why')])",
     (
-        "def draw(k):\n    return plots.mask(np.tri(k), list('abcdef')[:k]), f'A causal mask over {k} positions.'\n\n\n"
+        "def draw(k):\n    return plots.mask_picture({'causal': np.tri(k)}), f'A causal mask over {k} positions.'\n\n\n"
         "explorer = explorers.slider_explorer(draw, 'k', 2, 6, 1, 3, 'A causal mask; the slider says how large.')\n"
         "explorer"
     ),

@@ -11,11 +11,7 @@ SIZES = np.array([21_000, 65_000, 148_000, 334_000])
 STEPS = np.arange(0, 4000, 20)
 CEILING = (SHOTS, 0.5 + 0.1 * np.log2(1 + SHOTS))
 FAMILIES = ["relation", "language", "number", "symbols", "category"]
-NAMES = ["Small", "Medium", "Large", "XL", "2.7B", "6.7B", "13B", "175B"]
-PARAMETERS = np.array([125, 350, 760, 1300, 2700, 6700, 13000, 175000]) * 1e6
 MIXTURE = {"Common Crawl": 60, "WebText2": 22, "Books1": 8, "Books2": 8, "Wikipedia": 3}
-TOKENS = ["Examples:", " fox", " forest", ";", " crab", " sea", ";", " hen", " farm", ";"] * 2 + [" crab"]
-WEIGHTS = np.where(np.arange(21) == 5, 0.61, 0.0195)
 TRIANGLE = np.tri(24, dtype=bool)
 PROMPT = "where do they live?\nthe fox lives in the forest\n\nthe owl lives in the"
 ANSWERS = [(" forest", 0.71), (" sea", 0.2), (" mill", 0.09)]
@@ -31,7 +27,6 @@ SERIES = {f"d = {d}": shots(base) for d, base in ((16, 0.2), (32, 0.3), (64, 0.4
 LAW = {f"{n // 1000}k": (COMPUTE * n, 0.1 * COMPUTE**-0.1 + n**-0.3) for n in SIZES}
 
 BINS = ([0.3, np.nan, 0.8], [0.2, np.nan, 0.6], [10, 0, 90])
-RANGES = {f"exam {i}": {"new": (10 * i, 10 * i + 8), "old": (5 * i, 5 * i)} for i in range(8)}
 IMAGE = np.linspace(0, 1, 16 * 16 * 3).reshape(16, 16, 3)
 
 FIGURES = {
@@ -72,28 +67,16 @@ FIGURES = {
         log_x=True,
     ),
     "frontier": lambda: plots.frontier_plot(LAW, ([1e-5, 1e-4], [1.0, 0.8]), (0.4, -0.08), title="T", floor=0.1),
-    "identity": lambda: plots.scatter_identity(
-        PARAMETERS, PARAMETERS * 1.02, NAMES, log=True, x_label="printed", y_label="recomputed", title="Table 2.1"
-    ),
-    "identity, near": lambda: plots.scatter_identity(
-        [0.1, 0.2, 0.21, 0.5, 0.51], [0.12, 0.2, 0.21, 0.55, 0.5], list("abcde"), x_label="x", y_label="y"
-    ),
     "shares": lambda: plots.shares({"weights": MIXTURE, "once": {**MIXTURE, "Common Crawl": 410}}, title="T"),
     "masks": lambda: plots.mask_picture(
         {"dense": TRIANGLE, "banded, width 6": TRIANGLE & ~np.tri(24, k=-6, dtype=bool)}, title="T"
     ),
     "large mask": lambda: plots.mask_picture({"dense": np.tri(128)}),
-    "attention": lambda: plots.attention_text(TOKENS, WEIGHTS, title="A head that copies"),
     "prompt": lambda: plots.prompt_answers(PROMPT, ANSWERS, " mill", title="K = 3: 3 examples"),
     "long prompt": lambda: plots.prompt_answers("Examples: " + PROMPT.replace("\n", " ") * 9, ANSWERS, n_lines=6),
     "workers": lambda: plots.data_parallel(3, 2, 4, 128, title="One step"),
     "many workers": lambda: plots.data_parallel(64, 6, 4, 2048),
-    "prediction": lambda: plots.prediction(
-        (COMPUTE, 0.1 * COMPUTE**-0.1), (COMPUTE, 0.1 * COMPUTE**-0.1), (1e-6, 0.35, 0.45), (1e-6, 0.4), 0.3, title="T"
-    ),
-    "prediction, hidden": lambda: plots.prediction(([1e9, 3e9, 1e10], [1.4, 1.3, 1.2]), said=(1e12, 1.0, 1.1)),
     "reliability": lambda: plots.reliability({"a": BINS, "b": BINS, "c": BINS}, title="T"),
-    "ranges": lambda: plots.ranges(RANGES, x_label="percentile", title="T", marks={"guessing": 25}),
     "image": lambda: plots.image_answers(IMAGE, [np.full((4, 4), 0.05)] * 2, ANSWERS, " mill", title="T"),
     "no image": lambda: plots.image_answers(None, [], ANSWERS),
     "pictures": lambda: plots.pictures([IMAGE] * 6, ["what colour is the square? red"] * 6, title="T"),

@@ -7,7 +7,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from minigpt import plots, scaling
+from minigpt import plots
 
 SIZES = {"n_vocab": 1024, "n_ctx": 256, "n_layers": 2, "n_heads": 6, "d_model": 96}
 GPT1 = {"n_vocab": 40478, "n_ctx": 512, "n_layers": 12, "n_heads": 12, "d_model": 768}
@@ -251,10 +251,6 @@ GALLERY = {
     "lines_hero": lambda: plots.lines(
         {"a": ([0, 1, 2, 4, 8], [0.1, 0.2, 0.3, 0.3, 0.4]), "attention": ([0, 1, 2, 4, 8], [0, 0, 0.1, 0.8, 0.9]),
          "b": ([0, 1, 2, 4, 8], [0.2] * 5)}, x_label="x", y_label="y", log_x=True, hero="attention"),
-    "model_memory": lambda: plots.model_memory(
-        {"GPT-2, 1.5B": scaling.memory_parts(1_558_000_000), "GPT-3, 175B": scaling.memory_parts(174_600_000_000)},
-        ("one card", 32e9), title="No card holds GPT-3"),
-    "model_memory_one": lambda: plots.model_memory({"ours": {"weights": 4e5, "gradients": 4e5}}, ("a phone", 4e6)),
     "model_parallelism": lambda: plots.model_parallelism(title="Three ways to divide a model"),
     "model_parallelism_two": lambda: plots.model_parallelism(6, 2),
     "workers": lambda: plots.data_parallel(4, 4, 2, 2048, title="One step"),

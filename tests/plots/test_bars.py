@@ -24,15 +24,8 @@ def test_reliable_dots_grow_with_their_bins_and_empty_bins_are_left_out():
     assert list(axes.lines[0].get_xdata()) == [0, 1] == list(axes.lines[0].get_ydata())
 
 
-def test_ranges_run_from_low_to_high():
-    (axes,) = FIGURES["ranges"]().axes
-    drawn = [list(line.get_xdata()) for line in axes.lines if len(line.get_xdata()) == 2 and line.get_linewidth() == 3]
-    assert drawn[:4] == [[0, 8], [0, 0], [10, 18], [5, 5]] and {"new", "old", "guessing"} <= words(axes.figure)
-
-
-@pytest.mark.parametrize("figure", ["shares", "attention"])
-def test_bars_can_be_told_from_white(figure):
-    for bar in FIGURES[figure]().axes[0].patches:
+def test_bars_can_be_told_from_white():
+    for bar in FIGURES["shares"]().axes[0].patches:
         assert sum(to_rgba(bar.get_edgecolor())[:3]) < 2.2 or bar.get_height() == 0
 
 
@@ -44,8 +37,8 @@ def test_bars_can_be_told_from_white(figure):
         (lambda: plots.shares({"a": {"x": 0}}), "'a': expected amounts"),
         (lambda: plots.reliability({"a": ([0.1], [0.2], [3, 4])}), "a count for each of 1 bins"),
         (lambda: plots.reliability({"a": ([0.1], [np.nan], [3])}), "nothing to draw"),
-        (lambda: plots.ranges({}, x_label="x"), "at least one row"),
-        (lambda: plots.ranges({"a": {"s": (2, 1)}}, x_label="x"), "low to high, but got 2 ... 1"),
+        (lambda: plots.grouped_ranges({}, x_label="x"), "expected rows"),
+        (lambda: plots.grouped_ranges({"a": {"b": {"c": (2, 1)}}}, x_label="x"), "from low to high"),
     ],
 )
 def test_bad_bars_are_named(call, message):
@@ -62,3 +55,17 @@ def test_next_tokens_have_the_truth_as_marks_and_an_axis_that_ends_after_the_lon
     assert not whole.lines and whole.get_xlim() == (0, 1.25)
     with pytest.raises(ValueError, match="truth: expected 3"):
         plots.next_token_bars(list("abc"), before, after, truth=[1.0])
+
+
+ROWS = {"law": {"bar": {"old": 10, "new": (90, 95)}}, "maths": {"AMC 10": {"new": (6, 12)}, "AMC 12": {"new": 45}}}
+
+
+def test_groups_are_divided_into_two_columns_and_every_range_begins_at_its_mark():
+    figure = plots.grouped_ranges(ROWS, x_label="percentile", guess=40)
+    left, right = figure.axes
+    names = [[label.get_text() for label in axes.get_yticklabels()] for axes in (left, right)]
+    assert names == [["law", "bar"], ["maths", "AMC 10", "AMC 12"]]
+    ranges = [tuple(line.get_xdata()) for line in right.lines if line.get_linewidth() == 2.6]
+    marks = [line.get_xdata()[0] for line in right.lines if line.get_marker() not in ("None", "", None)]
+    assert ranges == [(6, 12), (45, 45)] and marks == [6, 45]
+    assert "your guess 40" in " ".join(words(figure))

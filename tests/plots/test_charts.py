@@ -90,7 +90,6 @@ def test_seeds_are_dots_and_reference_lines_are_one_option_everywhere():
     with_seeds = [
         plots.bars(["x", "y"], {"a": [0.5, 0.7]}, seeds=seeds, references=wanted),
         plots.lines({"a": ([1, 2], [0.5, 0.7])}, seeds=seeds, references=wanted, x_label="x", y_label="y"),
-        plots.learning_curve([1, 2], {"a": [[0.5, 0.7], [0.4, 0.6], [0.6, 0.8]]}, seeds=seeds, references=wanted),
     ]
     for figure in with_seeds:
         dots = [line for line in figure.axes[0].lines if line.get_markerfacecolor() == "white"]
@@ -98,7 +97,6 @@ def test_seeds_are_dots_and_reference_lines_are_one_option_everywhere():
         assert {"majority 0.30", "shortcut 0.35"} <= words(figure)
     others = [
         plots.loss_curve({"a": ([1, 2], [0.5, 0.7])}, references=wanted),
-        plots.prediction(([1, 2], [0.5, 0.7]), references=wanted),
         plots.frontier_plot({"a": ([1, 2], [0.5, 0.7])}, references=wanted),
         plots.small_multiples({"p": {"a": ([1, 2], [0.5, 0.7])}}, references=wanted, x_label="x", y_label="y"),
     ]

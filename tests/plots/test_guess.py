@@ -10,7 +10,6 @@ STEPS = np.array([1.0, 2.0, 3.0])
 UP = {"a": (STEPS, STEPS / 4)}
 CHARTS = {
     "loss_curve": lambda guess: plots.loss_curve(UP, guess=guess),
-    "learning_curve": lambda guess: plots.learning_curve([1, 2, 4], {"a": [STEPS / 4] * 3}, guess=guess),
     "lines": lambda guess: plots.lines(UP, x_label="x", y_label="y", guess=guess),
     "bars": lambda guess: plots.bars(["g"], {"a": [0.5]}, guess=guess),
     "task_panels": lambda guess: plots.task_panels({"t": {"a": {1: [0.5]}}}, guess=guess),

@@ -139,3 +139,16 @@ def test_a_dashboard_that_cannot_be_drawn_is_named(run, healthy, message):
 def test_what_is_empty_or_unknown_is_named(call):
     with pytest.raises(ValueError, match="expected"):
         call()
+
+
+def test_a_reward_that_cannot_occur_is_left_out():
+    said = words(plots.rule_flow({"forbidden": {"refusal": 2, "safe": None}, "allowed": {"refusal": -2, "safe": 0}}))
+    assert [text for text in said if text in ("+2", "−2", "0", "None")] == ["+2", "−2", "0"]
+
+
+@pytest.mark.parametrize(
+    ("rewards", "message"), [({}, "1 to 3 requests"), ({"a": {"x": 1}, "b": {"y": 1}}, "same 1 to 4 classes")]
+)
+def test_rewards_that_cannot_be_drawn_are_named(rewards, message):
+    with pytest.raises(ValueError, match=message):
+        plots.rule_flow(rewards)

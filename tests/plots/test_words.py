@@ -127,17 +127,6 @@ def test_a_long_prompt_shows_its_end_and_the_right_answer_is_always_drawn():
     assert [label.get_text() for label in figure.axes[1].get_yticklabels()] == ["forest", "mill"]
 
 
-def test_an_answer_token_by_token():
-    figure = plots.answer_strip([" Once", " a", " fox", "."], [0.0, 1.5, -2.0, 0.01], [0.0, -0.1, 0.1, 2.0], title="t")
-    words = [text.get_text() for text in figure.axes[0].texts]
-    assert "+1.5" in words and "-2.0" in words and "+2.0" in words and words.count("0") >= 2
-    faces = [patch.get_facecolor() for patch in figure.axes[0].patches]
-    assert faces[0][3] == 0 and faces[1][:3] != faces[2][:3]
-    for wrong in ([0.0], [0.0] * 5):
-        with pytest.raises(ValueError, match="numbers each"):
-            plots.answer_strip(["a", "b"], wrong, [0.0, 0.0])
-
-
 @pytest.mark.parametrize(
     ("call", "message"),
     [
