@@ -138,3 +138,9 @@ def test_what_the_chapter_says_of_the_measured_variants():
     for family, best in (("symbols", 0.90), ("category", 0.97)):
         scaled, plain = (rules.over_training(family)[name][rules.N_STEPS] for name in (rules.SCALED, "pre-LN"))
         assert len(scaled) == len(plain) == 5 and (scaled > best - 0.01).all() and (scaled - plain > 0.4).all()
+    for family, shortcut in (("symbols", 0.31), ("category", 0.42)):  # with and without the curriculum
+        for variant in ("pre-LN", "pre-LN, symbols first"):
+            last = rules.over_training(family, rules.EVERY)[variant][rules.N_STEPS]
+            assert len(last) == 5 and (last < shortcut + 0.15).all()
+        where = {"model": "pre 64", "family": family, "n_shots": 8, "which": "training", "step": 3215}
+        assert (rules.measured.get("gpt3/in_context", **where) < shortcut + 0.2).all()
