@@ -4,6 +4,7 @@ Each takes the reader's own function or number, tries it on examples it has not 
 the likely mistake. Nothing here holds an answer in disguise: what is right is worked out anew every time.
 """
 
+import functools
 import math
 import numbers
 import random
@@ -102,13 +103,11 @@ def entropy(answer: Callable[[list], float]) -> None:
 )
 def document_surprisal(answer: Callable[[Callable, str], float]) -> None:
     """The surprisal of a document by the chain rule, its end included, in nats."""
-    program, rng = stories.program(), random.Random("chain")
-    for kind in ("story", "walks", "feelings"):
-        (text,) = stories.documents(1, rng, {kind: 1.0})
+    program = stories.program()
+    for text, each in _documents():
         got = called(answer, program, text)
         if isinstance(scalar(got), bool) or not isinstance(scalar(got), numbers.Real):
             raise Problem(f"expected a number, got {short(got)} for {text[:40]!r}...")
-        each = [nats for _, nats in information.word_nats(program, text)]
         right, end = sum(each), each[-1]
         mistakes = (
             (right - end, "you forgot the end of the document: that too is predicted (grammar.END)"),
@@ -120,6 +119,15 @@ def document_surprisal(answer: Callable[[Callable, str], float]) -> None:
             (math.exp(-right), "that is the probability; the surprisal is minus its logarithm"),
         )
         compare(got, right, mistakes, f"for {text[:40]!r}...")
+
+
+@functools.cache
+def _documents() -> list[tuple[str, list[float]]]:
+    """Three documents, and the surprisal of each of their words: they are always the same."""
+    program, rng = stories.program(), random.Random("chain")
+    kinds = ("story", "walks", "feelings")
+    texts = [text for kind in kinds for text in stories.documents(1, rng, {kind: 1.0})]
+    return [(text, [nats for _, nats in information.word_nats(program, text)]) for text in texts]
 
 
 @exercise("my_extra_cost", "That is KL(p ‖ q), the price of a wrong model distribution.", "H(p, q) - H(p).")

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from minigpt import attention, model
 from minigpt.exercises.judging import Problem, called, exercise, slips
-from minigpt.exercises.tensors import compare_tensors
+from minigpt.exercises.tensors import compare_tensors, scatter_vectors
 
 
 @exercise("my_head", "Scores, mask, softmax, mean of the values: this is all there is to a head.",
@@ -239,8 +239,5 @@ def random_gpt(seed: int) -> model.GPT:
     """A small GPT-1 all of whose weights are random, gains and biases included, so that no two parts are alike."""
     generator = torch.Generator().manual_seed(seed)
     gpt = model.GPT(model.GPTConfig(n_vocab=11, n_ctx=12, n_layers=3, n_heads=2, d_model=8, init_std=0.4), generator)
-    with torch.no_grad():
-        for name, p in gpt.named_parameters():
-            if p.ndim == 1:
-                p.copy_((".ln_" in name and name.endswith("weight")) + 0.4 * torch.randn(p.shape, generator=generator))
+    scatter_vectors(gpt, generator)
     return gpt

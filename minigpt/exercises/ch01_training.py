@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from minigpt import loss, model
 from minigpt.exercises.ch01_model import random_gpt
 from minigpt.exercises.judging import Problem, called, compare, exercise, scalar
-from minigpt.exercises.tensors import as_lists, rounded, same, shown
+from minigpt.exercises.tensors import as_lists, flat, rounded, same, shown
 
 
 @exercise("my_train_step", "Forward, backward, step: whatever is trained in this book is trained so.",
@@ -32,7 +32,7 @@ def train_step(answer: Callable[[nn.Module, torch.optim.Optimizer, Tensor, Tenso
         optimizer, after, losses = _RecordedSGD(mine), [], []
         for inputs, targets in batches:
             losses.append(_one_step(mine, optimizer, inputs, targets, **slip))
-            after.append(_flat(mine))
+            after.append(flat(mine))
         return mine, after, losses
 
     _, right, losses = trained()
@@ -40,9 +40,9 @@ def train_step(answer: Callable[[nn.Module, torch.optim.Optimizer, Tensor, Tenso
     optimizer = _RecordedSGD(mine)
     for number, (inputs, targets) in enumerate(batches):
         optimizer.calls.clear()
-        before = _flat(mine)
+        before = flat(mine)
         got = called(answer, mine, optimizer, inputs.clone(), targets.clone())
-        now, where = _flat(mine), f"in step {number + 1} of 2"
+        now, where = flat(mine), f"in step {number + 1} of 2"
         if not same(now, right[number]):
             if same(now, before):
                 raise Problem(f"{_why_unmoved(optimizer)} ({where})")
@@ -170,11 +170,6 @@ def _one_step(gpt, optimizer, inputs, targets, keep=False, factor=1.0, n_steps=1
     for _ in range(n_steps):
         optimizer.step()
     return value.item()
-
-
-def _flat(module: nn.Module) -> Tensor:
-    """All parameters in one row."""
-    return torch.cat([p.detach().flatten() for p in module.parameters()])
 
 
 class _Successor(nn.Module):

@@ -4,11 +4,11 @@ import math
 from collections.abc import Callable, Iterator
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from minigpt import sample
 from minigpt.exercises.judging import Problem, called, compare, exercise
-from minigpt.exercises.tensors import compare_tensors
+from minigpt.exercises.tensors import compare_tensors, scatter_vectors
 from minigpt.model import GPT, Block, GPTConfig
 from minigpt.tokenizer import Tokenizer
 
@@ -19,7 +19,9 @@ def pre_ln_block(answer: Callable[[Block, Tensor], Tensor]) -> None:
     """The pre-LN block of GPT-2, from its four parts."""
     for seed in (5, 6):
         generator = torch.Generator().manual_seed(seed)
-        block = _random(GPT(_config("pre"), generator), generator).blocks[0]
+        gpt = GPT(_config("pre"), generator)
+        scatter_vectors(gpt, generator)
+        block = gpt.blocks[0]
         h = torch.randn(2, 5, 8, generator=generator)
         with torch.no_grad():
             right = block(h)
@@ -73,14 +75,15 @@ def choice_score(answer: Callable[[GPT, Tokenizer, str, str, str], float]) -> No
     tokenizer = _tokenizer()
     for seed, (before, choice, rest) in enumerate(_BLANKS):
         generator = torch.Generator().manual_seed(seed)
-        gpt = _random(GPT(_config("pre", tokenizer.n_vocab, 64), generator), generator).eval()
+        gpt = GPT(_config("pre", tokenizer.n_vocab, 64), generator).eval()
+        scatter_vectors(gpt, generator)
         right = sample.continuation_logps(gpt, tokenizer, before, [choice + rest]).item()
         got = called(answer, gpt, tokenizer, before, choice, rest)
         if isinstance(got, Tensor) and got.numel() != 1:
             raise Problem(f"expected one number, the sum over all tokens of choice and rest; got {got.numel()} numbers")
         mistakes = tuple(_wrong_scores(gpt, tokenizer, before, choice, rest))
         where = f"for {before!r}, {choice!r} and {rest!r}"
-        compare(got.detach() if isinstance(got, Tensor) else got, right, mistakes, where, tolerance=1e-5)
+        compare(got, right, mistakes, where, tolerance=1e-5)
 
 
 _BLANKS = (
@@ -138,14 +141,3 @@ def _tokenizer() -> Tokenizer:
 
 def _config(norm: str, n_vocab: int = 11, n_ctx: int = 12) -> GPTConfig:
     return GPTConfig(n_vocab=n_vocab, n_ctx=n_ctx, n_layers=2, n_heads=2, d_model=8, norm=norm, init_std=0.4)
-
-
-def _random(gpt: GPT, generator: torch.Generator) -> GPT:
-    """The same model with gains and biases at random, so that no two parts are alike."""
-    with torch.no_grad():
-        for module in gpt.modules():
-            for name, p in module.named_parameters(recurse=False):
-                if p.ndim == 1:
-                    gain = isinstance(module, nn.LayerNorm) and name == "weight"
-                    p.copy_(gain + 0.4 * torch.randn(p.shape, generator=generator))
-    return gpt

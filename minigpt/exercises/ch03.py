@@ -17,7 +17,7 @@ from minigpt.exercises.ch03_context import prompt as prompt
 from minigpt.exercises.ch03_model import accumulate as accumulate
 from minigpt.exercises.ch03_model import induction_score as induction_score
 from minigpt.exercises.ch03_model import silenced as silenced
-from minigpt.exercises.judging import Problem, called, compare, exercise, scalar, short
+from minigpt.exercises.judging import Problem, called, compare, exercise, is_near, parts, scalar, short
 from minigpt.exercises.open_answers import critique as critique
 from minigpt.exercises.open_answers import experiment as experiment
 
@@ -127,15 +127,12 @@ def fit(answer: Callable[[np.ndarray, np.ndarray, float], tuple]) -> None:
     for a, b, floor in ((2.57, -0.48, 0.7), (7.0, -0.3, 1.9), (0.5, -0.05, 0.0)):
         C = np.array([10 ** (x / 2) for x in range(-3, 8, 2)])
         L = floor + np.array([a * c**b * math.exp(0.02 * (rng.random() - 0.5)) for c in C])
-        got = called(answer, C.copy(), L.copy(), floor)
-        got = got.tolist() if hasattr(got, "tolist") else got
-        if not isinstance(got, (tuple, list)) or len(got) != 2:
-            raise Problem(f"expected two numbers, a and b; got {short(got)}")
+        got = parts(called(answer, C.copy(), L.copy(), floor), 2, "two numbers, a and b")
         x, y = np.log(C), np.log(L - floor)
         slope, level = np.polyfit(x, y, 1).tolist()
         where = f"for points near L = {floor:g} + {a:g} C^{b:g}"
-        if _same(got[0], slope) and (_same(got[1], level) or _same(got[1], math.exp(level))):
-            words = ", and then log a: take e to the power of it" if _same(got[1], level) else ""
+        if is_near(got[0], slope) and (is_near(got[1], level) or is_near(got[1], math.exp(level))):
+            words = ", and then log a: take e to the power of it" if is_near(got[1], level) else ""
             raise Problem(f"the order: first a, then b; you have b first{words} ({where})")
         mistakes = (
             (np.polyfit(x, np.log(L), 1)[0], "take the floor off first: L - floor is what falls along a line"),
@@ -152,8 +149,3 @@ def fit(answer: Callable[[np.ndarray, np.ndarray, float], tuple]) -> None:
             (floor + math.exp(level), "a is the gap at C = 1, without the floor"),
         )
         compare(got[0], math.exp(level), mistakes, where + ", a:")
-
-
-def _same(x, y: float) -> bool:
-    x = scalar(x)
-    return isinstance(x, (int, float)) and not isinstance(x, bool) and abs(x - y) <= 1e-6 * max(1.0, abs(y))

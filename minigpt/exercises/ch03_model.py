@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from minigpt import loss
 from minigpt.exercises.judging import Problem, called, compare, exercise
-from minigpt.exercises.tensors import compare_tensors, same
+from minigpt.exercises.tensors import compare_tensors, flat, same
 from minigpt.experiments.gpt3 import in_context, silenced_heads
 from minigpt.model import GPT, GPTConfig
 
@@ -174,10 +174,10 @@ def accumulate(answer: Callable[[nn.Module, torch.optim.Optimizer, list], float]
         mine = copy.deepcopy(start)
         _grown(mine)  # gradients of an earlier step are still there
         optimizer = torch.optim.SGD(mine.parameters(), lr=0.1)
-        before = _flat(mine)
+        before = flat(mine)
         got = called(answer, mine, optimizer, [(x.clone(), y.clone()) for x, y in parts])
         now, where = (
-            _flat(mine),
+            flat(mine),
             f"for parts of {', '.join(str((y != loss.IGNORED).sum().item()) for _, y in parts)} targets",
         )
         if not same(now, right):
@@ -195,7 +195,7 @@ def accumulate(answer: Callable[[nn.Module, torch.optim.Optimizer, list], float]
             (sum(means), "return the mean loss, not the sum over the parts"),
             (means[-1], "that is the loss of the last part: return that of the whole batch"),
         )
-        compare(got.detach() if isinstance(got, Tensor) else got, value, mistakes, f"{where}, the loss", tolerance=1e-5)
+        compare(got, value, mistakes, f"{where}, the loss", tolerance=1e-5)
 
 
 _ACCUMULATION_SLIPS = (
@@ -236,14 +236,10 @@ def _one_step(start: GPT, parts: list, keep=False, weigh="", clear=False, steps=
             optimizer.step()
     if not steps:
         optimizer.step()
-    return _flat(gpt), total
+    return flat(gpt), total
 
 
 def _grown(gpt: GPT) -> None:
     """Leave some gradients behind."""
     ids = torch.arange(6)[None]
     loss.lm_loss(gpt(ids), ids).backward()
-
-
-def _flat(module: nn.Module) -> Tensor:
-    return torch.cat([p.detach().flatten() for p in module.parameters()])

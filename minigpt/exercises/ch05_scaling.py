@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from minigpt.exercises.judging import Problem, called, exercise, scalar, short
+from minigpt.exercises.judging import Problem, called, exercise, parts, scalar, short
 from minigpt.experiments.gpt4 import run_shop as shop_of_runs
 
 
@@ -77,11 +77,9 @@ def _name_the_slip(C, L, got, where: str) -> None:
 
 
 def _numbers(got, n: int, what: str) -> list[float]:
-    got = got.tolist() if hasattr(got, "tolist") else got
-    if isinstance(got, (tuple, list)) and len(got) == n:
-        found = [scalar(each) for each in got]
-        if all(isinstance(x, (int, float)) and not isinstance(x, bool) and abs(x) < 1e300 for x in found):
-            return [float(x) for x in found]
+    found = [scalar(each) for each in parts(got, n, what)]
+    if all(isinstance(x, (int, float)) and not isinstance(x, bool) and abs(x) < 1e300 for x in found):
+        return [float(x) for x in found]
     raise Problem(f"expected {what}; got {short(got)}")
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from minigpt.exercises.judging import Problem, called, compare, exercise, scalar, short
+from minigpt.exercises.judging import Problem, called, compare, exercise, near, scalar, short
 
 
 @exercise(
@@ -40,6 +40,8 @@ def patches(answer: Callable) -> None:
             (np.array([patch.mean(axis=(0, 1)) for patch in cut]), "keep every pixel: yours are averages of the patches"),
             (np.array(cut), "flatten each patch to one row of numbers"),
             (right.T, "one row for each patch, not one column"),
+            (image.reshape(H * W, channels), "one token for each patch, not for each pixel"),
+            (image, "cut the image into patches first"),
         )  # fmt: skip
         if got.shape == right.shape and np.allclose(got, right):
             continue
@@ -135,9 +137,7 @@ def _bins(got, right: list, mistakes: list, where: str) -> None:
         raise Problem(f"expected bins (count, confidence, accuracy), got {short(got)} {where}") from None
 
     def same(one, two):
-        return len(one) == len(two) and all(
-            len(a) == len(b) and all(abs(x - y) <= 1e-6 for x, y in zip(a, b)) for a, b in zip(one, two)
-        )
+        return len(one) == len(two) and all(map(near, one, two))
 
     if same(found, right):
         return

@@ -4,7 +4,7 @@ import functools
 import numbers
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import combinations, product
 from types import ModuleType
 
@@ -152,6 +152,27 @@ def compare_lists(got, right: list, mistakes: tuple, where: str) -> None:
         if wrong is not None and near(got, wrong) and not near(wrong, right):
             raise Problem(f"{sentence} ({where})")
     raise Problem(f"{where} it should be {short(right)}, and you have {short([float(x) for x in got])}")
+
+
+def parts(got, n: int, what: str) -> list:
+    """An answer of n parts, whether it came as a tuple, a list, an array or a tensor."""
+    got = got.tolist() if hasattr(got, "tolist") else got
+    if not isinstance(got, (tuple, list)) or len(got) != n:
+        raise Problem(f"expected {what}; got {short(got)}")
+    return list(got)
+
+
+def is_near(got, right: float) -> bool:
+    """Whether a part of an answer is this number, to six digits; whatever is no number is not."""
+    got = scalar(got)
+    return isinstance(got, (int, float)) and not isinstance(got, bool) and close(got, right, 1e-6)
+
+
+def line_through(x: Sequence, y: Sequence) -> tuple[float, float]:
+    """(slope, level at 0) of the least-squares line."""
+    mx, my = sum(x) / len(x), sum(y) / len(y)
+    slope = sum((a - mx) * (b - my) for a, b in zip(x, y)) / sum((a - mx) ** 2 for a in x)
+    return slope, my - slope * mx
 
 
 def slips(made: Callable, ways_to_slip: dict[str, tuple]) -> Iterator[tuple]:

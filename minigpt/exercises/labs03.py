@@ -7,7 +7,7 @@ import math
 import random
 from collections.abc import Callable
 
-from minigpt.exercises.judging import Problem, called, compare, exercise, scalar, short
+from minigpt.exercises.judging import Problem, called, compare, exercise, is_near, line_through, parts, short
 
 
 @exercise(
@@ -104,14 +104,14 @@ def log_odds_slope(answer: Callable[[list, list], float]) -> None:
         y = [stretch * odds(p) + 0.4 * (rng.random() - 0.5) for p in planted]
         said = [1 / (1 + math.exp(-v)) for v in y]
         x = [odds(p) for p in planted]
-        right = _line(x, y)[0]
+        right = line_through(x, y)[0]
         mistakes = (
-            (_line(planted, said)[0], "that is the slope of the probabilities: take the log-odds of both"),
-            (_line(*([math.log(p) for p in each] for each in (planted, said)))[0], "log(p) is not log(p / (1 - p))"),
-            (_line([p / (1 - p) for p in planted], [p / (1 - p) for p in said])[0], "those are the odds: take their logarithm"),
-            (_line(y, x)[0], "the model's log-odds are explained by the planted ones, not the other way round"),
+            (line_through(planted, said)[0], "that is the slope of the probabilities: take the log-odds of both"),
+            (line_through(*([math.log(p) for p in each] for each in (planted, said)))[0], "log(p) is not log(p / (1 - p))"),
+            (line_through([p / (1 - p) for p in planted], [p / (1 - p) for p in said])[0], "those are the odds: take their logarithm"),
+            (line_through(y, x)[0], "the model's log-odds are explained by the planted ones, not the other way round"),
             (sum(b / a for a, b in zip(x, y)) / len(x), "fit a line; a mean of ratios gives the small ones too much weight"),
-            (_line(x, y)[1], "that is where the line crosses 0: the slope was asked for"),
+            (line_through(x, y)[1], "that is where the line crosses 0: the slope was asked for"),
         )  # fmt: skip
         got = called(answer, list(planted), list(said))
         compare(got, right, mistakes, f"for planted {planted} and a model that says {short(said)}")
@@ -128,21 +128,18 @@ def power_law(answer: Callable[[list, list], tuple]) -> None:
     for a, b in ((2.57, -0.048), (7.0, -0.3), (0.5, 0.25)):
         N = [10 ** (x / 2) for x in range(-6, 7, 2)]
         y = [a * n**b * math.exp(0.02 * (rng.random() - 0.5)) for n in N]
-        got = called(answer, list(N), list(y))
-        got = got.tolist() if hasattr(got, "tolist") else got
-        if not isinstance(got, (tuple, list)) or len(got) != 2:
-            raise Problem(f"expected two numbers, a and b; got {short(got)}")
+        got = parts(called(answer, list(N), list(y)), 2, "two numbers, a and b")
         log_n, log_y = [math.log(n) for n in N], [math.log(v) for v in y]
-        slope, level = _line(log_n, log_y)
+        slope, level = line_through(log_n, log_y)
         where = f"for points near y = {a:g} N^{b:g}"
-        if _same(got[0], slope) and (_same(got[1], level) or _same(got[1], math.exp(level))):
-            words = "b first, and then log a" if _same(got[1], level) else "b first"
+        if is_near(got[0], slope) and (is_near(got[1], level) or is_near(got[1], math.exp(level))):
+            words = "b first, and then log a" if is_near(got[1], level) else "b first"
             raise Problem(f"the order: first a, then b; you have {words} ({where})")
         mistakes = (
-            (_line(N, y)[0], "fit a line through the logarithms of both, N and y"),
-            (_line(log_n, y)[0], "take the logarithm of y, too"),
+            (line_through(N, y)[0], "fit a line through the logarithms of both, N and y"),
+            (line_through(log_n, y)[0], "take the logarithm of y, too"),
             (-slope, "the sign: y falls when b is negative, y = a N^b"),
-            (_line(log_y, log_n)[0], "you fitted N against y: y is what is explained"),
+            (line_through(log_y, log_n)[0], "you fitted N against y: y is what is explained"),
         )
         compare(got[1], slope, mistakes, where + ", b:")
         mistakes = (
@@ -151,15 +148,3 @@ def power_law(answer: Callable[[list, list], tuple]) -> None:
             (y[0], "a is the value at N = 1, not at the smallest N"),
         )
         compare(got[0], math.exp(level), mistakes, where + ", a:")
-
-
-def _same(x, y: float) -> bool:
-    x = scalar(x)
-    return isinstance(x, (int, float)) and not isinstance(x, bool) and abs(x - y) <= 1e-6 * max(1.0, abs(y))
-
-
-def _line(x, y) -> tuple[float, float]:
-    """(slope, level at 0) of the least-squares line."""
-    mx, my = sum(x) / len(x), sum(y) / len(y)
-    slope = sum((a - mx) * (b - my) for a, b in zip(x, y)) / sum((a - mx) ** 2 for a in x)
-    return slope, my - slope * mx

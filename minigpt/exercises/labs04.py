@@ -10,7 +10,17 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from minigpt.exercises.judging import Problem, called, close, compare, compare_lists, exercise, scalar, short
+from minigpt.exercises.judging import (
+    Problem,
+    called,
+    compare,
+    compare_lists,
+    exercise,
+    is_near,
+    line_through,
+    parts,
+    short,
+)
 from minigpt.exercises.tensors import compare_tensors
 
 
@@ -113,10 +123,7 @@ def agreement(answer: Callable[[list, float], tuple]) -> None:
     for n, noise in ((3, 0.65), (5, 1.5), (4, 0.4)):
         u = [round(3 * rng.random(), 2) for _ in range(n)]
         gaps = [u[i] - u[j] for i in range(n) for j in range(i)]
-        got = called(answer, list(u), noise)
-        got = got.tolist() if hasattr(got, "tolist") else got
-        if not isinstance(got, (tuple, list)) or len(got) != 2:
-            raise Problem(f"expected two numbers: two labelers, and the best model; got {short(got)}")
+        got = parts(called(answer, list(u), noise), 2, "two numbers: two labelers, and the best model")
         where = f"for utilities {u} and noise {noise}"
 
         def means(scale, gaps=gaps):
@@ -124,7 +131,7 @@ def agreement(answer: Callable[[list, float], tuple]) -> None:
             return [sum(x) / len(p) for x in ([q * q + (1 - q) ** 2 for q in p], [max(q, 1 - q) for q in p], p)]
 
         two, best, first = means(1 / noise)
-        if _same(got[0], best) and _same(got[1], two):
+        if is_near(got[0], best) and is_near(got[1], two):
             raise Problem(f"the order: first two labelers, then the best model ({where})")
         common = (
             (means(1.0), "divide the difference by the noise"),
@@ -173,11 +180,6 @@ def ranking_floor(answer: Callable[[list], float]) -> None:
         compare(called(answer, list(u)), right, mistakes, f"for utilities {u}")
 
 
-def _same(x, y: float) -> bool:
-    x = scalar(x)
-    return isinstance(x, (int, float)) and not isinstance(x, bool) and close(x, y, 1e-6)
-
-
 @exercise(
     "my_gao_fit",
     "The utility is highest at d = alpha / (2 beta).",
@@ -189,17 +191,14 @@ def gao_fit(answer: Callable[[list, list], tuple]) -> None:
     for alpha, beta in ((1.6, 0.9), (0.7, 0.2)):
         d = [0.3 * k for k in range(1, 9)]
         R = [x * (alpha - beta * x) + 0.1 * (rng.random() - 0.5) for x in d]
-        got = called(answer, list(d), list(R))
-        got = got.tolist() if hasattr(got, "tolist") else got
-        if not isinstance(got, (tuple, list)) or len(got) != 2:
-            raise Problem(f"expected two numbers, alpha and beta; got {short(got)}")
+        got = parts(called(answer, list(d), list(R)), 2, "two numbers, alpha and beta")
         first, second = _regression(d, [x * x for x in d], R)
         where = f"for points near d ({alpha:g} - {beta:g} d)"
-        if _same(got[0], -second) and _same(got[1], first):
+        if is_near(got[0], -second) and is_near(got[1], first):
             raise Problem(f"the order: first alpha, then beta ({where})")
         mean_d, mean_square, mean_R = (sum(x) / len(x) for x in (d, [x * x for x in d], R))
         constant = _regression([x - mean_d for x in d], [x * x - mean_square for x in d], [x - mean_R for x in R])
-        ratio = _line(d, [y / x for x, y in zip(d, R)])
+        ratio = line_through(d, [y / x for x, y in zip(d, R)])
         log = _regression(d, [x * math.log(x) for x in d], R)
         compare(got[0], first, (
             (constant[0], "no constant: at d = 0 nothing is gained"),
@@ -219,13 +218,6 @@ def _regression(x: list, z: list, y: list) -> tuple[float, float]:
     xy, zy = (sum(u * v for u, v in zip(each, y)) for each in (x, z))
     det = xx * zz - xz * xz
     return (xy * zz - zy * xz) / det, (zy * xx - xy * xz) / det
-
-
-def _line(x: list, y: list) -> tuple[float, float]:
-    """(slope, level at 0) of the least-squares line."""
-    mx, my = sum(x) / len(x), sum(y) / len(y)
-    slope = sum((a - mx) * (b - my) for a, b in zip(x, y)) / sum((a - mx) ** 2 for a in x)
-    return slope, my - slope * mx
 
 
 @exercise(
@@ -265,13 +257,10 @@ def best_of_n(answer: Callable[[list, list, int], list]) -> None:
 def batch_of_rankings(answer: Callable[[list], tuple]) -> None:
     """How many comparisons a batch of rankings holds, and how many answers are read."""
     for Ks in ([4, 9], [5], [4, 4, 6, 7]):
-        got = called(answer, list(Ks))
-        got = got.tolist() if hasattr(got, "tolist") else got
-        if not isinstance(got, (tuple, list)) or len(got) != 2:
-            raise Problem(f"expected two numbers, comparisons and forward passes; got {short(got)}")
+        got = parts(called(answer, list(Ks)), 2, "two numbers, comparisons and forward passes")
         pairs, total = sum(K * (K - 1) // 2 for K in Ks), sum(Ks)
         where = f"for rankings of {Ks} answers"
-        if _same(got[0], total) and _same(got[1], pairs):
+        if is_near(got[0], total) and is_near(got[1], pairs):
             raise Problem(f"the order: first the comparisons, then the forward passes ({where})")
         compare(got[0], pairs, (
             (2 * pairs, "each pair counts once: divide by 2"),
@@ -295,13 +284,10 @@ def batch_of_rankings(answer: Callable[[list], tuple]) -> None:
 def updates(answer: Callable[[int, int, int, int], tuple]) -> None:
     """How many iterations and updates a run of PPO has."""
     for episodes, batch, minibatch, epochs in ((5120, 512, 64, 1), (600, 60, 20, 2), (4096, 256, 32, 4)):
-        got = called(answer, episodes, batch, minibatch, epochs)
-        got = got.tolist() if hasattr(got, "tolist") else got
-        if not isinstance(got, (tuple, list)) or len(got) != 2:
-            raise Problem(f"expected two numbers, iterations and updates; got {short(got)}")
+        got = parts(called(answer, episodes, batch, minibatch, epochs), 2, "two numbers, iterations and updates")
         iterations, each = episodes // batch, batch // minibatch
         where = f"for {episodes} episodes, batches of {batch}, minibatches of {minibatch} and {epochs} epochs"
-        if _same(got[0], iterations * each * epochs) and _same(got[1], iterations):
+        if is_near(got[0], iterations * each * epochs) and is_near(got[1], iterations):
             raise Problem(f"the order: first the iterations, then the updates ({where})")
         compare(got[0], iterations, (
             (episodes // minibatch, "an iteration draws a whole batch"),

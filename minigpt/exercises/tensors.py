@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from minigpt.exercises.judging import Problem, short
+from minigpt.exercises.judging import Problem, scalar, short
 
 
 def compare_tensors(got, right: Tensor, mistakes: Iterable[tuple[Tensor, str]], where: str) -> None:
@@ -30,6 +30,32 @@ def compare_tensors(got, right: Tensor, mistakes: Iterable[tuple[Tensor, str]], 
 
 def same(a: Tensor, b: Tensor) -> bool:
     return not a.is_complex() and torch.allclose(a.detach().double(), b.double(), atol=1e-5, equal_nan=True)
+
+
+def flat(module: nn.Module) -> Tensor:
+    """All parameters in one row."""
+    return torch.cat([p.detach().flatten() for p in module.parameters()])
+
+
+@torch.no_grad()
+def scatter_vectors(module: nn.Module, generator: torch.Generator) -> None:
+    """Draw gains and biases, which begin at 1 and 0, anew around these, so that no two parts are alike."""
+    for part in module.modules():
+        for name, p in part.named_parameters(recurse=False):
+            if p.ndim == 1:
+                gain = isinstance(part, nn.LayerNorm) and name == "weight"
+                p.copy_(gain + 0.4 * torch.randn(p.shape, generator=generator))
+
+
+def check_far(got, right: float, where: str) -> None:
+    """Pass a loss of scores that are 1,000 apart unless it has overflowed, or something was cut off in it."""
+    value = scalar(got)
+    if isinstance(value, float) and value - value != 0:
+        raise Problem(f"it overflows: sigmoid(-1,000) is 0 and its logarithm minus infinity, and exp(1,000) is "
+                      f"infinite. F.logsigmoid is right for every number ({where})")  # fmt: skip
+    if isinstance(value, float) and value < 999 < right:
+        raise Problem(f"a pair that is 1,000 the wrong way round costs 1,000, and yours {value:.0f}: nothing may "
+                      f"be cut off. F.logsigmoid needs no clamp ({where})")  # fmt: skip
 
 
 def as_lists(rows):

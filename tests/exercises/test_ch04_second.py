@@ -70,6 +70,12 @@ def padding_value(rewards, values, mask, lam):
     return ppo.gae(rewards + after * last * (torch.arange(5) < 4), values, mask, 1.0, lam)[0]
 
 
+def own_value(rewards, values, mask, lam):
+    """V of the last token stands for what comes after it."""
+    last = F.pad(mask, (0, 1))[:, 1:] < mask
+    return ppo.gae(rewards + values * last, values, mask, 1.0, lam)[0]
+
+
 def update(agent, reference, asked, answers, scores, parts, optimizer, config, change=None, step=True, pair=True):
     """As on the page: 25 lines. change: what becomes of (old_logp, rewards, advantages, returns)."""
     mask = answers != -100
@@ -162,6 +168,9 @@ POLICY_WRONG = [
     ("gae", lambda *a: gae(*a[:3], 0.0), "TD errors delta_t alone"),
     ("gae", lambda *a: gae(*a, decay=a[3]), "not V_{t+1}"),
     ("gae", over_padding, "mask is false"),
+    ("gae", own_value, "not the value of that token once more"),
+    ("gae", lambda r, v, m, lam: (r * m).flip(1).cumsum(1).flip(1) * m, "rewards to go"),
+    ("gae", lambda *a: gae(*a).flip(1), "in the order of the text"),
     ("gae", padding_value, "not the value of the padding"),
     ("gae", lambda r, v, m, lam: gae(r, 0 * v, m, lam), "V"),
     ("ppo_update", of_update(change="no KL"), "KL penalty is missing"),
@@ -202,6 +211,7 @@ MODELS_WRONG = [
     ("ranking_loss", ranking_by(lambda x: F.softplus(x).mean()), "winner's score"),
     ("ranking_loss", ranking_by(lambda x: -F.softplus(-x).mean()), "sign of the loss"),
     ("ranking_loss", ranking_by(lambda x: x.sigmoid().mean()), "minus the logarithm"),
+    ("ranking_loss", ranking_by(lambda x: F.softplus(-x).mean() / math.log(2)), "in nats"),
     ("ranking_loss", ranking_by(lambda x: F.softplus(-x.mean())), "mean difference"),
     ("ranking_loss", ranking_by(lambda x: -x.sigmoid().log().mean()), "overflows"),
     ("ranking_loss", ranking_by(lambda x: (1 + (-x).exp()).log().mean()), "overflows"),
@@ -219,6 +229,7 @@ MODELS = named_checks(ch04_models, MODELS_RIGHT, grouped(MODELS_WRONG))
 globals().update({name + "_of_the_models": test for name, test in MODELS.items()})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("how", "sentence"), ch04_policy._UPDATE_SLIPS)
 def test_every_slip_of_an_update_is_named_as_itself(how, sentence, capsys):
     def answer(*given):
