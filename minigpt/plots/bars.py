@@ -53,11 +53,13 @@ def bars(
         if name in (seeds or {}):
             style.draw_seeds(axes, x, seeds[name], i, 0.5 * width / max(1, len(seeds[name])))
             high = np.fmax(high, np.nanmax(seeds[name], axis=0))
+        above = "bottom" if upright and high is not height else "baseline"  # an upright baseline would reach into dots
         for place, value, end in zip(x, height, np.maximum(high, 0)):
             if not math.isnan(value):
                 axes.annotate(
-                    f"{value:.{digits}f}", (place, end), (0, 6), textcoords="offset points", ha="center", size=NOTE,
-                    rotation=90 if upright else 0, zorder=5, bbox={"facecolor": "white", "linewidth": 0, "pad": 0.5},
+                    f"{value:.{digits}f}", (place, end), (0, 6), textcoords="offset points", ha="center", va=above,
+                    size=NOTE, rotation=90 if upright else 0, zorder=5,
+                    bbox={"facecolor": "white", "linewidth": 0, "pad": 0.5},
                 )  # fmt: skip
     name_groups(axes, groups, per_bar * (len(series) + 0.6))
     axes.margins(y=0.25 if upright else 0.14)

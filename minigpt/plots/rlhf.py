@@ -18,11 +18,12 @@ TRAINED, FROZEN = ("#ffe3b8", "#9c5208"), ("#eeeeee", "#666666")
 
 @style.styled
 def rlhf_steps(prompt: str, answer: str, sizes: dict | None = None, *, ranking: str = "D > C > A = B",
-               title: str = "") -> Figure:  # fmt: skip
+               new_prompt: str = "", title: str = "") -> Figure:  # fmt: skip
     """The three steps of RLHF side by side: demonstrations, rankings, reinforcement learning.
 
     prompt, answer: a request and a demonstration of it. sizes: what to write beneath "SFT", "reward model" and "PPO",
     such as {"SFT": "600 demonstrations"}. ranking: a labeler's order of the answers A, B, ...
+    new_prompt: the request of step 3, if it is not that of the others.
 
     Errors: ValueError for an empty text, or sizes of something else.
     Source: InstructGPT, Figure 2. Differs: own drawing, the reader's own sizes.
@@ -42,7 +43,7 @@ def rlhf_steps(prompt: str, answer: str, sizes: dict | None = None, *, ranking: 
             ("answer", ranking, "a labeler ranks them"),
             ("extract", "reward model r_θ", "loss on pairs, no ties"))),
         ("3  PPO", "PPO", (
-            ("text", prompt, "a new prompt"), ("delim", "answer y", "the policy answers it"),
+            ("text", new_prompt or prompt, "a new prompt"), ("delim", "answer y", "the policy answers it"),
             ("start", "r_θ(x, y) − β log-ratio", "the reward model scores"),
             ("extract", "policy π_φ", "PPO updates the policy"))),
     )  # fmt: skip

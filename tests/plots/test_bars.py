@@ -24,6 +24,20 @@ def test_reliable_dots_grow_with_their_bins_and_empty_bins_are_left_out():
     assert list(axes.lines[0].get_xdata()) == [0, 1] == list(axes.lines[0].get_ydata())
 
 
+def test_an_upright_number_begins_above_the_dots_of_its_bar():
+    seeds = {f"series {i}": np.array([[0.2, 0.5, 0.1], [0.4, 0.3, 0.1]]) for i in range(4)}
+    figure = plots.bars(["a", "b", "c"], {name: x.mean(axis=0) for name, x in seeds.items()}, seeds=seeds)
+    figure.draw_without_rendering()
+    (axes,) = figure.axes
+    numbers = [text for text in axes.texts if text.get_rotation() == 90]
+    assert len(numbers) == 12
+    dot = axes.lines[0]
+    radius = (dot.get_markersize() + dot.get_markeredgewidth()) / 2 * figure.dpi / 72
+    for text in numbers:
+        highest = axes.transData.transform((0, (0.4, 0.5, 0.1)[round(text.xy[0])]))[1]
+        assert text.get_window_extent().y0 > highest + radius, text.get_text()
+
+
 def test_bars_can_be_told_from_white():
     for bar in FIGURES["shares"]().axes[0].patches:
         assert sum(to_rgba(bar.get_edgecolor())[:3]) < 2.2 or bar.get_height() == 0

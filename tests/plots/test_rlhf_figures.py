@@ -18,6 +18,12 @@ def test_the_three_steps_stand_from_left_to_right_with_the_readers_sizes():
     assert words(figure).count("Write a tale:") == 3 and "A   B   C" in words(figure) and "B > A = C" in words(figure)
 
 
+def test_the_third_step_has_a_prompt_of_its_own_if_one_is_given():
+    figure = plots.rlhf_steps("Write a tale:", "Once upon a time.", new_prompt="Tell a tale:")
+    places = {text.get_text(): text.get_position()[0] for text in figure.axes[0].texts}
+    assert words(figure).count("Write a tale:") == 2 and places["Tell a tale:"] > places["2  Reward model"] + 1
+
+
 def test_two_networks_are_trained_and_two_frozen():
     figure = plots.ppo_networks({"value": "7 parameters"})
     heights = {text.get_text(): text.get_position()[1] for text in figure.axes[0].texts}

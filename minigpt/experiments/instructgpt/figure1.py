@@ -24,7 +24,7 @@ from minigpt.model import GPT
 from minigpt.reward_model import RewardModel
 from minigpt.worlds import tales, web_tales
 
-SEEDS = [0, 1, 2]
+SEEDS = [0, 1, 2, 3, 4]
 KEY = ("seed", "d_model", "method")
 METHODS = ("GPT", "GPT (prompted)", "SFT", "PPO", "PPO-ptx")
 N_RANKED = three_steps.N_RANKED  # prompts

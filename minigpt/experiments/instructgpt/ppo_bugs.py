@@ -119,7 +119,7 @@ BUGS = {
     "sampled at 0.8, scored at 1": Bug("rollout", colder, "0.8 is the library's default"),
     "dropout left on": Bug("disable_dropout", dropout_stays_on, "it is training, after all"),
     "no whitening": Bug("whiten", no_whitening, "the scale does not matter to Adam"),
-    "a value behind the end": Bug("gae", one_more_value, "a longer sum is no worse"),
+    "a value after the end": Bug("gae", one_more_value, "a longer sum is no worse"),
     "no clipping": Bug("policy_loss", no_clipping, "the steps are small"),
 }
 
@@ -205,7 +205,7 @@ def canary() -> dict[str, float]:
     with mock.patch.object(enumerable_ppo, "PPO", few), torch.random.fork_rng(devices=[]):
         for name in (None, *BUGS):
             torch.default_generator.manual_seed(0)
-            done = run(name, 0, 3 if name == "a value behind the end" else 2)
+            done = run(name, 0, 3 if name == "a value after the end" else 2)
             keys = ("gap", "kl", "p_end", "ratio_error", "broke") if name else vars(done)
             found |= {f"{name or 'none'}: {key}": getattr(done, key) for key in keys}
     world, reference = enumerable_ppo.small_world(1)

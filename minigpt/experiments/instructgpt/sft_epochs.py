@@ -10,6 +10,7 @@ one core, after `figure1`.
 
 import contextlib
 import functools
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from unittest import mock
@@ -18,6 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from minigpt.experiments import measured
 from minigpt.experiments.instructgpt import figure1, three_steps
 from minigpt.experiments.instructgpt.shortened import shortened, told_on_the_web
 from minigpt.experiments.instructgpt.three_steps import MIDDLE
@@ -120,6 +122,22 @@ def split_loss(policy: GPT, held_out: Unseen) -> tuple[float, float]:
     of_mood = -logps.masked_fill(~same, -torch.inf).logsumexp(dim=-1)
     asked = torch.where(held_out.decided, total, torch.where(there & (held_out.mood >= 0), of_mood, 0.0))
     return asked.sum(dim=1).mean().item(), (total - asked).sum(dim=1).mean().item()
+
+
+def gained_after_lowest_loss(column: str = "utility") -> np.ndarray:
+    """What was gained from the epoch of the lowest held-out loss to the last: a number for each arm and seed."""
+    gained = []
+    for dropout, n in itertools.product(DROPOUTS, NUMBERS):
+        asked, free, gain = (
+            np.stack([
+                measured.get("instructgpt/sft_epochs", name, dropout=dropout, n=n, epoch=epoch)
+                for epoch in range(1, N_EPOCHS + 1)
+            ])
+            for name in ("asked", "free", column)
+        )  # (epochs, seeds) each
+        lowest = (asked + free).argmin(axis=0)
+        gained.append(gain[-1] - gain[lowest, np.arange(len(lowest))])
+    return np.concatenate(gained)
 
 
 def canary() -> dict[str, float]:

@@ -215,3 +215,20 @@ def test_gains_are_of_the_part_that_was_changed():
             assert [getattr(changed, each) == getattr(request, each) for each in ("animal", "thing", "mood")] == [
                 each != part for each in ("animal", "thing", "mood")
             ]
+
+
+def test_what_sft_gains_after_its_lowest_loss_is_counted_from_that_epoch_of_each_seed(monkeypatch):
+    lowest = {(dropout, n): epochs for (dropout, n), epochs in zip(
+        ((0.0, 300), (0.0, 600), (0.2, 300), (0.2, 600)), ((2, 5), (3, 3), (16, 1), (9, 12)))}  # fmt: skip
+
+    def get(table, column, dropout, n, epoch):
+        assert table == "instructgpt/sft_epochs" and 1 <= epoch <= 16
+        best = np.array(lowest[dropout, n])
+        if column == "utility":
+            return epoch**2 * np.array([1.0, 10.0])
+        # asked alone is lowest at the last epoch; only the sum says which epoch is meant
+        return {"asked": -100.0 * epoch + 0 * best, "free": 100.0 * epoch + abs(epoch - best)}[column]
+
+    monkeypatch.setattr(sft_epochs.measured, "get", get)
+    expected = [scale * (16**2 - best**2) for epochs in lowest.values() for scale, best in zip((1, 10), epochs)]
+    np.testing.assert_allclose(sft_epochs.gained_after_lowest_loss(), expected)
