@@ -316,7 +316,7 @@ def prediction_game(
         misfit = np.mean(np.abs(E + R * (start / np.asarray(compute)) ** kappa - loss))
         figure = plots.final_run(
             at, (compute, loss), (x, E + R * (start / x) ** kappa), (value - margin, value + margin),
-            came if reveal else None, floor if reveal else None, y_label="loss (nats per token)",
+            came if reveal else None, floor if reveal else None, y_label="loss (nats per word)",
             title=f"{ladder}: E = {E:.2f}, κ = {kappa:.2f}",
         )  # fmt: skip
         words = f"The curve misses the small runs by {misfit:.3f} nats on average. "

@@ -94,13 +94,16 @@ def effects(
     margin: float | None = None,
     limits: tuple | None = None,
     title: str = "",
+    digits: int = 2,
+    dot: str = "a seed",
     guess=...,
 ) -> Figure:
     """Forest plot: one line for each claim or condition, a dot for each seed, the mean and its 95 % interval.
 
     rows: name -> [a number for each seed]. A solid line stands at 0, a dashed one at margin, the least effect that
-    counts. limits: (low, high), the possible range, at which intervals are cut. The means are written at the right; a
-    row of one value has no interval. guess: the reader's own number, a grey line.
+    counts. limits: (low, high), the possible range, at which intervals are cut. The means are written at the right, to
+    as many digits; a row of one value has no interval. dot: what a dot is, for the legend, where it is not a seed.
+    guess: the reader's own number, a grey line.
 
     Errors: ValueError for no rows, values that are not finite or outside the limits.
     """
@@ -130,12 +133,13 @@ def effects(
         axes.plot(values, place + aside, linestyle="none", marker="o", markersize=5.5, markerfacecolor="white",
                   markeredgecolor=PALETTE[0], markeredgewidth=1.4, zorder=3)  # fmt: skip
         axes.plot([values.mean()], [place], marker="D", markersize=9, color=PALETTE[1], zorder=4, linestyle="none")
-        words = f"{values.mean():+.2f}".replace("-0.00", "0.00").replace("+0.00", "0.00").replace("-", "−")
+        words = f"{values.mean():+.{digits}f}"
+        words = (words if float(words) else words[1:]).replace("-", "−")
         axes.annotate(
             words, (1.01, place), xycoords=("axes fraction", "data"), va="center", size=NOTE, annotation_clip=False
         )
     axes.axvline(0, color=INK, linewidth=1.4, zorder=1)
-    handles = {"a seed": axes.plot([], [], "o", markersize=5.5, markerfacecolor="white", markeredgecolor=PALETTE[0])[0],
+    handles = {dot: axes.plot([], [], "o", markersize=5.5, markerfacecolor="white", markeredgecolor=PALETTE[0])[0],
                "mean": axes.plot([], [], "D", markersize=9, color=PALETTE[1])[0]}  # fmt: skip
     if any(len(values) > 1 for values in drawn.values()):
         handles["95 % interval"] = axes.plot([], [], color=PALETTE[0], linewidth=3, alpha=0.55)[0]

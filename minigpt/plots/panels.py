@@ -153,10 +153,12 @@ def _log_axis(axes, every: np.ndarray, wide: float) -> None:
     if every[0] == 0:
         style.break_mark(axes, math.sqrt(placed[0] * (placed[1] if len(placed) > 1 else 2 * placed[0])))
     named = every
-    if len(every) > 8:  # too many values to name them all: powers of ten
-        low, high = np.log10(every[every > 0][[0, -1]])
+    if len(every) > 8:  # too many values to name them all: powers of ten, if they span more than two
+        positive = every[every > 0]
+        low, high = np.log10(positive[[0, -1]])
         tens = 10.0 ** np.arange(math.ceil(low), math.floor(high) + 1)
-        named = np.concatenate([every[every == 0], tens]) if len(tens) > 1 else every
+        if len(tens) > 1 and positive[-1] > 100 * positive[0]:
+            named = np.concatenate([every[every == 0], tens])
     kept, end = [], -9.0
     for value, x in zip(named, _places(named, every)):
         at = wide * math.log(x / axes.get_xlim()[0]) / math.log(axes.get_xlim()[1] / axes.get_xlim()[0])

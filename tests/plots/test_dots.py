@@ -55,6 +55,12 @@ def test_effects_are_dots_with_their_mean_and_interval():
     assert {"+0.25", "+0.10", "+0.01", "margin 0.05", "95 % interval"} <= set(words(figure))
 
 
+def test_the_means_have_as_many_digits_and_the_dots_the_name_that_are_asked_for():
+    figure = plots.effects({"a": [37.5, 38.7], "b": [-0.2, -0.4]}, x_label="%", digits=0, dot="a language")
+    assert {"+38", "0", "a language"} <= set(words(figure))
+    assert not {"a seed", "-0", "+0", "−0"} & set(words(figure))
+
+
 def test_intervals_end_where_the_possible_range_ends():
     figure = plots.effects({"a": [0.1, 0.9]}, x_label="share", limits=(0, 1))
     (span,) = [line.get_xdata() for line in figure.axes[0].lines if line.get_alpha() == 0.55 and len(line.get_xdata())]

@@ -20,6 +20,16 @@ def test_a_dot_for_each_seed_and_a_line_through_the_means():
     assert np.allclose(dots.get_xdata(), [16, 16, 16, 64, 64, 64], rtol=0.1) and axes.get_xscale() == "log"
 
 
+def test_many_values_are_named_by_powers_of_ten_if_they_span_more_than_two_of_them():
+    def ticks(*values):
+        axes = plots.stacked_panels({"a": {"s": dict.fromkeys(values, [0.5])}}, x_label="x", title="t").axes[0]
+        return [tick.get_text() for tick in axes.get_xticklabels()]
+
+    assert ticks(8, 10, 12, 16, 24, 32, 48, 64, 96, 128) == "8 10 12 16 24 32 48 64 96 128".split()
+    assert {"45", "720", "4,500"} < set(ticks(45, 90, 180, 360, 720, 1080, 1620, 2880, 4500)), "two to the last step"
+    assert ticks(44, 90, 180, 360, 720, 1080, 1620, 2880, 4500) == ["100", "1,000"]
+
+
 def test_all_panels_share_the_range_from_0_to_1_and_state_the_title():
     figure = plots.task_panels({name: SEEDS for name in "abcd"}, title="Few labels are enough")
     panels = [axes for axes in figure.axes if axes.axison]
