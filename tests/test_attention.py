@@ -186,6 +186,7 @@ def test_a_cache_of_other_rows_is_refused_and_stays_as_it_was():
     assert cache.n_past == 3
 
 
+@pytest.mark.slow
 def test_dropout_acts_in_training_only_and_keeps_the_mean():
     attn, x = layer(dropout=0.5), draw(B, T, D)
     quiet = layer(dropout=0.0)(x)

@@ -27,6 +27,7 @@ def test_a_model_that_knows_its_doubts_has_only_the_error_of_chance():
     assert calibration.reliability(p, p).error < 1e-12
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("share", "least", "most"), [(0.0, 0.95, 1.0), (0.68, 0.90, 0.98)])
 def test_the_interval_holds_the_true_calibration_error(share, least, most):
     """500 samples of 400 answers that are right with probability p - share (p - 1/2): the true error is share / 4."""

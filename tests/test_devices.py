@@ -206,6 +206,7 @@ def test_images():
     assert here == there
 
 
+@pytest.mark.slow
 def test_ppo_goes_on_there_after_a_save(tmp_path):
     config = ppo.PPOConfig(
         n_iterations=2, end_id=4, longest=4, batch_size=6, n_minibatches=1, ptx_coef=0.5, average=0.9

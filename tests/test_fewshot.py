@@ -111,6 +111,7 @@ def everything(n_vocab, n_new, stops):
                 yield ids
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("alpha", [0.0, 0.6, 3.0])
 @pytest.mark.parametrize("seed", range(4))
 def test_a_beam_wide_enough_finds_the_best_of_all(seed, alpha):

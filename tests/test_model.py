@@ -253,6 +253,7 @@ print(hashlib.sha256(b"".join(w.numpy().tobytes() for w in weights)).hexdigest()
 """
 
 
+@pytest.mark.slow
 def test_first_weights_are_the_same_bits_on_every_processor():
     def digest(capability):
         env = {**os.environ, "ATEN_CPU_CAPABILITY": capability}

@@ -514,6 +514,7 @@ def test_the_value_loss_counts_in_full():
         assert gradient.flatten().tolist() == pytest.approx(p.grad.flatten().tolist(), abs=1e-4), name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", [list, np.array, torch.tensor])
 def test_rewards_and_prompts_may_be_whole_numbers_lists_and_arrays(form):
     def whole_numbers(prompts, answers):

@@ -55,6 +55,7 @@ def test_the_floor_is_never_negative():
     assert scaling_laws.fit_floor_law(COMPUTE, straight - 1.2).c == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("n_runs", "level"), [(6, 0.9), (10, 0.9), (8, 0.5)])
 def test_intervals_hold_as_often_as_they_say(n_runs, level):
     """500 worlds of known law: the new run, one decade beyond, lies inside as often as claimed, within 3 points."""

@@ -200,6 +200,7 @@ def test_clipping_by_hand(clip_norm, expected):
 # --- the loop ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_loss_falls_to_the_entropy_of_the_problem(seed):
     model = tiny(seed)
@@ -542,6 +543,7 @@ def test_a_batch_of_nothing_to_predict_is_refused_in_parts_too():
         next(train(tiny(), [(inputs, np.full_like(targets, -100))], TrainConfig(n_steps=1, accumulate=2)))
 
 
+@pytest.mark.slow
 def test_a_compiled_loss_is_the_same(monkeypatch):
     """torch.compile traces the loss of a GPT as one graph; the backend runs that graph without machine code."""
     compiled, graphs = torch.compile, []

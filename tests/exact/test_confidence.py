@@ -55,6 +55,7 @@ def test_errors_and_temperatures_where_confidence_is_spread_evenly(gain, error, 
     assert confidence.calibration_error(p, mended) < 0.15 * error
 
 
+@pytest.mark.slow
 def test_the_sampled_estimates_of_calibration_come_to_the_same():
     p = confidence.evenly_sure(4000)
     q = confidence.tilted(p, 2.0)

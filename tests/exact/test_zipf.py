@@ -25,6 +25,7 @@ def test_the_masses_are_those_of_drawn_lists():
     assert np.isin(drawn, np.argsort(-p[order])[4:]).mean() == pytest.approx(float(zipf.beyond(p[order], 4)), abs=0.006)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("s", [1.4, 1.6, 2.0, 2.5])
 def test_the_exponents_are_the_slopes_of_a_very_long_list(s):
     p, found = frequencies(s, 4_000_000), zipf.exponents(s)

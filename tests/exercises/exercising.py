@@ -96,6 +96,7 @@ def good_checks(module, right: dict, wrong: dict) -> dict:
 def odd_checks(module, right: dict) -> dict:
     """Tests that every odd answer gets one line from every check, and that a grader can have wrong ones raised."""
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("name", right)
     def test_every_odd_answer_gets_one_line(name, capsys):
         for odd in ODD:

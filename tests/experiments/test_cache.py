@@ -91,6 +91,7 @@ STALE = {  # edit -> the kinds of model that it makes stale
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", STALE)
 def test_a_change_of_the_code_makes_stale_what_it_can_change(copy, what):
     (file, old, new), expected = STALE[what]
@@ -129,6 +130,7 @@ FRESH = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", FRESH)
 def test_a_change_that_cannot_change_a_model_retrains_none(copy, what):
     change, files = FRESH[what]
@@ -140,6 +142,7 @@ def test_a_change_that_cannot_change_a_model_retrains_none(copy, what):
     assert copy.keys() == before
 
 
+@pytest.mark.slow
 def test_other_data_make_another_key(copy):
     """The world is edited, and the data that a changed package draws are described: another checksum."""
     script = ("import json; from minigpt.experiments import dataset; from minigpt.experiments.cache import describe;"
@@ -157,6 +160,7 @@ def test_other_data_make_another_key(copy):
     assert described() != before
 
 
+@pytest.mark.slow
 def test_the_closure_follows_imports_within_functions_and_packages(copy):
     append("\n\ndef hidden():\n    from minigpt.worlds import shapes\n")(copy.folder, "loss.py")
     before = copy.keys()

@@ -39,6 +39,7 @@ def numbers(report):
     return {row[1]: tuple(map(float, row.groups()[1:])) for row in rows if row}
 
 
+@pytest.mark.slow
 def test_a_text_is_learned_and_the_loss_is_that_of_its_last_tenth(tmp_path, story):
     path = write(tmp_path / "mine.txt", story)
     short, longer = (own_text.train_on_text(path, n_steps=n) for n in (8, 40))
@@ -167,6 +168,7 @@ def test_a_path_is_what_was_meant(tmp_path, monkeypatch, story):
         own_text.train_on_text("~/nowhere.txt")
 
 
+@pytest.mark.slow
 def test_one_command_trains_and_says_what_it_found(tmp_path, story):
     write(tmp_path / "mine.txt", story)
     command = [sys.executable, "-m", "minigpt.experiments.own_text", str(tmp_path / "mine.txt"), "--steps", "3"]

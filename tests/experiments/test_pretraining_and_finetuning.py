@@ -30,7 +30,7 @@ from minigpt.worlds.lexicon import LEXICON
 
 SHARED = Path(__file__).parents[2] / "shared" / "data" / "tinyshakespeare.txt"
 N_STEPS = 8
-pytestmark = pytest.mark.usefixtures("own_cache")
+pytestmark = [pytest.mark.usefixtures("own_cache"), pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")

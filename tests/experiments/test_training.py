@@ -119,6 +119,7 @@ test_training.run(at_step)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="Windows has no SIGKILL")
 def test_a_killed_training_goes_on_bit_for_bit_and_says_where(whole, titles):
     script = KILLED.format(folder=str(Path(__file__).parent))

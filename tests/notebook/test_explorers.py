@@ -123,6 +123,7 @@ def box(chosen, question, sees):
     return (image if sees else None), [], [("red", 0.9 if "red" in chosen else 0.1), ("blue", 0.3)], None
 
 
+@pytest.mark.slow
 def test_the_prediction_game_hides_what_came_until_it_is_asked_for():
     compute = np.array([1e9, 1e10, 1e11])
     loss = 0.5 * (compute / 1e9) ** -0.25 + 1.0
@@ -245,6 +246,7 @@ def test_the_attention_explorer_starts_at_a_place_and_a_head_and_shows_what_stoo
     assert explorer.png == style.png(plots.attention_map(part, names, **look))
 
 
+@pytest.mark.slow
 def test_the_attention_explorer_fits_a_screen_and_moves_quickly():
     explorer = attention_explorer(long_maps(24), [" elephant"] * 24, place=23)
     pixels = int.from_bytes(explorer.png[20:24], "big") * style.SHOWN_DPI / style.DPI
@@ -373,6 +375,7 @@ def learner(k: int) -> list:
     return [(" forest", (k + 1) / (k + 2)), (" sea", 1 / (k + 2))]
 
 
+@pytest.mark.slow
 def test_the_prompt_explorer_starts_at_four_examples_beside_the_best_possible_learner():
     explorer = prompt_explorer(answer, list(range(9)), " forest", best=learner)
     assert explorer.alt == (

@@ -16,6 +16,7 @@ from minigpt.plots import style
 figures = pytest.mark.parametrize("figure", [pytest.param(make, id=name) for name, make in FIGURES.items()])
 
 
+@pytest.mark.slow
 @figures
 def test_every_figure_is_a_picture_of_a_sensible_size(figure):
     picture = style.png(figure())
@@ -24,6 +25,7 @@ def test_every_figure_is_a_picture_of_a_sensible_size(figure):
     assert len(set(picture[200:])) > 50  # not one flat colour
 
 
+@pytest.mark.slow
 @figures
 def test_the_readers_settings_do_not_matter(figure):
     import matplotlib
@@ -48,6 +50,7 @@ def test_all_words_are_on_the_page_large_enough_and_do_not_overlap(figure):
     assert clashes == []
 
 
+@pytest.mark.slow
 @figures
 def test_axes_are_named(figure):
     figure = figure()

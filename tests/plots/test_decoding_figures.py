@@ -41,6 +41,7 @@ def test_bad_probabilities_are_named(options, message):
         plots.temperature_bars(**{"names": ["x", "y"], "probabilities": {"a": [0.5, 0.5]}} | options)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("top_p", [None, 0.3, 0.4, 0.75, 0.9, 1.0])
 @pytest.mark.parametrize("top_k", [None, 1, 5, 11])
 def test_the_cut_is_where_the_package_cuts(top_p, top_k):

@@ -76,6 +76,7 @@ def words(figure: Figure) -> set[str]:
 # --- pictures ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @figures
 def test_every_figure_is_a_picture_of_a_sensible_size_that_does_not_name_its_maker(figure):
     picture = png(figure())
@@ -85,6 +86,7 @@ def test_every_figure_is_a_picture_of_a_sensible_size_that_does_not_name_its_mak
     assert len(set(picture[1200:])) > 50  # not one flat colour
 
 
+@pytest.mark.slow
 @figures
 def test_the_same_numbers_give_the_same_picture_whatever_the_readers_settings(figure):
     import matplotlib
@@ -109,6 +111,7 @@ def test_all_words_are_inside_the_picture_and_large_enough_for_a_projector(figur
         assert text.get_fontsize() >= 12, text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["loss", "loss, crowded", "loss, log", "bars", "attention"])
 def test_no_two_labels_overlap(name):
     figure = FIGURES[name]()

@@ -17,6 +17,7 @@ def test_no_word_is_cut_or_small_or_covered_and_the_page_fits_a_screen(name):
     assert flaws(GALLERY[name]()) == []
 
 
+@pytest.mark.slow
 @everything
 def test_every_drawing_is_a_picture_that_the_readers_settings_do_not_change(name):
     picture = style.png(GALLERY[name]())

@@ -27,6 +27,7 @@ def grey(figure) -> list:
     return [line for line in figure.axes[0].lines if line.get_color() == information.GUESS["color"]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FIGURES)
 def test_the_guess_is_drawn_in_grey_and_dots_draw_nothing(name):
     without, with_guess = FIGURES[name](...), FIGURES[name](0.4)
@@ -35,6 +36,7 @@ def test_the_guess_is_drawn_in_grey_and_dots_draw_nothing(name):
     assert style.png(without) != style.png(with_guess)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FIGURES)
 @pytest.mark.parametrize("guess", ["much", True, math.nan, [1], None])
 def test_a_guess_that_is_no_number_is_told_so(name, guess):

@@ -260,6 +260,7 @@ def test_ordinary_slashes_are_no_places(text):
     assert not MACHINE_PATH.search(text)
 
 
+@pytest.mark.slow
 def test_rendering_runs_a_notebook_and_gives_the_same_file_twice(tmp_path):
     nb = nbformat.v4.new_notebook(
         cells=[

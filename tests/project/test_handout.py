@@ -183,6 +183,7 @@ def test_a_message_cannot_become_a_formula_of_a_spreadsheet():
 LESSONS = [name for name in workbook.originals(ROOT) if "solutions" not in name.parts]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", LESSONS, ids=[name.stem for name in LESSONS])
 def test_every_exercise_of_the_book_can_be_handed_out_and_graded(name):
     original = workbook.read(ROOT / "chapters" / name)

@@ -902,6 +902,7 @@ def test_running_again_repairs_whatever_was_killed_at_whatever_moment(monkeypatc
     assert 10 < kill_after < 199
 
 
+@pytest.mark.slow
 def test_pip_installs_although_the_reader_always_installs_for_himself(monkeypatch, tmp_path):
     commands = []
     monkeypatch.setattr(start, "call", lambda command, venv: commands.append(command) or 0)
@@ -1202,6 +1203,7 @@ def test_the_book_is_imported_and_the_fault_is_placed(tmp_path, spoil, words, ou
     assert found is None if spoil is None else words in found[0] and found[1] is ours, found
 
 
+@pytest.mark.slow
 def test_the_facts_of_check_from_within(monkeypatch, tmp_path):
     env = {**os.environ, "MINIGPT_CACHE": str(tmp_path / "cache")}
     done = subprocess.run(

@@ -103,6 +103,7 @@ def test_bayes_learner_of_made_up_rules_knows_what_was_shown_and_nothing_else(wh
             assert len(question.bayes) == n_labels
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", in_context_lists.FAMILIES)
 def test_the_best_guess_is_right_as_often_as_the_ceiling_says(family):
     asked = in_context_lists.questions(family, 4, 600, random.Random(7))
@@ -112,6 +113,7 @@ def test_the_best_guess_is_right_as_often_as_the_ceiling_says(family):
     assert abs(right - expected) < 4 * spread + 1e-9
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", in_context_lists.FAMILIES)
 def test_more_examples_help_the_best_reader(family):
     asked = [in_context_lists.questions(family, k, 80, random.Random(8)) for k in (0, 4, 16)]

@@ -83,6 +83,7 @@ def test_answers_are_true():
                 assert (question.answer == "yes") == ((colour, shape) in picture.there)
 
 
+@pytest.mark.slow
 def test_a_blind_guess_is_worth_what_is_claimed():
     """The best answer to each text of a question, learned from 20,000 and tried on 20,000 others."""
     rng = np.random.default_rng(0)

@@ -8,6 +8,8 @@ from minigpt.experiments.gpt1 import bert_writing
 from minigpt.experiments.sizes import BERT, GPT1
 from minigpt.model import GPT
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def data():

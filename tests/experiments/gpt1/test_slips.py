@@ -12,6 +12,8 @@ from minigpt.experiments import canaries, dataset, measured, pretraining
 from minigpt.experiments.gpt1 import slips
 from minigpt.worlds import grammar, stories
 
+pytestmark = pytest.mark.slow
+
 PROGRAM = stories.program()
 STORY = (
     "Once upon a time there was a quick goat named Victor. One Sunday he went to the mountain. It was good to be home. "

@@ -9,6 +9,8 @@ from minigpt.experiments import dataset, sizes
 from minigpt.experiments.gpt2 import answer_logps, decoding, repetition, summaries, zero_shot_questions
 from minigpt.model import GPT
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def library():

@@ -12,6 +12,8 @@ from minigpt.experiments.gpt2 import decoding
 from minigpt.model import GPT
 from minigpt.worlds import grammar
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def data():

@@ -10,6 +10,8 @@ import pytest
 from minigpt.experiments.gpt3 import data_mixture
 from minigpt.worlds import grammar, stories
 
+pytestmark = pytest.mark.slow
+
 N_CRAWL, N_CLEAN, N_DRAWN = 400, 50, 3000
 
 

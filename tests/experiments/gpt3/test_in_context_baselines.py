@@ -59,6 +59,7 @@ def test_panels_hold_the_model_the_shortcut_and_the_best_possible_learner():
         assert in_context.references(family, 16) == {"best possible": ceilings[family][1][5], "shortcut": trick[5]}
 
 
+@pytest.mark.slow
 def test_panels_of_pairs_never_met_have_a_best_possible_learner_of_their_own():
     panels, ceilings = in_context.k_shot_panels(which="held out", model="post 64", step=3215)
     assert list(panels) == ["symbols", "category"]

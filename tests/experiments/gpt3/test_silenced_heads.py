@@ -9,6 +9,8 @@ import torch
 from minigpt.experiments import canaries
 from minigpt.experiments.gpt3 import in_context, made_up_rules, silenced_heads
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def lists():

@@ -13,6 +13,8 @@ from minigpt.experiments.instructgpt import dialogue
 from minigpt.model import GPT
 from minigpt.worlds import tales
 
+pytestmark = pytest.mark.slow
+
 
 def by_hand(text: str) -> np.ndarray:
     """P(mood of the last word | the words so far): a flat prior, each word right with 3/4, else any other mood."""

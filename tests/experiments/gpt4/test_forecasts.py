@@ -79,6 +79,7 @@ def test_exponents_are_those_of_straight_lines():
     assert found[runs.zipf][0] == pytest.approx(-np.polyfit(x, y, 1)[0])
 
 
+@pytest.mark.slow
 def test_mistakes_are_told_beside_the_usual_way():
     rows = forecasts.mistakes(FLOOR)
     assert [row[0].split(":")[0] for row in rows] == [

@@ -9,7 +9,7 @@ from minigpt.worlds import held_out_shapes, shapes
 from minigpt.worlds.shapes import Picture
 
 PICTURE = Picture((("green", "square"), ("red", "circle"), ("blue", "cross"), ("yellow", "triangle")))
-pytestmark = pytest.mark.xdist_group("held-out pictures")  # the slow test and the others ask the same model
+pytestmark = pytest.mark.slow
 
 
 class Says(torch.nn.Module):

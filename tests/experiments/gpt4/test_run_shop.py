@@ -104,6 +104,7 @@ def made_up(exponent, spread, seed):
     return law(COMPUTE) * (1 + spread * rng.normal(size=len(COMPUTE))), float(law(8e11) * (1 + spread * rng.normal()))
 
 
+@pytest.mark.slow
 def test_the_interval_with_a_rough_exponent_holds_what_it_claims_and_is_narrower():
     held, widths = [], []
     for seed in range(200):

@@ -10,6 +10,8 @@ from minigpt.experiments.gpt4 import scaling_runs
 from minigpt.model import GPT
 from minigpt.worlds import facts
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def book():

@@ -11,6 +11,8 @@ from minigpt.experiments.gpt4.side_by_side import train_side_by_side
 from minigpt.train import TrainConfig
 from minigpt.worlds import facts
 
+pytestmark = pytest.mark.slow
+
 N_STEPS = 12
 
 

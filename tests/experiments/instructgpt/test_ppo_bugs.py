@@ -70,6 +70,7 @@ def test_samplers_that_do_not_sample_what_is_scored():
         assert abs(z) > 4 or (name == "the end is forbidden at first" and not too_short)
 
 
+@pytest.mark.slow
 def test_dropout_is_seen_in_the_first_ratio():
     found = ppo_bugs.run("dropout left on", n_iterations=2)
     assert found.ratio_error > 0.1 and ppo_bugs.run(None, n_iterations=2).ratio_error < 1e-5
