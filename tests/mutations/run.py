@@ -2,8 +2,8 @@
 
     python tests/mutations/run.py [MODULE ...] [--jobs 2] [--missing]
 
-For each mistake of planted.py: copy, change one place, run the test files of that module (without the slow tests) and
-its doctests, stop at the first failure. Prints what was caught and what survived, and keeps it in results.csv, with the
+For each mistake of planted.py: copy, change one place, run the test files of that module (the slow tests last) and its
+doctests, stop at the first failure. Prints what was caught and what survived, and keeps it in results.csv, with the
 commit, at once: it can be stopped, and --missing goes on with those that were never tried. The exit status is 1 if a
 mistake survives that planted.py does not name with a reason. Takes half an hour on two idle cores: it is not part of
 the normal test run.
@@ -113,7 +113,7 @@ def test(folder: Path, mistake: planted.Mistake) -> None:
     *folders, name = mistake.module.split(".")
     mirror = "/".join(["tests", *folders, f"test_{name}.py"])
     wanted = [name for name in (mirror, *planted.TESTS[mistake.module]) if (folder / name).exists()]
-    quiet = ["-x", "-q", "-m", "not slow", "-p", "no:nbval", "-p", "no:cacheprovider", "--doctest-modules"]
+    quiet = ["-x", "-q", "-p", "no:nbval", "-p", "no:cacheprovider", "--doctest-modules"]
     seconds = QuickFirst(folder.parent / f"{mistake.module}.json")
     os._exit(int(pytest.main([mistake.path, *wanted, *quiet], plugins=[seconds])))
 
@@ -139,13 +139,15 @@ def run(mistakes: list[planted.Mistake], jobs: int) -> dict[planted.Mistake, boo
     ):  # imported once; the processes inherit them
         __import__(name)
     fork, caught, waiting, running = multiprocessing.get_context("fork"), {}, list(mistakes), {}
+    passed = set()  # modules whose tests have passed with nothing changed: only then do their mistakes begin
     here = commit()
     with tempfile.TemporaryDirectory() as scratch:
         right = copy(Path(scratch) / "right")  # taken now, so that editing goes on while this runs
         free = [copy(Path(scratch) / str(i)) for i in range(jobs)]
         while waiting or running:
-            while waiting and free:
-                mistake, folder = waiting.pop(0), free.pop()
+            while free and (ready := [m for m in waiting if not m.old or m.module in passed]):
+                mistake, folder = ready[0], free.pop()
+                waiting.remove(mistake)
                 change(folder, mistake, right)
                 process = fork.Process(target=test, args=(folder, mistake))
                 process.start()
@@ -174,8 +176,11 @@ def run(mistakes: list[planted.Mistake], jobs: int) -> dict[planted.Mistake, boo
                 del running[process]
                 if mistake.old:
                     keep(mistake, "caught" if caught[mistake] else "survived", here)
+                else:
+                    passed.add(mistake.module)
                 said = "caught  " if caught[mistake] else "SURVIVED" if not mistake.reason else "survived"
-                print(f"{said} {seconds:5.1f} s  {mistake.module}: {mistake.old!r} -> {mistake.new!r}", flush=True)
+                what = f"{mistake.old!r} -> {mistake.new!r}" if mistake.old else "nothing changed, and all is well"
+                print(f"{said if mistake.old else 'passed  '} {seconds:5.1f} s  {mistake.module}: {what}", flush=True)
     return caught
 
 
@@ -188,8 +193,11 @@ def main() -> int:
     known = results() if options.missing else {}
     chosen = [m for m in planted.MISTAKES if not options.modules or m.module in options.modules]
     mistakes = [m for m in chosen if m[:3] not in known]
-    nothing = [planted.Mistake(module, "", "", "nothing is changed") for module in {m.module: None for m in mistakes}]
-    caught = run(nothing + mistakes, options.jobs)
+    order = []  # module by module, each first with nothing changed: what is stopped early has tried some of them whole
+    for module in {m.module: None for m in mistakes}:
+        order.append(planted.Mistake(module, "", "", "nothing is changed"))
+        order += [m for m in mistakes if m.module == module]
+    caught = run(order, options.jobs)
     survived = [m for m in mistakes if not caught[m]]
     print(f"{len(mistakes) - len(survived)} of {len(mistakes)} planted mistakes caught")
     tried, lost = results(), [row for row in results().values() if row["outcome"] == "survived"]
