@@ -2,14 +2,14 @@
 //
 //     node tools/web/check.mjs web/pages [text in a page's path ...]
 //
-// Needs `npm install playwright-core axe-core` in the current folder, and a browser: the variable CHROMIUM, or
-// /usr/bin/chromium. Exit code 0: nothing wrong; 1: something is, and is printed; 77: not run, for want of either.
+// Needs `npm ci --prefix tools`, and a browser: the variable CHROMIUM, or /usr/bin/chromium. Exit code 0: nothing is
+// wrong; 1: something is, and is printed; 77: not run, for want of either.
 import { createRequire } from "node:module";
 import { existsSync, readFileSync, readdirSync } from "node:fs";
 import { join, relative, resolve } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 
-const require = createRequire(join(process.cwd(), "here.js"));
+const require = createRequire(import.meta.url);
 const executablePath = process.env.CHROMIUM || "/usr/bin/chromium";
 const [folder, ...wanted] = process.argv.slice(2);
 let chromium, axe;
@@ -17,7 +17,7 @@ try {
   ({ chromium } = require("playwright-core"));
   axe = readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
 } catch {
-  console.log("not run: npm install playwright-core axe-core");
+  console.log("not run: its packages are missing; npm ci --prefix tools");
   process.exit(77);
 }
 if (!existsSync(executablePath)) {

@@ -1,0 +1,104 @@
+"""The web edition in a real browser, where there is one; elsewhere these tests say what is missing.
+
+Two things are tested: tools/web/check.mjs finds each fault of a page that has them all, and pages of the book have none.
+"""
+
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import start
+
+ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT / "tools"))
+
+import webbook  # noqa: E402
+
+CHECK = ROOT / "tools" / "web" / "check.mjs"
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+BROWSER = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
+NODE = shutil.which("node")
+PACKAGES = all((ROOT / "tools" / "node_modules" / name).exists() for name in ("playwright-core", "axe-core"))
+SPHINX = all(importlib.util.find_spec(name) for name in start.NEEDED_FOR_WEB)
+
+
+def missing(browser=BROWSER, node=NODE, packages=PACKAGES) -> str:
+    """What a browser check lacks here, in words; empty if nothing."""
+    if not browser:
+        return "not run: there is no Chromium here (the variable CHROMIUM may name one)"
+    if not node:
+        return "not run: there is no Node here, which drives the browser"
+    return "" if packages else "not run: the browser check's packages are missing (npm ci --prefix tools)"
+
+
+needs_a_browser = pytest.mark.skipif(bool(missing()), reason=missing())
+
+
+def check(folder: Path, *words: str, browser=BROWSER) -> subprocess.CompletedProcess:
+    environ = dict(os.environ, CHROMIUM=str(browser))
+    command = [NODE, str(CHECK), str(folder), *words]
+    return subprocess.run(command, capture_output=True, encoding="utf-8", env=environ, check=False, timeout=300)
+
+
+def test_what_is_missing_is_said():
+    assert "no Chromium" in missing(None, "node", True)
+    assert "no Node" in missing("chromium", None, True)
+    assert "npm ci" in missing("chromium", "node", False)
+    assert missing("chromium", "node", True) == ""
+
+
+@pytest.mark.skipif(not (NODE and PACKAGES), reason=missing("any", NODE, PACKAGES) or "run")
+def test_without_a_browser_nothing_is_called_right(tmp_path):
+    found = check(tmp_path, browser=tmp_path / "no-browser")
+    assert (found.returncode, found.stdout.split(":")[0]) == (77, "not run") and "no-browser" in found.stdout
+
+
+GOOD = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Good</title>
+<meta name="viewport" content="width=device-width"></head><body><main><article><h1 id="a">Good</h1>
+<p><a href="good.html#a">itself</a></p></article></main></body></html>"""
+FAULTS = {  # kind of fault, as the check names it -> what is put into a page without any
+    "links: 2": '<p><a href="nowhere.html">nowhere</a> <a href="good.html#b">no such place</a></p>',
+    "console: 1": "<script>throw new Error('planted')</script>",
+    "outside: 1": "<script>new Image().src = 'https://example.org/x.png'</script>",
+    "failed: 1": "<script>new Image().src = 'not_there.png'</script>",
+    "pictures without words: 1": '<img alt="x" src="data:image/gif;base64,R0lGODlhAQABAAAAACwAAAAAAQABAAA=">',
+    "headings: 1": "<h3>no h2 before it</h3>",
+    "wider than 360 px: 1": '<p style="width: 900px">wide</p>',
+    "axe, light: 1": '<p style="color: #ddd; background: #fff">hardly to be read</p>',
+    "axe, dark: 1": "<style>@media (prefers-color-scheme: dark) { .d { color: #333; background: #222 } }</style>"
+                    '<p class="d">hardly to be read at night</p>',
+}  # fmt: skip
+
+
+@pytest.mark.slow
+@needs_a_browser
+def test_every_fault_of_a_page_is_found(tmp_path):
+    (tmp_path / "good.html").write_text(GOOD, encoding="utf-8")
+    found = check(tmp_path)
+    assert found.returncode == 0 and "nothing is wrong" in found.stdout, found.stdout + found.stderr
+    for i, fault in enumerate(FAULTS.values()):
+        (tmp_path / f"bad_{i}.html").write_text(GOOD.replace("</article>", fault + "</article>"), encoding="utf-8")
+    found = check(tmp_path)
+    assert found.returncode == 1, found.stdout + found.stderr
+    told = found.stdout
+    for i, kind in enumerate(FAULTS):
+        kind = kind.split(":")[0]
+        part = told.split(f"\n{kind}: ", 1)[1].split("\n\n")[0] if f"\n{kind}: " in told else ""
+        assert f"bad_{i}.html" in part, f"{kind} was not found:\n{told}"
+        assert "good.html:" not in part
+
+
+@pytest.mark.slow
+@needs_a_browser
+@pytest.mark.skipif(not SPHINX, reason="not run: the web tools are not installed (python3 start.py web does it)")
+def test_pages_of_the_book_have_no_fault(tmp_path):
+    only = ["00_world.ipynb", "labs/01_heads.ipynb", "solutions/00_world.ipynb"]
+    out = webbook.build(ROOT, tmp_path, only=only)
+    found = check(out, "index", "chapters")
+    assert found.returncode == 0, found.stdout + found.stderr
+    assert "nothing is wrong" in found.stdout and f"{len(only) + 2} pages" in found.stdout, found.stdout
