@@ -125,6 +125,7 @@ def dash(name: str):
 
 def label_beside(axes, labels: list[tuple], tall: float, size: float) -> None:
     """As `label_ends`, for a panel that is `tall` inches high and stays so; labels wrap at their own line ends only."""
+    _check_heights(labels)
     if not labels:
         return
     to_axes = axes.transData + axes.transAxes.inverted()
@@ -140,7 +141,11 @@ def label_beside(axes, labels: list[tuple], tall: float, size: float) -> None:
 
 
 def label_ends(axes, labels: list[tuple]) -> None:
-    """Write (height, text, colour) at the right edge of the axes, moved apart where they would overlap."""
+    """Write (height, text, colour) at the right edge of the axes, moved apart where they would overlap.
+
+    Errors: ValueError for a height that is not finite, such as a floor of nan: there is no place for its name.
+    """
+    _check_heights(labels)
     if not labels:
         return
     figure = axes.figure
@@ -158,6 +163,12 @@ def label_ends(axes, labels: list[tuple]) -> None:
             color=darker(colour), annotation_clip=False,
             arrowprops={"arrowstyle": "-", "color": colour, "lw": 1, "relpos": (0, 0.5), "shrinkA": 1, "shrinkB": 0},
         )  # fmt: skip
+
+
+def _check_heights(labels: list[tuple]) -> None:
+    for height, text, _ in labels:
+        if not math.isfinite(height):
+            raise ValueError(f"expected a line at a finite height, but got {text!r}")
 
 
 def spread(positions, gap, low: float = 0.0, high: float = 1.0) -> np.ndarray:

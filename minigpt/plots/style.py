@@ -161,7 +161,9 @@ def draw_seeds(axes, x, seeds, i: int, step: float = 0.0) -> None:
 
 
 def draw_floor(axes, floor: float, lowest: float) -> None:
-    """The floor: a dashed line, with hatching beneath it where no model can be."""
+    """The floor: a dashed line, with hatching beneath it where no model can be. Errors: ValueError if not finite."""
+    if not np.isfinite(floor):
+        raise ValueError(f"expected a finite floor, but got {floor}")
     top = axes.get_ylim()[1]
     axes.set_ylim(lowest - 0.07 * (top - lowest), top)
     axes.axhspan(axes.get_ylim()[0], floor, facecolor="#f2f2f2", edgecolor="#c4c4c4", hatch="//", linewidth=0, zorder=0)

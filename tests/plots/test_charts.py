@@ -110,6 +110,24 @@ def test_seeds_are_dots_and_reference_lines_are_one_option_everywhere():
         plots.bars(["x", "y"], {"a": [0.5, 0.7]}, seeds={"a": [[0.4]]})
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda value: plots.loss_curve({"a": ([1, 2], [0.5, 0.7])}, value),
+        lambda value: plots.loss_curve({"a": ([1, 2], [0.5, 0.7])}, references={"bigram": value}),
+        lambda value: plots.lines({"a": ([1, 2], [0.5, 0.7])}, x_label="x", y_label="y", chance=value),
+        lambda value: plots.lines({"a": ([1, 2], [0.5, 0.7])}, x_label="x", y_label="y", ceiling=value),
+        lambda value: plots.bars(["x"], {"a": [0.5]}, chance=value),
+        lambda value: plots.task_panels({"t": {"a": {1: [0.5]}}}, {"chance": value}),
+        lambda value: plots.final_run(1e9, ([1e6, 1e7], [2.0, 1.0]), floor=value),
+    ],
+)
+def test_a_floor_or_a_reference_that_is_no_number_is_named(draw, value):
+    with pytest.raises(ValueError, match="expected a (line at a finite height|finite floor)"):
+        draw(value)
+
+
 def test_legends_cover_no_data():
     for name, make in FIGURES.items():
         figure = make()
