@@ -687,8 +687,8 @@ def run_test(options):
     print("%-25s %s  (%d s)" % ("all of it", "FAILED" if any(codes) else "passed", round(time.time() - began)))
     if options.quick:
         print("\nLeft out: the tests marked slow, the canaries of the measured tables, and every chapter with its "
-              "solutions.\nThe slow ones train models, draw every figure twice, kill processes, run a bootstrap in many "
-              "worlds, or give odd\nanswers to the checks of exercises.\nEverything:  python3 start.py test")
+              "solutions.\nThe slow ones train models, draw the gallery of all figures, kill processes, run a bootstrap "
+              "in many worlds,\nor give odd answers to the checks of exercises.\nEverything:  python3 start.py test")
     return int(any(codes))
 
 

@@ -128,6 +128,7 @@ def test_a_floor_or_a_reference_that_is_no_number_is_named(draw, value):
         draw(value)
 
 
+@pytest.mark.slow
 def test_legends_cover_no_data():
     for name, make in FIGURES.items():
         figure = make()

@@ -12,6 +12,7 @@ from minigpt.plots import style
 everything = pytest.mark.parametrize("name", GALLERY)
 
 
+@pytest.mark.slow
 @everything
 def test_no_word_is_cut_or_small_or_covered_and_the_page_fits_a_screen(name):
     assert flaws(GALLERY[name]()) == []
