@@ -146,7 +146,8 @@ def test_a_stopped_training_goes_on_bit_for_bit_and_says_so(whole, titles, monke
     assert titles == ["a small net", "a small net (continued at step 10)"] and steps[0] == 11
 
 
-def test_a_training_stopped_while_something_is_kept_goes_on_from_the_last_save(whole, titles, monkeypatch):
+def stop_while_16_is_kept(monkeypatch):
+    """Save after every step, and stop the training while something of its sixteenth step is kept."""
     monkeypatch.setattr(training, "SECONDS_BETWEEN_SAVES", 0)
 
     def stop(step):
@@ -155,19 +156,16 @@ def test_a_training_stopped_while_something_is_kept_goes_on_from_the_last_save(w
 
     with pytest.raises(KeyboardInterrupt):
         run(stop)
+
+
+def test_a_training_stopped_while_something_is_kept_goes_on_from_the_last_save(whole, titles, monkeypatch):
+    stop_while_16_is_kept(monkeypatch)
     assert_same(run(), whole)
     assert titles[1] == "a small net (continued at step 15)"
 
 
 def test_a_damaged_unfinished_training_begins_anew(whole, titles, cache, monkeypatch):
-    monkeypatch.setattr(training, "SECONDS_BETWEEN_SAVES", 0)
-
-    def stop(step):
-        if step == 16:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        run(stop)
+    stop_while_16_is_kept(monkeypatch)
     for path in cache.glob("*.partial/*.safetensors"):
         path.write_bytes(path.read_bytes()[:-9])
     assert_same(run(), whole)
