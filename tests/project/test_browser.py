@@ -42,7 +42,7 @@ needs_a_browser = pytest.mark.skipif(bool(missing()), reason=missing())
 def check(folder: Path, *words: str, browser=BROWSER) -> subprocess.CompletedProcess:
     environ = dict(os.environ, CHROMIUM=str(browser))
     command = [NODE, str(CHECK), str(folder), *words]
-    return subprocess.run(command, capture_output=True, encoding="utf-8", env=environ, check=False, timeout=300)
+    return subprocess.run(command, capture_output=True, encoding="utf-8", env=environ, check=False, timeout=900)
 
 
 def test_what_is_missing_is_said():

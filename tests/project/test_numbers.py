@@ -3,6 +3,7 @@
 import importlib
 import re
 import sys
+import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -10,6 +11,7 @@ sys.path[:0] = [str(ROOT / "tools"), str(ROOT / "tests" / "exercises")]
 
 import handout  # noqa: E402
 import web_explorers  # noqa: E402
+import webbook  # noqa: E402
 import workbook  # noqa: E402
 
 NAMES = [name for name in workbook.originals(ROOT) if "solutions" not in name.parts]
@@ -26,6 +28,29 @@ def wrong_answers():
     return found
 
 
+def links():
+    """(page, target) of every link in the book's Markdown that leads to a file or folder of the book."""
+    texts = {ROOT / "README.md": None} | dict.fromkeys((ROOT / "docs").rglob("*.md"))
+    texts = [(path, path.read_text(encoding="utf-8")) for path in texts]
+    for name in workbook.originals(ROOT):
+        path = ROOT / "chapters" / name
+        cells = workbook.read(path)["cells"]
+        texts += [(path, workbook.source(cell)) for cell in cells if cell["cell_type"] == "markdown"]
+    found = []
+    for path, text in texts:
+        text = re.sub(r"^ *```.*?^ *```|`[^`\n]*`(?!\])", "", text, flags=re.S | re.M)
+        targets = (target.split("#")[0] for target in re.findall(r"\]\(([^)\s]+)\)", text))
+        found += [(path, target) for target in targets if target and not re.match(r"[a-z]+:", target)]
+    return found
+
+
+def pages():
+    """Pages of the web edition; what Sphinx adds by itself, as the search, is not counted."""
+    with tempfile.TemporaryDirectory() as folder:
+        webbook.sources(ROOT, Path(folder) / "sources")
+        return sum(path.suffix in (".md", ".ipynb") for path in (Path(folder) / "sources").rglob("*"))
+
+
 def counted():
     cells = [cell for notebook in NOTEBOOKS.values() for cell in notebook["cells"]]
     outputs = ["".join(o.get("data", {}).get(kind, "")) for c in cells for o in c.get("outputs", [])
@@ -39,7 +64,14 @@ def counted():
         "exercises with a check": sum(len(handout.pairs(notebook)) for notebook in NOTEBOOKS.values()),
         "wrong answers that these checks must refuse and name": wrong_answers(),
         "stored tables of measurements": sum(1 for _ in (ROOT / "data" / "measured").rglob("*.csv")),
+        "links from page to page, each checked": len(links()),
+        "pages of the web edition": pages(),
     }
+
+
+def test_every_link_that_is_counted_leads_to_a_file():
+    missing = [(path.name, target) for path, target in links() if not (path.parent / target).exists()]
+    assert missing == []
 
 
 def test_the_numbers_in_the_readme_are_counted():
