@@ -1,11 +1,14 @@
 """The checks of the exercises on predictable scaling know right from wrong, and say what is wrong."""
 
 import numpy as np
+import pytest
 from exercising import grouped, named_checks
 from scipy.optimize import least_squares
 
 from minigpt.exercises import ch05_scaling
 from minigpt.experiments.gpt4 import run_shop
+
+pytestmark = pytest.mark.slow  # fits and bootstraps
 
 
 def constants(C, L):
