@@ -16,6 +16,7 @@ import csv
 import hashlib
 import html
 import json
+import math
 import re
 import shutil
 import struct
@@ -113,28 +114,30 @@ def boxes(markup: str) -> str:
 MOVES = '<p class="moves">In the notebook this picture has controls and follows them; here it shows one setting.</p>'
 
 
-def player(label: str, start: str, frames: list[tuple[str, bytes, str]], folder: Path, up: str) -> str:
+def player(controls: list, frames: list[tuple[bytes, str]], folder: Path, up: str) -> str:
     """HTML of an explorer that plays without Python: one picture, and all others as data for static/web.js.
 
-    frames: (value, PNG, sentence) for each place of the slider. Without JavaScript the picture at `start` stays.
-    Errors: ValueError if no frame has the value `start`.
+    controls: (label, places in words, where it begins) for each; frames: (PNG, sentence) for all places of all controls,
+    the last control's fastest. Without JavaScript the picture where all begin stays.
+    Errors: ValueError unless there is a picture for each.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    wanted = math.prod(len(values) for _, values, _ in controls)
+    if len(frames) != wanted:
+        raise ValueError(f"expected {wanted} pictures for the places of {len(controls)} controls; got {len(frames)}")
     data = []
-    for value, png, sentence in frames:
+    for png, sentence in frames:
         name = hashlib.sha256(png).hexdigest()[:16] + ".png"
         (folder / name).write_bytes(png)
-        data.append([value, f"{up}{folder.name}/{name}", sentence])
-    values = [value for value, _, _ in data]
-    if start not in values:
-        raise ValueError(f"expected a picture for {start}; there are {', '.join(values)}")
-    place = values.index(start)
-    width, height = struct.unpack(">II", frames[place][1][16:24])
-    words = html.escape(data[place][2])
-    script = json.dumps(data).replace("</", "<\\/")
+        data.append([f"{up}{folder.name}/{name}", sentence])
+    place = 0
+    for _, values, start in controls:
+        place = place * len(values) + start
+    width, height = struct.unpack(">II", frames[place][0][16:24])
+    words = html.escape(data[place][1])
+    script = json.dumps({"controls": controls, "frames": data}).replace("</", "<\\/")
     return (
-        f'<figure class="explorer" data-label="{html.escape(label)}" data-place="{place}">'
-        f'<img alt="{words}" src="{data[place][1]}" width="{width}" height="{height}">'
+        f'<figure class="explorer"><img alt="{words}" src="{data[place][0]}" width="{width}" height="{height}">'
         f"<figcaption><em>{words}</em></figcaption>"
         f'<script type="application/json">{script}</script></figure>'
     )
@@ -143,7 +146,7 @@ def player(label: str, start: str, frames: list[tuple[str, bytes, str]], folder:
 def output_for_a_page(output: dict, folder: Path, up: str, played: dict | None = None) -> dict:
     """An output with its pictures in files, its tables in boxes, and a word where it moved in the notebook.
 
-    played: beginnings of explorers' texts -> (label, start, function that gives frames), for those that play here.
+    played: beginnings of explorers' texts -> (controls, function that gives frames), for those that play here.
     """
     data = output.get("data", {})
     if "text/html" not in data:
@@ -151,9 +154,9 @@ def output_for_a_page(output: dict, folder: Path, up: str, played: dict | None =
     text = lambda kind: data[kind] if isinstance(data[kind], str) else "".join(data[kind])  # noqa: E731
     markup = boxes(pictures(text("text/html"), folder, up))
     plain = text("text/plain") if "text/plain" in data else ""
-    for beginning, (label, start, frames) in (played or {}).items():
+    for beginning, (controls, frames) in (played or {}).items():
         if plain.startswith(beginning):
-            return dict(output, data={"text/html": player(label, start, list(frames()), folder, up)})
+            return dict(output, data={"text/html": player(controls, list(frames()), folder, up)})
     if plain.startswith("Explorer: "):
         markup += MOVES
     return dict(output, data={"text/html": markup})
@@ -258,7 +261,7 @@ def sources(root: Path, into: Path, only: list[str] | None = None, played: dict 
     pages = {f"chapters/{name.as_posix()}" for name in names} | set(others)
     shutil.rmtree(into, ignore_errors=True)
     into.mkdir(parents=True)
-    shutil.copytree(SETTINGS, into, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__", "*.mjs"))
+    shutil.copytree(SETTINGS, into, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__", "*.mjs", "stored"))
     (into / "extra").mkdir()
     for name in names:
         notebook = workbook.read(root / "chapters" / name)

@@ -28,7 +28,8 @@ def _with_number(control):
         control.value, min=control.min, max=control.max, step=control.step, layout=layout,
         tooltip=f"{control.description}, as a number", continuous_update=False,
     )  # fmt: skip
-    ipywidgets.link((control, "value"), (number, "value"))
+    # a browser's slider gives 0.5000000000000001, of which the box would show "0.50000000"
+    ipywidgets.link((control, "value"), (number, "value"), transform=(lambda x: round(x, 9), lambda x: x))
     control.readout = False
     return ipywidgets.HBox([control, number])
 

@@ -493,3 +493,16 @@ def test_starting_again_and_what_is_saved():
     for wrong in ({"tasks": []}, {"tasks": [("a", ["one"])]}, {"recorded": [(1, 2)]}):
         with pytest.raises(ValueError, match="expected"):
             desk(**wrong)
+
+
+def test_the_box_beside_a_slider_shows_no_rounding_of_the_browser():
+    explorer = explorers.slider_explorer(
+        lambda q: (plots.cost_of_belief(0.7, q, title="x"), "A dot."), "q", 0.05, 0.95, 0.01, 0.3,
+        "a dot that moves along the valley", "q",
+    )  # fmt: skip
+    explorer.controls["q"].value = 0.5
+    slider, box = explorer.children[0].children
+    slider.value = 0.1 + 0.2  # 0.30000000000000004, as a browser's slider counts
+    assert repr(box.value) == "0.3"
+    box.value = 0.25
+    assert slider.value == 0.25

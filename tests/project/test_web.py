@@ -79,17 +79,19 @@ def test_an_explorer_says_that_it_stands_still_and_a_figure_does_not(tmp_path):
 
 
 def test_an_explorer_that_plays_has_all_its_pictures_and_a_sentence_for_each(tmp_path):
-    frames = [("0", DOT, "A dot."), ("1", DOT + b"x", "Another </script> dot.")]
+    frames = [(DOT + bytes([i]), f"Dot {i}, a </script> dot.") for i in range(6)]
+    controls = [("which", ["0", "1"], 1), ("how", ["a", "b", "c"], 2)]
     output = {"output_type": "display_data", "data": {"text/html": "<p>x</p>", "text/plain": "Explorer: dots, two"}}
-    played = {"Explorer: dots": ("which", "1", lambda: iter(frames))}
+    played = {"Explorer: dots": (controls, lambda: iter(frames))}
     markup = webbook.output_for_a_page(output, tmp_path / "p", "../", played)["data"]["text/html"]
     data = json.loads(re.search(r"json\">(.*)</script></figure>", markup)[1])
-    assert [(value, words) for value, _, words in data] == [("0", frames[0][2]), ("1", frames[1][2])]
-    assert [(tmp_path / source.removeprefix("../")).read_bytes() for _, source, _ in data] == [DOT, DOT + b"x"]
-    assert 'alt="Another &lt;/script&gt; dot."' in markup and 'data-place="1"' in markup
-    assert markup.count("</script>") == 1
-    with pytest.raises(ValueError, match="a picture for 2"):
-        webbook.player("which", "2", frames, tmp_path, "")
+    assert data["controls"] == [["which", ["0", "1"], 1], ["how", ["a", "b", "c"], 2]]
+    assert [words for _, words in data["frames"]] == [words for _, words in frames]
+    files = [(tmp_path / source.removeprefix("../")).read_bytes() for source, _ in data["frames"]]
+    assert files == [png for png, _ in frames]
+    assert 'alt="Dot 5, a &lt;/script&gt; dot."' in markup and markup.count("</script>") == 1
+    with pytest.raises(ValueError, match="expected 6 pictures .* got 5"):
+        webbook.player(controls, frames[1:], tmp_path, "")
 
 
 def test_an_explorer_plays_what_its_notebook_shows():
@@ -107,13 +109,36 @@ def at(q):
 
 explorers.slider_explorer(at, "q", 0.02, 0.98, 0.01, 0.3, "a dot that moves along the valley", "q, probability")"""},
     ]  # fmt: skip
-    before = web_explorers.explorers.slider_explorer
+    before = web_explorers.explorers.Explorer
     found = web_explorers.found_in({"cells": cells})
-    assert web_explorers.explorers.slider_explorer is before
-    ((beginning, (label, start, frames)),) = found.items()
-    assert (beginning, label, start) == ("Explorer: a dot that moves along the valley", "q, probability", "0.30")
+    assert web_explorers.explorers.Explorer is before
+    ((beginning, (((label, values, start),), frames)),) = found.items()
+    assert (beginning, label) == ("Explorer: a dot that moves along the valley", "q, probability")
+    assert (values[0], values[start], len(values)) == ("0.03", "0.30", 32)
     first, second = (frame for frame, _ in zip(frames(), range(2)))
-    assert first[0] == "0.03" and first[2] == "q = 0.03" and first[1].startswith(b"\x89PNG") and first[1] != second[1]
+    assert first[1] == "q = 0.03" and first[0].startswith(b"\x89PNG") and first[0] != second[0]
+
+
+def test_what_an_explorer_was_given_is_stored_and_replayed(tmp_path, monkeypatch):
+    """The model is asked once for each place; afterwards its answers are enough, and the pictures are the same."""
+    import web_explorers
+
+    code = """
+from minigpt.notebook import explorers
+ANSWERS = [" cat", " dog"]
+def asked(k):
+    calls.append(k)
+    return f"list{k * ' a b'} c", [(a, p) for a, p in zip(ANSWERS, (0.1 * k, 1 - 0.1 * k))]
+calls = []
+explorers.prompt_explorer(asked, [0, 1, 2], " cat", "choose one of three numbers of examples, please")"""
+    monkeypatch.setitem(web_explorers.KEPT, "choose one of three", {"k": [0, 1, 2]})
+    (stored,) = web_explorers.store({"cells": [{"cell_type": "code", "source": code, "metadata": {}}]})
+    assert stored["factory"] == "prompt_explorer" and len(stored["given"]["answer"]["answers"]) == 3
+    (tmp_path / "a.json").write_text(json.dumps([stored]), encoding="utf-8")
+    ((beginning, (controls, frames)),) = web_explorers.replayed(tmp_path / "a.json").items()
+    assert beginning.endswith("three numbers of examples, please") and controls[0][1:] == (["0", "1", "2"], 0)
+    assert [words.split(" with ")[-1] for _, words in frames()][1] == "0.90; the right one, cat, has 0.10."
+    assert len({png for png, _ in frames()}) == 3
 
 
 @pytest.mark.parametrize(
@@ -141,12 +166,13 @@ def test_the_explorers_that_play_are_in_the_book():
 
     played = web_explorers.played(ROOT)
     cells = [cell for name in NAMES for cell in workbook.read(ROOT / "chapters" / name)["cells"]]
-    assert len(played) >= 3
-    for beginning, (_, start, frames) in played.items():
-        stored = [json.dumps(o.get("data", {}), ensure_ascii=False) for c in cells for o in c.get("outputs", [])]
-        assert sum(beginning in each for each in stored) == 1
-        value, png, sentence = next(iter(frames()))
-        assert float(value) <= float(start) and png.startswith(b"\x89PNG") and sentence.endswith(".")
+    stored = [json.dumps(o.get("data", {}), ensure_ascii=False) for c in cells for o in c.get("outputs", [])]
+    assert len(played) >= 4
+    for beginning, (controls, frames) in played.items():
+        assert sum(beginning in each for each in stored) == 1, beginning
+        assert controls and all(name and 0 <= start < len(values) > 1 for name, values, start in controls)
+        png, sentence = next(iter(frames()))
+        assert png.startswith(b"\x89PNG") and sentence.endswith(".")
 
 
 def test_what_the_theme_leaves_out_is_added():

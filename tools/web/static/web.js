@@ -8,24 +8,32 @@
   addEventListener("afterprint", () => { folded.forEach((answer) => { answer.open = false; }); });
 })();
 
-// An explorer: a slider over pictures that were made before. The arrow keys move it, and its value is read out.
+// An explorer: controls over pictures that were made before. The arrow keys move them, and their values are read out.
 for (const figure of document.querySelectorAll("figure.explorer")) {
-  const frames = JSON.parse(figure.querySelector("script").textContent);
+  const { controls, frames } = JSON.parse(figure.querySelector("script").textContent);
   const [image, caption] = [figure.querySelector("img"), figure.querySelector("figcaption em")];
-  const label = document.createElement("label");
-  const slider = document.createElement("input");
-  const shown = document.createElement("output");
-  Object.assign(slider, { type: "range", min: 0, max: frames.length - 1, step: 1, value: figure.dataset.place });
-  label.append(`${figure.dataset.label} `, slider, " ", shown);
-  figure.prepend(label);
   const show = () => {
-    const [value, source, sentence] = frames[slider.value];
+    let place = 0;
+    for (const { values, slider, shown } of made) {
+      place = place * values.length + Number(slider.value);
+      shown.textContent = values[slider.value];
+      slider.setAttribute("aria-valuetext", values[slider.value]);
+    }
+    const [source, sentence] = frames[place];
     image.src = source;
     image.alt = caption.textContent = sentence;
-    shown.textContent = value;
-    slider.setAttribute("aria-valuetext", value);
   };
-  slider.addEventListener("focus", () => frames.forEach(([, source]) => { new Image().src = source; }), { once: true });
-  slider.addEventListener("input", show);
+  const fetchAll = () => { if (frames.length <= 41) frames.forEach(([source]) => { new Image().src = source; }); };
+  const made = controls.map(([name, values, start]) => {
+    const label = document.createElement("label");
+    const slider = document.createElement("input");
+    const shown = document.createElement("output");
+    Object.assign(slider, { type: "range", min: 0, max: values.length - 1, step: 1, value: start });
+    label.append(`${name} `, slider, " ", shown);
+    image.before(label);
+    slider.addEventListener("focus", fetchAll, { once: true });
+    slider.addEventListener("input", show);
+    return { values, slider, shown };
+  });
   show();
 }
