@@ -1,11 +1,12 @@
 """How fast is this book's PPO beside the last PPO of TRL? Samples per second and peak memory, as ratios in one run.
 
 Both train the same: GPT-2's form, 2 layers, 64 wide, 4 heads, 64 tokens; prompts of 8 tokens, answers of 16; 64
-episodes an iteration, one pass in 8 minibatches; four networks (policy, reference, value function, reward model) of one
-size; float32, one thread, random weights. Each runs in a process of its own, and they take turns, so that a busy machine
-disturbs both alike. The first two iterations are not counted.
+episodes an iteration, one pass in 8 minibatches; four networks (policy, reference, value function, reward model) of
+one size; float32, one thread, random weights. Each runs in a process of its own, and they take turns, so that a busy
+machine disturbs both alike. The first two iterations are not counted.
 
-TRL had PPO up to 1.12.0; from 1.13.0 on it has none. It brings fifty packages, so it lives in an environment of its own:
+TRL had PPO up to 1.12.0; from 1.13.0 on it has none. It brings fifty packages, so it lives in an environment of its
+own:
 
     python3 -m venv other && other/bin/pip install -e .[compare]
     python benchmarks/ppo_speed.py --other other/bin/python
@@ -37,7 +38,7 @@ def ours() -> list[float]:
 
     from minigpt import ppo
     from minigpt.model import GPT, GPTConfig
-    from minigpt.reward import RewardModel
+    from minigpt.reward_model import RewardModel
 
     torch.set_num_threads(1)
     config = GPTConfig(n_vocab=V, n_ctx=PROMPT + ANSWER, n_layers=2, n_heads=4, d_model=64, norm="pre")
@@ -94,7 +95,8 @@ def theirs() -> list[float]:
             output_dir=folder, use_cpu=True, bf16=False, gradient_checkpointing=False, report_to="none",
             num_sample_generations=0, temperature=1.0, save_strategy="no", disable_tqdm=True, learning_rate=3e-4,
             per_device_train_batch_size=BATCH, gradient_accumulation_steps=1,
-            num_mini_batches=MINIBATCHES, num_ppo_epochs=1, response_length=ANSWER, local_rollout_forward_batch_size=BATCH,
+            num_mini_batches=MINIBATCHES, num_ppo_epochs=1, response_length=ANSWER,
+            local_rollout_forward_batch_size=BATCH,
             total_episodes=BATCH * (SKIPPED + COUNTED), stop_token="eos",
         )  # fmt: skip
         trainer = PPOTrainer(
