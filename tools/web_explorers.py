@@ -12,7 +12,7 @@ import io
 import itertools
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from unittest import mock
 
@@ -132,7 +132,8 @@ def found_in(notebook: dict) -> dict[str, tuple[Controls, Callable[[], Frames]]]
 def packed(thing):
     """What an explorer was given, for JSON. A Tabled function becomes the list of its questions and answers."""
     if isinstance(thing, Tabled):
-        return {"answers": [[packed(key), packed(value)] for key, value in thing.known.values()]}
+        answers = [[packed(key), packed(value)] for key, value in thing.known.values()]
+        return {"of": list(inspect.signature(thing.f).parameters), "answers": answers}
     if isinstance(thing, np.ndarray):
         return {"array": np.round(thing, 4).tolist()}
     if isinstance(thing, tuple):
@@ -152,8 +153,15 @@ def unpacked(thing):
         return thing
     if "answers" in thing:
         known = {repr(unpacked(key)): unpacked(value) for key, value in thing["answers"]}
-        return lambda *args: known[repr(args)]
+        return signed(lambda *args: known[repr(args)], thing.get("of", []))
     return np.array(thing["array"]) if "array" in thing else tuple(unpacked(each) for each in thing["tuple"])
+
+
+def signed(f: Callable, names: Iterable[str]) -> Callable:
+    """f, which says that these are the names of its arguments: an explorer may ask how many there are."""
+    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    f.__signature__ = inspect.Signature([inspect.Parameter(name, kind) for name in names])
+    return f
 
 
 class Tabled:
@@ -161,6 +169,7 @@ class Tabled:
 
     def __init__(self, f: Callable):
         self.f, self.known = f, {}
+        signed(self, inspect.signature(f).parameters)
 
     def __call__(self, *args):
         if repr(args) not in self.known:

@@ -1,0 +1,67 @@
+"""Explorers after all cells have run."""
+
+import ast
+import re
+import symtable
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT / "tools"))
+
+import workbook  # noqa: E402
+
+NAMES = [name for name in workbook.originals(ROOT) if "solutions" not in name.parts]
+MAKES_ONE = re.compile(r"\b(explorers\.\w+|ranking_desk\.RankingDesk)\(")
+
+
+def code(name):
+    cells = workbook.read(ROOT / "chapters" / name)["cells"]
+    return [workbook.source(cell) for cell in cells if cell["cell_type"] == "code"]
+
+
+def inner(table) -> set[str]:
+    """Names of the notebook that the functions of a piece of code use: what it looks up when a control is moved."""
+    found = set()
+    for child in table.get_children():
+        functions = child.get_type() == "function" and child.get_name() not in ("listcomp", "genexpr", "dictcomp", "setcomp")
+        if functions:
+            found |= {symbol.get_name() for symbol in child.get_symbols() if symbol.is_global()}
+        found |= inner(child)
+    return found
+
+
+def given(source) -> set[str]:
+    """Names that a cell gives a meaning."""
+    symbols = symtable.symtable(source, "<cell>", "exec").get_symbols()
+    return {symbol.get_name() for symbol in symbols if symbol.is_assigned() and not symbol.is_imported()}
+
+
+def rebound(cells: list[str]) -> list[tuple[str, str]]:
+    """(name, cell) where a name that an explorer uses when it is moved gets another meaning in a later cell."""
+    functions, found = {}, []
+    for source in cells:
+        for node in ast.parse(source).body:
+            if isinstance(node, ast.FunctionDef):
+                functions[node.name] = ast.unparse(node)
+    for i, source in enumerate(cells):
+        if MAKES_ONE.search(source):
+            names = inner(symtable.symtable(source, "<cell>", "exec"))
+            called = {node.id for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Name)} | names
+            for name in called & set(functions):
+                names |= inner(symtable.symtable(functions[name], "<cell>", "exec"))
+            found += [(name, later) for later in cells[i + 1 :] for name in sorted(names & given(later))]
+    return found
+
+
+@pytest.mark.parametrize("name", NAMES, ids=str)
+def test_an_explorer_works_after_all_cells_have_run(name):
+    assert rebound(code(name)) == []
+
+
+def test_a_name_that_is_used_again_is_noticed():
+    makes = "def draw(q):\n    other = 1\n    return model(q)\n\n\nexplorers.slider_explorer(draw, 'q', 0, 1, 1, 0, 'a description')"
+    assert rebound([makes, "other = 2", "for model in 'ab':\n    pass"]) == [("model", "for model in 'ab':\n    pass")]
+    assert rebound([makes, "x = [model for model in 'ab']"]) == []
