@@ -59,6 +59,17 @@ def answers(task: str) -> np.ndarray:
     return np.array([measured.get("gpt1/zero_shot", task=task, step=step) for step in snapshots()])
 
 
+def references() -> dict[str, dict[str, float]]:
+    """Lines of a fine-tuning figure: task -> {"majority", "best possible" and, where the paper asks, "zero-shot"}.
+
+    Zero-shot is the mean over the seeds after pre-training. Entailment has none: the paper has no question for it.
+    """
+    lines = finetuning.references("majority", "best possible")
+    for task in lines.keys() - {"entailment"}:
+        lines[task]["zero-shot"] = answers(task)[-1].mean()
+    return lines
+
+
 def by_seed(table: np.ndarray) -> dict[str, dict[int, list[float]]]:
     """A table of snapshots and seeds as thin lines of `plots.task_panels`: seed -> {step: [value]}."""
     return {

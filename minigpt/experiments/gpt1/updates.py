@@ -1,4 +1,4 @@
-"""Chapter 01. Labels or updates: accuracy along one long fine-tuning, with few labels and with many.
+"""Chapter 01, lab "transfer". Labels or updates: accuracy along a long fine-tuning, with few labels and with many.
 
 The table data/measured/gpt1/updates.csv has a row for each task, number of labels, start, number of updates and seed:
 the accuracy on the 500 test examples of gpt1/finetuning. There more labels also mean more updates; here the two are

@@ -44,3 +44,12 @@ def test_how_fast_a_curve_rises():
     assert transfer.rise([0.5, 0.55, 0.7, 0.9], steps) == "10 to 1,000"
     assert transfer.rise([0.5, 0.7, 0.55, 0.8], steps) == "100 to the end: 0.80"
     assert transfer.rise([0.7, 0.9, 0.9, 0.9], steps) == "the first to 10"
+
+
+def test_lines_of_a_fine_tuning_figure_are_those_of_the_table_and_none_for_entailment():
+    lines = transfer.references()
+    rows = [row for row in measured.rows("gpt1/zero_shot") if row["task"] == "similarity" and row["step"] == "4500"]
+    assert len(rows) == transfer.N_SEEDS
+    assert lines["similarity"]["zero-shot"] == pytest.approx(sum(float(row["value"]) for row in rows) / len(rows))
+    assert set(lines["entailment"]) == {"majority", "best possible"}
+    assert all(each["majority"] < each["zero-shot"] for task, each in lines.items() if task != "entailment")
