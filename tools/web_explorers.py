@@ -1,9 +1,9 @@
 """Explorers that play on the web: what their controls show at each of their places, drawn when the pages are made.
 
-An explorer that needs no trained model is run: in its notebook that cell and those before it that it needs carry the tag
-"plays". One that asks a trained model is replayed: `python tools/web_explorers.py 03_gpt3.ipynb` runs the notebook once
-and stores what the explorer was given, each function as the table of its answers, in tools/web/stored. So what the web
-shows is what the notebook shows; a control with many places keeps some of them. The others show one setting, and say so.
+An explorer that needs no trained model is run: in its notebook that cell and those before it that it needs carry the
+tag "plays". One that asks a trained model is replayed: `python tools/web_explorers.py 03_gpt3.ipynb` runs the notebook
+once and stores what the explorer was given, each function as the table of its answers, in tools/web/stored. So what the
+web shows is what the notebook shows; a control with many places keeps some of them. The others show one setting.
 """
 
 import contextlib

@@ -1,6 +1,6 @@
 """The web edition in a real browser, where there is one; elsewhere these tests say what is missing.
 
-Two things are tested: tools/web/check.mjs finds each fault of a page that has them all, and pages of the book have none.
+Two things are tested: tools/web/check.mjs finds each fault of pages that have one, and pages of the book have none.
 """
 
 import importlib.util

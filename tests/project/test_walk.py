@@ -14,6 +14,7 @@ sys.path.insert(0, str(ROOT / "tools"))
 import workbook  # noqa: E402
 
 NAMES = [name for name in workbook.originals(ROOT) if "solutions" not in name.parts]
+COMPREHENSIONS = ("listcomp", "genexpr", "dictcomp", "setcomp")  # run at once, not when a control is moved
 MAKES_ONE = re.compile(r"\b(explorers\.\w+|ranking_desk\.RankingDesk)\(")
 
 
@@ -26,8 +27,7 @@ def inner(table) -> set[str]:
     """Names of the notebook that the functions of a piece of code use: what it looks up when a control is moved."""
     found = set()
     for child in table.get_children():
-        functions = child.get_type() == "function" and child.get_name() not in ("listcomp", "genexpr", "dictcomp", "setcomp")
-        if functions:
+        if child.get_type() == "function" and child.get_name() not in COMPREHENSIONS:
             found |= {symbol.get_name() for symbol in child.get_symbols() if symbol.is_global()}
         found |= inner(child)
     return found
@@ -62,6 +62,6 @@ def test_an_explorer_works_after_all_cells_have_run(name):
 
 
 def test_a_name_that_is_used_again_is_noticed():
-    makes = "def draw(q):\n    other = 1\n    return model(q)\n\n\nexplorers.slider_explorer(draw, 'q', 0, 1, 1, 0, 'a description')"
+    makes = "def draw(q):\n    other = 1\n    return model(q)\nexplorers.slider_explorer(draw, 'q', 0, 1, 1, 0, 'x')"
     assert rebound([makes, "other = 2", "for model in 'ab':\n    pass"]) == [("model", "for model in 'ab':\n    pass")]
     assert rebound([makes, "x = [model for model in 'ab']"]) == []
