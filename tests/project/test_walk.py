@@ -1,6 +1,7 @@
-"""Explorers after all cells have run."""
+"""Explorers after all cells have run: the recorded walk in JupyterLab, and what no walk of one setting would notice."""
 
 import ast
+import json
 import re
 import symtable
 import sys
@@ -13,6 +14,7 @@ sys.path.insert(0, str(ROOT / "tools"))
 
 import workbook  # noqa: E402
 
+WALK = ROOT / "docs" / "walk"
 NAMES = [name for name in workbook.originals(ROOT) if "solutions" not in name.parts]
 COMPREHENSIONS = ("listcomp", "genexpr", "dictcomp", "setcomp")  # run at once, not when a control is moved
 MAKES_ONE = re.compile(r"\b(explorers\.\w+|ranking_desk\.RankingDesk)\(")
@@ -65,3 +67,32 @@ def test_a_name_that_is_used_again_is_noticed():
     makes = "def draw(q):\n    other = 1\n    return model(q)\nexplorers.slider_explorer(draw, 'q', 0, 1, 1, 0, 'x')"
     assert rebound([makes, "other = 2", "for model in 'ab':\n    pass"]) == [("model", "for model in 'ab':\n    pass")]
     assert rebound([makes, "x = [model for model in 'ab']"]) == []
+
+
+def controls():
+    """The widgets of the book with the lesson that has them: explorers and desks for ranking, by their stored words."""
+    found = {}
+    for name in NAMES:
+        for cell in workbook.read(ROOT / "chapters" / name)["cells"]:
+            for output in cell.get("outputs", []):
+                words = " ".join("".join(output.get("data", {}).get("text/plain", "")).split())
+                if words.startswith(("Explorer: ", "RankingDesk: ")):
+                    found.setdefault(name.with_suffix("").as_posix(), []).append(words)
+    return found
+
+
+def test_the_record_of_the_walk_is_of_this_book():
+    """Every lesson was walked, all its cells ran without an error, and each widget that it has answered something."""
+    notebooks = json.loads((WALK / "walk.json").read_text(encoding="utf-8"))["notebooks"]
+    lessons = [name.stem for name in NAMES if len(name.parts) == 1]
+    assert set(lessons) <= set(notebooks)
+    page, widgets = (WALK / "README.md").read_text(encoding="utf-8"), controls()
+    for name, each in notebooks.items():
+        assert each["ran"] == each["code"] > 0 and each["errors"] == [], name
+        assert [widget["plain"] for widget in each["widgets"]] == widgets.get(name, []), name
+        assert all(any(widget["controls"].values()) for widget in each["widgets"]), name
+        assert f"| {name} | {each['ran']} of {each['code']} | 0 |" in page
+        for picture in each["pictures"]:
+            assert (WALK / picture).read_bytes()[8:12] == b"WEBP" and f"({picture})" in page
+    assert f"Notebooks: {len(notebooks)}. " in page and "Errors found: 0." in page
+    assert sum(path.stat().st_size for path in WALK.iterdir()) < 2e6
