@@ -11,6 +11,7 @@ a quarter of an hour on one core.
 
 import functools
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -89,6 +90,29 @@ def same_plot(n: int = 12) -> dict[str, tuple[np.ndarray, np.ndarray]]:
         "encyclopedia": (answers[0][0], np.array([loss for _, loss in answers])),
         "English": (np.array(days, float), np.log([perplexity])),
     }
+
+
+@dataclass(frozen=True)
+class Fits:
+    """What the points of one language say: a straight line, and a law with a floor."""
+
+    line: scaling_laws.PowerLaw
+    r2: float  # of the straight line, on two logarithmic axes
+    law: scaling_laws.FloorLaw
+    floors: tuple[float, float]  # 90 % interval of the law's floor: of the scatter, if the law is right
+
+
+def fits() -> dict[str, Fits]:
+    """Both laws, fitted to the mean over the seeds of each language of `same_plot`."""
+    found = {}
+    for name, (spent, losses) in same_plot().items():
+        mean = losses.mean(axis=0)
+        floors = scaling_laws.predict(spent, mean, spent[-1], np.random.default_rng(0)).floors
+        r2 = scaling_laws.straightness(spent, mean)[1]
+        found[name] = Fits(
+            scaling_laws.fit_power_law(spent, mean), r2, scaling_laws.fit_floor_law(spent, mean), floors
+        )
+    return found
 
 
 def canary() -> dict[str, float]:
