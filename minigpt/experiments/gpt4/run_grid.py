@@ -2,8 +2,8 @@
 
 Three languages that differ in Zipf's s alone. Every run of one column of the grid costs the same compute C = 6 N D; a
 narrow model makes many updates, a wide one few, always of 8 texts. So nothing but N and D changes along a column: in
-isoflop.py the batch grew with the tokens. The runs up to 10^10 operations are made three times. Beside the grid there
-is one large run of each language, to be predicted, and some runs at half and at double the learning rate.
+isoflop.py the batch grew with the tokens. Beside the grid there is a large run of each language, to be predicted, and
+some runs at half and at double the learning rate. Every run is made with every seed.
 """
 
 import contextlib
@@ -27,7 +27,6 @@ GRID = {  # floating-point operations -> widths
     2.15e9: (8, 10, 12, 16), 4.64e9: (8, 10, 12, 16, 24), 1e10: (8, 10, 12, 16, 24, 32),
     2.15e10: (12, 16, 24, 32, 48), 4.64e10: (12, 16, 24, 32, 48, 64), 1e11: (20, 32, 48, 64),
 }  # fmt: skip
-REPEATED = 1e10  # up to here every run is made with every seed, above with the first one alone
 LARGE = (4.64e11, 48)  # operations and width of the run to be predicted
 BATCH, N_TEXTS = 8, 1000  # texts in every batch; held-out texts
 RATES = {"half": 0.5, "usual": 1.0, "double": 2.0}
@@ -46,12 +45,10 @@ def n_updates(budget: float, d_model: int) -> int:
     return max(1, round(budget / (6 * n_params * 3 * scaling_runs.N_ENTRIES * BATCH)))
 
 
-def runs(seed: int) -> list[tuple[float, int, str]]:
-    """Every run of a seed: compute, width, and the name of its learning rate; the cheapest first."""
-    found = [(C, d, "usual") for C, widths in GRID.items() for d in widths if C <= REPEATED or seed == SEEDS[0]]
-    if seed == SEEDS[0]:
-        found += [(*LARGE, "usual"), *((C, d, rate) for C, d in OTHER_RATES for rate in ("half", "double"))]
-    return found
+def runs() -> list[tuple[float, int, str]]:
+    """Every run of a seed: compute, width, and the name of its learning rate; the grid first, the cheapest first."""
+    grid = [(C, d, "usual") for C, widths in GRID.items() for d in widths]
+    return [*grid, (*LARGE, "usual"), *((C, d, rate) for C, d in OTHER_RATES for rate in ("half", "double"))]
 
 
 def rows(seed: int) -> Iterator[dict]:
@@ -59,7 +56,7 @@ def rows(seed: int) -> Iterator[dict]:
 
     Unit: nats per token. The three languages are trained side by side.
     """
-    for budget, d_model, rate in runs(seed):
+    for budget, d_model, rate in runs():
         chance, n_steps = 100 + seed, n_updates(budget, d_model)
         models = [scaling_runs.fresh_model(book(zipf), d_model, chance) for zipf in LANGUAGES]
         batches = [FreshTexts(book(zipf), BATCH, n_steps, 1000 * chance + d_model) for zipf in LANGUAGES]
@@ -115,10 +112,8 @@ def canary() -> dict[str, float]:
     The plan of every run; a grid of very short runs.
     """
     found = {f"entropy, {zipf}": book(zipf).entropy for zipf in LANGUAGES}
-    for seed in SEEDS:
-        found[f"runs {seed}"] = len(runs(seed))
-        plan = [n_updates(budget, d_model) * d_model * RATES[rate] for budget, d_model, rate in runs(seed)]
-        found[f"updates {seed}"] = float(sum(plan))
+    found["seeds"], found["runs"] = len(SEEDS), len(runs())
+    found["updates"] = float(sum(n_updates(budget, d_model) * d_model * RATES[rate] for budget, d_model, rate in runs()))
     few = {"GRID": {4e7: (8,)}, "LARGE": (2e8, 24), "OTHER_RATES": ((4e7, 8),), "N_TEXTS": 100}
     with mock.patch.dict(globals(), few):
         for row in rows(SEEDS[0]):

@@ -2,6 +2,7 @@
 
 A strategy is a function: it gets a `Shop`, buys, and returns (predicted, low, high), a prediction of the large run's
 loss with a 90 % interval. It sees no floor and no language. Nothing is trained here: the runs are read from the table.
+Each language has a shop for every seed: its large run is that seed's, and of each run that seed's is sold first.
 """
 
 import math
@@ -81,15 +82,21 @@ class Shop:
 Strategy = Callable[[Shop], tuple[float, float, float]]
 
 
-def shops(budget: float = BUDGET) -> dict[str, Shop]:
-    """A new shop for each of the three languages, filled from the measured grid."""
+def shops(budget: float = BUDGET, seed: int = 0) -> dict[str, Shop]:
+    """A new shop for each of the three languages, filled from the measured grid.
+
+    The large run is that of the seed. Of a run that is there several times the seed's own is sold first, then the
+    others as repeats. Errors: ValueError for a seed that is not in the table.
+    """
+    if seed not in run_grid.SEEDS:
+        raise ValueError(f"expected a seed out of {run_grid.SEEDS}; got {seed!r}")
     rows = [row for row in measured.rows("gpt4/run_grid") if row["rate"] == "usual"]
-    rows.sort(key=lambda row: (float(row["budget"]), int(row["d_model"]), int(row["seed"])))
+    rows.sort(key=lambda row: (float(row["budget"]), int(row["d_model"]), int(row["seed"]) != seed, int(row["seed"])))
     found = {}
     for name, s in NAMES.items():
         mine = [row for row in rows if float(row["zipf"]) == s]
         runs = [_run(row) for row in mine]
-        (large,) = [run for run in runs if _is_large(run)]
+        large = next(run for run in runs if _is_large(run))  # the seed's own is the first
         found[name] = Shop([run for run in runs if not _is_large(run)], large, float(mine[0]["floor"]), budget)
     return found
 
@@ -108,9 +115,15 @@ def _same_price(compute: float, wanted: float) -> bool:
     return abs(compute / wanted - 1) < WITHIN
 
 
-def play(strategy: Strategy, budget: float = BUDGET) -> dict[str, Outcome]:
-    """A strategy in each of the three shops: language -> what came of it. Errors: those of Shop."""
-    return {name: shop.outcome(strategy(shop)) for name, shop in shops(budget).items()}
+def play(strategy: Strategy, budget: float = BUDGET, seed: int = 0) -> dict[str, Outcome]:
+    """A strategy in each of the three shops of a seed: language -> what came of it. Errors: those of Shop."""
+    return {name: shop.outcome(strategy(shop)) for name, shop in shops(budget, seed).items()}
+
+
+def outcomes(strategy: Strategy, budget: float = BUDGET) -> dict[str, list[Outcome]]:
+    """A strategy in every shop there is: language -> what came of it, one for each seed. Errors: those of Shop."""
+    every = [play(strategy, budget, seed) for seed in run_grid.SEEDS]
+    return {name: [each[name] for each in every] for name in NAMES}
 
 
 LINE = ((2.15e9, 10), (4.64e9, 10), (4.64e9, 12), (1e10, 12), (1e10, 16), (2.15e10, 16), (4.64e10, 24))
@@ -198,6 +211,9 @@ STRATEGIES: dict[str, Strategy] = {
 
 
 def score_table(budget: float = BUDGET, strategies: dict[str, Strategy] | None = None) -> dict[str, dict[str, float]]:
-    """Every strategy in five numbers, as ladder_game.summary gives them; further strategies may be added."""
+    """Every strategy in five numbers, as ladder_game.summary gives them, over all languages and seeds.
+
+    strategies: further ones, to be added to ours.
+    """
     every = STRATEGIES | (strategies or {})
-    return {name: ladder_game.summary(list(play(strategy, budget).values())) for name, strategy in every.items()}
+    return {name: ladder_game.summary(sum(outcomes(each, budget).values(), [])) for name, each in every.items()}
