@@ -13,7 +13,7 @@ from unittest import mock
 
 import numpy as np
 
-from minigpt import chinchilla, scaling
+from minigpt import chinchilla, scaling, scaling_laws
 from minigpt.experiments import measured
 from minigpt.experiments.gpt4 import scaling_runs
 from minigpt.experiments.gpt4.scaling_runs import FreshTexts
@@ -72,14 +72,18 @@ def rows(seed: int) -> Iterator[dict]:
             }  # fmt: skip
 
 
-def profiles(zipf: float, least_tokens: int = 0) -> dict[float, tuple[np.ndarray, np.ndarray]]:
+def profiles(zipf: float, least_tokens: int = 0, seed: int | None = None) -> dict[float, tuple[np.ndarray, np.ndarray]]:
     """IsoFLOP profiles of a language, from the table: compute -> (parameters, loss above the floor), both rising in N.
 
-    least_tokens: leave out runs that read fewer. Errors: ValueError for a language that is not in the table.
+    least_tokens: leave out runs that read fewer. seed: the runs of one seed; None: means over all of them.
+    Errors: ValueError for a language or a seed that is not in the table.
     """
+    if seed not in (None, *SEEDS):
+        raise ValueError(f"expected a seed out of {SEEDS}, or None for all; got {seed!r}")
     runs = [row for row in measured.rows("gpt4/run_grid") if float(row["zipf"]) == zipf and row["rate"] == "usual"]
     if not runs:
         raise ValueError(f"expected Zipf's s out of {LANGUAGES}; got {zipf!r}")
+    runs = [row for row in runs if seed in (None, int(row["seed"]))]
     found = {}
     for budget in GRID:
         column = {}
@@ -104,6 +108,12 @@ def minima(profiles: dict[float, tuple[np.ndarray, np.ndarray]]) -> dict[float, 
         with contextlib.suppress(ValueError):
             found[compute] = chinchilla.isoflop_optimum(N[first : first + 3], L[first : first + 3])
     return found
+
+
+def best_size(zipf: float, seed: int | None = None) -> scaling_laws.PowerLaw:
+    """The best size against compute, N* = k C^a, through the minima of the profiles. seed: as in `profiles`."""
+    best = minima(profiles(zipf, seed=seed))
+    return scaling_laws.fit_power_law(list(best), [N for N, _ in best.values()])
 
 
 def canary() -> dict[str, float]:

@@ -6,6 +6,7 @@ import pytest
 from minigpt import scaling_laws
 from minigpt.chinchilla import JointLaw
 from minigpt.exact import zipf
+from minigpt.experiments import measured
 from minigpt.experiments.gpt4 import ladder_game, run_grid, run_shop
 from minigpt.experiments.gpt4.run_shop import Run, Shop
 
@@ -69,7 +70,7 @@ def test_every_strategy_keeps_to_its_budget_in_the_measured_shops():
 def test_the_right_widths_beat_one_width_and_both_baselines():
     table = run_shop.score_table()
     ours = table["best widths, with a floor"]
-    assert ours["intervals that hold"] == 3
+    assert ours["intervals that hold"] == 3 * len(run_grid.SEEDS)
     for name in ("no change", "straight line", "one width, with a floor"):
         assert ours["interval score"] < 0.5 * table[name]["interval score"]
 
@@ -86,6 +87,35 @@ def test_the_best_size_grows_with_compute_and_least_for_the_steepest_zipf():
     assert exponents[2] < min(exponents[:2]) - 0.04  # 1.3 and 1.6 cannot be told apart here
     derived = [zipf.exponents(s).a for s in run_grid.LANGUAGES]
     assert all(0 < found - truth < 0.1 for found, truth in zip(exponents, derived))  # short runs: too steep
+
+
+def test_in_each_seed_the_exponent_falls_as_zipf_grows():
+    for seed in run_grid.SEEDS:
+        steep, usual, flat = (run_grid.best_size(s, seed).b for s in (2.0, 1.6, 1.3))
+        assert steep < usual - 0.03 and usual < flat
+
+
+def test_each_seed_has_its_own_large_run_and_sells_its_own_runs_first():
+    for name, s in run_shop.NAMES.items():
+        for seed in run_grid.SEEDS:
+            here = run_shop.shops(seed=seed)[name]
+            said = here.outcome((1.2, 1.1, 1.3)).measured
+            where = {"zipf": s, "rate": "usual"}
+            assert said == measured.get("gpt4/run_grid", "loss", budget=4.64e11, d_model=48, **where)[seed]
+            repeats = [here.buy(1e10, 16).loss for _ in run_grid.SEEDS]
+            stored = list(measured.get("gpt4/run_grid", "loss", budget=1e10, d_model=16, **where))
+            assert repeats == [stored.pop(seed), *stored]
+    with pytest.raises(ValueError, match="a seed out of .* got 3"):
+        run_shop.shops(seed=3)
+
+
+def test_the_profiles_of_all_seeds_are_the_means_of_each():
+    every, alone = run_grid.profiles(1.6), [run_grid.profiles(1.6, seed=seed) for seed in run_grid.SEEDS]
+    for compute, (N, L) in every.items():
+        assert all(list(each[compute][0]) == list(N) for each in alone)
+        np.testing.assert_allclose(np.mean([each[compute][1] for each in alone], axis=0), L)
+    with pytest.raises(ValueError, match="a seed out of"):
+        run_grid.profiles(1.6, seed=3)
 
 
 def test_profiles_may_leave_short_runs_out():
