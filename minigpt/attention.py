@@ -91,16 +91,25 @@ def _check(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> None:
 
 
 class KeyValueCache:
-    """Key-value cache of one attention layer: the keys and values of the positions computed so far."""
+    """Key-value cache of one attention layer: the keys and values of the positions computed so far.
+
+    The memory has room for more positions than are in it, twice as many each time that it is full: so a new token is
+    written into it, and what was there is not copied for every token.
+    """
 
     def __init__(self):
-        self.k: Tensor | None = None  # (B, H, n_past, d_head), or None before the first token
-        self.v: Tensor | None = None
+        self.n_past = 0  # how many positions are in the cache
+        self._k = self._v = torch.empty(0)  # (B, H, room, d_head), of which n_past positions are filled
 
     @property
-    def n_past(self) -> int:
-        """How many positions are in the cache."""
-        return 0 if self.k is None else self.k.shape[2]
+    def k(self) -> Tensor:
+        """The keys so far: (B, H, n_past, d_head)."""
+        return self._k[:, :, : self.n_past]
+
+    @property
+    def v(self) -> Tensor:
+        """The values so far: (B, H, n_past, d_head)."""
+        return self._v[:, :, : self.n_past]
 
     def append(self, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
         """Add the keys and values of T new positions and give back those of all positions.
@@ -108,14 +117,31 @@ class KeyValueCache:
         Shapes: k and v (B, H, T, d_head); results (B, H, n_past + T, d_head).
         Errors: ValueError if the number of rows B, or H or d_head, is not that of the positions before.
         """
-        if self.k is not None:
-            if self.k.shape[0] != k.shape[0]:
-                raise ValueError(f"this cache holds {self.k.shape[0]} rows of text, but {k.shape[0]} came")
-            if (self.k.shape[1], self.k.shape[3]) != (k.shape[1], k.shape[3]):
+        if self.n_past:
+            if len(self._k) != len(k):
+                raise ValueError(f"this cache holds {len(self._k)} rows of text, but {len(k)} came")
+            if (self._k.shape[1], self._k.shape[3]) != (k.shape[1], k.shape[3]):
                 raise ValueError("this cache belongs to another model: its heads have another number or width")
-            k, v = torch.cat([self.k, k], dim=2), torch.cat([self.v, v], dim=2)
-        self.k, self.v = k, v
-        return k, v
+        self._k, self._v = self._joined(self._k, k), self._joined(self._v, v)
+        self.n_past += k.shape[2]
+        return self.k, self.v
+
+    def select(self, rows: Tensor | list[int]) -> None:
+        """Go on with these rows, in this order; one may come several times."""
+        self._k, self._v = self._k[rows], self._v[rows]
+
+    def _joined(self, memory: Tensor, new: Tensor) -> Tensor:
+        """Memory that holds the new positions after the n_past that it has."""
+        n = self.n_past + new.shape[2]
+        if memory.requires_grad or new.requires_grad:  # what a gradient still needs is never overwritten
+            return torch.cat([memory[:, :, : self.n_past], new], dim=2) if self.n_past else new
+        if not self.n_past or n > memory.shape[2]:
+            larger = new.new_empty(*new.shape[:2], 2 * n, new.shape[3])
+            if self.n_past:
+                larger[:, :, : self.n_past] = memory[:, :, : self.n_past]
+            memory = larger
+        memory[:, :, self.n_past : n] = new
+        return memory
 
 
 class MultiHeadAttention(nn.Module):
@@ -138,7 +164,7 @@ class MultiHeadAttention(nn.Module):
         if band is not None and not (causal and is_whole(band, 1)):
             raise ValueError(f"band must be None or a whole number of at least 1 in a causal layer, but it is {band!r}")
         self.n_heads, self.dropout, self.causal, self.band = n_heads, dropout, causal, band
-        self.fused: bool | None = None  # True: fused_attention, False: the formula, None: fused on a GPU alone
+        self.fused: bool | None = None  # True: fused_attention, False: the formula, None: see use_fused
         self.W_qkv = nn.Linear(d_model, 3 * d_model)
         self.W_o = nn.Linear(d_model, d_model)
 
@@ -159,7 +185,8 @@ class MultiHeadAttention(nn.Module):
         if cache is not None:
             k, v = cache.append(k, v)  # (B, H, n_past + T, d_head)
         dropout, weights = self.dropout if self.training else 0.0, None
-        if return_weights or not (x.is_cuda if self.fused is None else self.fused):
+        fused = not dropout or x.is_cuda if self.fused is None else self.fused
+        if return_weights or not fused:
             mask = self._mask(T, k.shape[2], visible, x.device)
             out, weights = attention(q, k, v, mask, dropout)
         elif self.causal and visible is None and T == k.shape[2] and (self.band is None or T <= self.band):
@@ -183,8 +210,10 @@ class MultiHeadAttention(nn.Module):
 
 
 def use_fused(model: nn.Module, fused: bool | None = True) -> None:
-    """Let every attention layer of a model use fused_attention (True), the formula (False), or, as at first, fused
-    attention on a GPU alone (None). Weights that are asked for always come from the formula.
+    """Let every attention layer of a model use fused_attention (True) or the formula (False).
+
+    None, as at first, is fused attention, but for dropout on a CPU, where torch has no fused kernel for it. Weights
+    that are asked for always come from the formula.
     """
     for layer in model.modules():
         if isinstance(layer, MultiHeadAttention):

@@ -210,7 +210,7 @@ def beam_search(
             parents, kept, logps = (list(column) for column in zip(*going))
             logps = torch.tensor(logps, dtype=torch.float64)
             for layer in cache:
-                layer.k, layer.v = layer.k[parents], layer.v[parents]
+                layer.select(parents)
             unread = torch.tensor([ids[-1:] for ids in kept])
     return max(done, key=lambda written: written.score)
 
@@ -246,7 +246,7 @@ def continuation_logps(gpt, tokenizer: Tokenizer, prefix: str, continuations: Se
     with without_dropout(gpt):
         logits = gpt(before, cache)[:, -1:].expand(len(ids), -1, -1)  # (n, 1, V)
         for layer in cache:
-            layer.k, layer.v = (kept.expand(len(ids), -1, -1, -1) for kept in (layer.k, layer.v))
+            layer.select([0] * len(ids))
         if targets.shape[1] > 1:
             logits = torch.cat([logits, gpt(targets[:, :-1].clamp(min=0), cache)], dim=1)  # (n, longest, V)
     return token_logps(logits, targets).sum(dim=1).cpu()

@@ -296,7 +296,8 @@ def _loss_and_gradient(model: nn.Module, batch, loss_fn: Callable, config: Train
 
 def _adamw(model: nn.Module, config: TrainConfig, state: TrainState) -> torch.optim.AdamW:
     """torch's AdamW whose memory is the state's own tensors: what the one updates, the other holds."""
-    groups, fused = parameter_groups(model, config.weight_decay), next(model.parameters()).is_cuda
+    groups = parameter_groups(model, config.weight_decay)
+    fused = next(model.parameters()).device.type in ("cpu", "cuda")  # one call updates them all
     optimizer = torch.optim.AdamW(groups, config.lr, tuple(config.betas), config.eps, fused=fused or None)
     parameters = {name: p for name, p in devices.itself(model).named_parameters() if p.requires_grad}
     if not state.moments:
@@ -311,7 +312,7 @@ def _adamw(model: nn.Module, config: TrainConfig, state: TrainState) -> torch.op
                 f"this TrainState belongs to another model: it was asked for {name} of shape {tuple(p.shape)} "
                 f"and has {sorted(state.moments)}; start with a new TrainState()"
             )
-        for kind, moment in state.moments[name].items():  # only the fused AdamW counts its steps on the GPU
+        for kind, moment in state.moments[name].items():  # the fused AdamW counts its steps where they are
             moment = moment.float() if kind == "step" else devices.shared_like(moment, p)  # 32 bits are what it reads
             state.moments[name][kind] = moment.to("cpu" if kind == "step" and not fused else p.device)
         optimizer.state[p] = state.moments[name]

@@ -13,7 +13,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode, return_and_correct_aliasing
 from torch.utils._pytree import tree_flatten, tree_map
 
-from minigpt import devices
+from minigpt import attention, devices
 
 NAME = "lazy"
 DEVICE = torch.device(NAME, 0)
@@ -122,3 +122,21 @@ def elsewhere():
     """Inside, MINIGPT_DEVICE is the other device."""
     with mock.patch.object(devices, "device", lambda: DEVICE), _Factories(), _FromNumbers():
         yield DEVICE
+
+
+def _formula(q, k, v, mask=None, dropout=0.0, causal=False):
+    return attention.attention(q, k, v, attention.causal_mask(q.shape[-2], q.device) if causal else mask, dropout)[0]
+
+
+@contextlib.contextmanager
+def no_fused_kernels():
+    """Attention by the formula and AdamW operation by operation: the other device has no fused kernels of its own.
+
+    What is compared bit for bit must be computed in the same order on both.
+    """
+    adamw = torch.optim.AdamW
+    with (
+        mock.patch.object(attention, "fused_attention", _formula),
+        mock.patch.object(torch.optim, "AdamW", lambda *args, fused=None, **how: adamw(*args, **how)),
+    ):
+        yield

@@ -263,8 +263,9 @@ def test_fused_attention_is_the_formula(band, pieces):
 def test_fused_attention_with_padding_and_dropout():
     attn, x = MultiHeadAttention(8, 2, causal=False).double(), draw(2, 5, 8)
     visible = torch.tensor([[True] * 5, [True, True, False, True, False]])
+    use_fused(attn, False)
     formula = attn(x, visible=visible)
-    use_fused(attn)
+    use_fused(attn, True)
     torch.testing.assert_close(attn(x, visible=visible), formula)
     q, k, v = draw(3, 1, 400, 4)
     mean = torch.stack([fused_attention(q, k, v, dropout=0.3, causal=True) for _ in range(40)]).mean(dim=0)
@@ -275,8 +276,43 @@ def test_weights_that_are_asked_for_come_from_the_formula(monkeypatch):
     attn, x = MultiHeadAttention(8, 2), draw(1, 4, 8).float()
     calls = []
     monkeypatch.setattr(attention_module, "fused_attention", lambda q, k, v, *a, **b: calls.append(1) or q)
+    use_fused(attn, False)
     attn(x)
-    assert not calls  # on the CPU the formula, unless asked otherwise
-    use_fused(attn)
+    assert not calls
+    use_fused(attn, None)  # as at first
     attn(x)
     assert calls == [1] and attn(x, return_weights=True)[1].shape == (1, 2, 4, 4) and calls == [1]
+
+
+def test_dropout_on_a_cpu_comes_from_the_formula_unless_asked_otherwise(monkeypatch):
+    attn, x, calls = MultiHeadAttention(8, 2, dropout=0.5), draw(1, 4, 8).float(), []
+    monkeypatch.setattr(attention_module, "fused_attention", lambda q, k, v, *a, **b: calls.append(1) or q)
+    attn(x)
+    assert not calls  # in training, with dropout
+    attn.eval()(x)
+    assert calls == [1]  # dropout is off
+    use_fused(attn, True)
+    attn.train()(x)
+    assert calls == [1, 1]
+
+
+@pytest.mark.parametrize("rows", [[1, 0], [1, 1, 0], [0]])
+@pytest.mark.parametrize("learning", [True, False])
+def test_a_cache_goes_on_with_selected_rows(rows, learning):
+    attn, x, cache = layer(), draw(2, T, D), KeyValueCache()
+    with torch.set_grad_enabled(learning):
+        attn(x[:, :3], cache)
+        cache.select(rows)
+        read = attn(x[rows, 3:], cache)
+        torch.testing.assert_close(read, attn(x[rows])[:, 3:])
+
+
+def test_a_cache_that_writes_into_its_memory_gives_what_joining_gives():
+    attn, x, written, joined = layer(), draw(B, 40, D), KeyValueCache(), KeyValueCache()
+    with torch.no_grad():
+        for part in x.split(1, dim=1):
+            attn(part, written)
+    for part in x.split(1, dim=1):  # with a gradient nothing may be overwritten
+        attn(part, joined)
+    assert written.k.shape == (B, H, 40, D // H) and torch.equal(written.k, joined.k)
+    assert torch.equal(written.v, joined.v) and joined.k.requires_grad

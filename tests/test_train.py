@@ -336,17 +336,17 @@ def test_a_keyboard_interrupt_makes_a_step_wholly_or_not_at_all(moment, monkeypa
         return loss
 
     if moment == "in the update":
-        lerp = torch.Tensor.lerp_  # called in the middle of torch's AdamW, once for each of the 5 parameters
+        update = torch._fused_adamw_  # called in the middle of torch's AdamW: for the matrices, then for the rest
 
-        def interrupting_lerp(self, *args, **kwargs):
+        def interrupted_update(*args, **kwargs):
             interrupt_once()
-            return lerp(self, *args, **kwargs)
+            return update(*args, **kwargs)
 
-        monkeypatch.setattr(torch.Tensor, "lerp_", interrupting_lerp)
+        monkeypatch.setattr(torch, "_fused_adamw_", interrupted_update)
     model, state = tiny(dropout=0.3), TrainState()
     with pytest.raises(KeyboardInterrupt):
         list(train(model, Batches(), CONFIG, loss_fn, generator(), state))
-    assert state.step == (7 if moment == "in the loss" else 2)  # the 8th loss; the 8th parameter is in the 2nd update
+    assert state.step == (7 if moment == "in the loss" else 4)  # the 8th loss; the 8th call is in the 4th update
     list(train(model, Batches(), CONFIG, loss_fn, generator(), state))
     assert same(weights(model), weights(straight))
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler

@@ -106,6 +106,13 @@ def train_or_load(
         except KeyboardInterrupt:
             say(f"{label}: stopped at step {kept.step} of {n_steps}. Run the cell again: it goes on from there.")
             raise
+        except (MemoryError, RuntimeError) as error:  # torch's own words are about an allocator
+            if not isinstance(error, MemoryError) and "memory" not in str(error):
+                raise
+            raise MemoryError(
+                f"{label}: this computer's memory is full at step {kept.step} of {n_steps}. Shut down other kernels and "
+                "programs, and run the cell again: it goes on from the last save"
+            ) from error
         finally:
             records.close()
         if finish is not None:

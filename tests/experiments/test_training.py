@@ -241,3 +241,24 @@ def test_a_full_disk_loses_no_model(whole, what, monkeypatch):
     message = {"save": "could not be kept and will be built again", "save_state": "could not be saved"}[what]
     with pytest.warns(UserWarning, match=message):
         assert_same(run(), whole)
+
+
+@pytest.mark.parametrize("full", [RuntimeError("[enforce fail] can't allocate memory: you tried to ..."), MemoryError()])
+def test_a_full_memory_says_what_to_do_and_the_training_goes_on(whole, titles, full):
+    losses = []
+
+    def in_loss():
+        losses.append(1)
+        if len(losses) == 17:
+            raise full
+
+    with pytest.raises(MemoryError, match="memory is full at step 16 of 24. Shut down other kernels"):
+        run(in_loss=in_loss)
+    found = run()
+    assert_same(found, whole)
+    assert len(losses) == 17
+
+
+def test_another_error_in_training_is_told_as_it_is(whole):
+    with pytest.raises(RuntimeError, match="mat1 and mat2"):
+        run(in_loss=lambda: torch.ones(2, 3) @ torch.ones(2, 3))

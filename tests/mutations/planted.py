@@ -78,10 +78,13 @@ _MISTAKES = {
             "weights = F.dropout(weights, dropout)\n    return weights @ v, weights",
         ),
         (
-            "k, v = torch.cat([self.k, k], dim=2), torch.cat([self.v, v], dim=2)",
-            "k, v = torch.cat([k, self.k], dim=2), torch.cat([self.v, v], dim=2)",
+            "self._joined(self._k, k), self._joined(self._v, v)",
+            "self._joined(self._k, k), self._joined(self._v, k)",
         ),
-        ("self.k, self.v = k, v\n", "self.k, self.v = k, k\n"),
+        ("torch.cat([memory[:, :, : self.n_past], new], dim=2)", "torch.cat([new, memory[:, :, : self.n_past]], dim=2)"),
+        ("memory[:, :, self.n_past : n] = new", "memory[:, :, -new.shape[2] :] = new"),
+        ("self._k[rows], self._v[rows]", "self._k[rows], self._v"),
+        ("fused = not dropout or x.is_cuda if", "fused = True if"),
         ("permute(2, 0, 3, 1, 4)", "permute(2, 0, 3, 1, 4).flip(0)"),
         (
             "view(B, T, 3, self.n_heads, -1).permute(2, 0, 3, 1, 4)",
@@ -103,7 +106,7 @@ _MISTAKES = {
         ("seen if mask is None else mask & seen", "seen"),
         ("seen if mask is None else mask & seen", "mask if mask is not None else seen"),
         ("seen = visible[:, None, None, :]", "seen = ~visible[:, None, None, :]"),
-        ("self.k.shape[0] != k.shape[0]", "False"),
+        ("len(self._k) != len(k)", "False"),
     ],
     "loss": [
         ("return logits.float() if logits.dtype in", "return logits if logits.dtype in"),
@@ -231,7 +234,7 @@ _MISTAKES = {
         ("return document_text(tokenizer, row[len(ids) :].tolist())", "return document_text(tokenizer, row[1:].tolist())"),
         ("((5 + n) / 6) ** length_penalty", "(5 + n / 6) ** length_penalty"),
         ("((5 + n) / 6) ** length_penalty", "((6 + n) / 6) ** length_penalty"),
-        ("layer.k[parents], layer.v[parents]", "layer.k, layer.v"),
+        ("layer.select(parents)", "pass"),
         ("if token in stops or n == n_new:", "if n == n_new:"),
         ("going[0][2] / penalty[n_new]", "going[0][2] / penalty[n]"),
         (

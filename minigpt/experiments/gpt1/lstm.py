@@ -63,6 +63,10 @@ class State:
     k: Tensor | None = None  # (B, 1, 1, d)
     v: Tensor | None = None  # (B, 1, 1, d)
 
+    def select(self, rows: Tensor | list[int]) -> None:
+        """Go on with these rows, in this order; one may come several times."""
+        self.k, self.v = self.k[rows], self.v[rows]
+
 
 class LSTM(nn.Module):
     """LSTM language model: token embeddings, LSTM layers, and logits of the next token by the embeddings again.
