@@ -10,9 +10,9 @@ from torch.nn import functional as F
 
 
 class PlainBlock(nn.Module):
-    def __init__(self, d: int, n_heads: int):
+    def __init__(self, d: int, n_heads: int, gelu: str):
         super().__init__()
-        self.n_heads = n_heads
+        self.n_heads, self.gelu = n_heads, gelu
         self.ln_1, self.ln_2 = nn.LayerNorm(d), nn.LayerNorm(d)
         self.qkv, self.proj = nn.Linear(d, 3 * d), nn.Linear(d, d)
         self.up, self.down = nn.Linear(d, 4 * d), nn.Linear(4 * d, d)
@@ -22,16 +22,19 @@ class PlainBlock(nn.Module):
         q, k, v = (each.view(B, T, self.n_heads, -1).transpose(1, 2) for each in self.qkv(self.ln_1(x)).split(d, dim=2))
         seen = F.scaled_dot_product_attention(q, k, v, is_causal=True)
         x = x + self.proj(seen.transpose(1, 2).reshape(B, T, d))
-        return x + self.down(F.gelu(self.up(self.ln_2(x))))
+        return x + self.down(F.gelu(self.up(self.ln_2(x)), approximate=self.gelu))
 
 
 class PlainGPT(nn.Module):
-    """GPT-2's form: pre-LN, learned positions, the output matrix is that of the embedding."""
+    """GPT-2's form: pre-LN, learned positions, the output matrix is that of the embedding.
 
-    def __init__(self, n_vocab: int, n_ctx: int, n_layers: int, n_heads: int, d: int):
+    gelu: "none" is the exact function, torch's usual choice; "tanh" the approximation of the code that OpenAI released.
+    """
+
+    def __init__(self, n_vocab: int, n_ctx: int, n_layers: int, n_heads: int, d: int, gelu: str = "none"):
         super().__init__()
         self.tokens, self.positions = nn.Embedding(n_vocab, d), nn.Embedding(n_ctx, d)
-        self.blocks = nn.ModuleList(PlainBlock(d, n_heads) for _ in range(n_layers))
+        self.blocks = nn.ModuleList(PlainBlock(d, n_heads, gelu) for _ in range(n_layers))
         self.ln = nn.LayerNorm(d)
         for name, p in self.named_parameters():
             if p.ndim == 2:
