@@ -573,7 +573,7 @@ def open_command(options):
 def run_open(options):
     """Open the reader's copy of the book in JupyterLab, and stay until it is closed."""
     import pathlib
-    for sentence in workbook().refresh(pathlib.Path(ROOT)):
+    for sentence in workbook().refresh(pathlib.Path(ROOT), trained_models()):
         print("* " + sentence)
     quiet_jupyterlab()
     command = open_command(options)
@@ -788,6 +788,16 @@ def cache_entries(folder):
         return []
     entry = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*-[0-9a-f]{16}(\.partial|\.lock)?$")  # as checkpoint names them
     return [os.path.join(folder, name) for name in sorted(os.listdir(folder)) if entry.match(name)]
+
+
+def trained_models():
+    """How many trained models are finished and stored; None where the folder cannot be looked at."""
+    try:
+        sys.path.insert(0, ROOT)
+        from minigpt.io.files import cache_dir
+        return sum(not name.endswith((".lock", ".partial")) for name in cache_entries(str(cache_dir())))
+    except (ImportError, OSError):
+        return None
 
 
 def run_clean_cache():

@@ -66,8 +66,10 @@ def write(path: Path, text: str) -> None:
     os.replace(beside, path)
 
 
-def refresh(root: Path) -> list[str]:
+def refresh(root: Path, stored: int | None = None) -> list[str]:
     """Make the copies that are missing, and renew those that the reader has not written in; says what else there is.
+
+    stored: how many trained models there are, for the first page.
 
     Returns sentences for the reader, one for each copy that is older than its original and holds the reader's own
     work: it is left as it is.
@@ -92,7 +94,7 @@ def refresh(root: Path) -> list[str]:
             write(mine, json.dumps(fresh, ensure_ascii=False, indent=1, sort_keys=True) + "\n")
         made[name.as_posix()] = now
     write(root / FOLDER / MADE, json.dumps(made, indent=1, sort_keys=True) + "\n")
-    write(root / FOLDER / INDEX, index(root))
+    write(root / FOLDER / INDEX, index(root, stored))
     return notes
 
 
@@ -177,26 +179,50 @@ def run_cells(notebook: dict | None) -> tuple[int, int]:
     return sum(cell.get("execution_count") is not None for cell in cells), len(cells)
 
 
-def index(root: Path) -> str:
-    """The reader's first page, in Markdown: each lesson with its question, its minutes, how far one is, its labs."""
-    rows, labs = [], []
+def card(found: dict, link: str, number: str, run: str, solved: str) -> str:
+    """One lesson as a card: a box with its title, question, minutes, and how far the reader is."""
+    minutes = f"{found['minutes']} min of core · " if found["minutes"] else ""
+    title, question = (html.escape(found[key], quote=False) for key in ("title", "question"))
+    return (
+        f'<div style="{BOX}"><h3 style="margin: 0 0 6px 0">{number} · <a href="{link}">{title}</a></h3>'
+        f"<p>{question}</p><p>{minutes}run: {run} · exercises solved: {solved}</p></div>"
+    )
+
+
+# Boxes beside one another where there is room, else one under another; what JupyterLab lets through of a style.
+BOX = (
+    "display: inline-block; vertical-align: top; width: 240px; max-width: 90%; min-height: 170px; "
+    "margin: 0 10px 10px 0; padding: 12px; border: 1px solid #8a8a8a; border-radius: 8px"
+)
+
+
+def index(root: Path, stored: int | None = None) -> str:
+    """The reader's first page, in Markdown: each lesson as a card with its question, its minutes, how far one is; labs.
+
+    stored: trained models in the cache; None: not known, and nothing is said of them.
+    """
+    cards, labs = [], []
     for name in originals(root):
         original = read(root / "chapters" / name)
         if original is None or "solutions" in name.parts:
             continue
         found, mine, asked = about(original), read(root / FOLDER / name), exercises(original)
         n_run, n_cells = run_cells(mine)
-        link = f"[{found['title']}]({name.as_posix()})"
         run = "—" if not n_run else "all" if n_run == n_cells else f"{n_run} of {n_cells} cells"
         solved = f"{sum(solved for name, solved in exercises(mine).items() if name in asked)} of {len(asked)}"
-        question = html.escape(found["question"], quote=False)
         if name.parts[0] == "labs":
+            question, link = html.escape(found["question"], quote=False), f"[{found['title']}]({name.as_posix()})"
             labs.append(f"| {name.name[:2]} | {link} | {question} | {run} | {solved} |")
         else:
-            minutes = f"{found['minutes']} min" if found["minutes"] else ""
-            rows.append(f"| {name.name[:2]} | **{link}** | {question} | {minutes} | {run} | {solved} |")
-    return PAGE.format(lessons="\n".join(rows), labs="\n".join(labs), folder=FOLDER)
+            cards.append(card(found, name.as_posix(), name.name[:2], run.replace("—", "nothing yet"), solved))
+    models = "" if stored is None else STORED.format(n=stored, s="" if stored == 1 else "s")
+    lessons = "<div>" + "\n".join(cards) + "</div>"
+    return PAGE.format(lessons=lessons, labs="\n".join(labs), folder=FOLDER, models=models)
 
+
+STORED = """
+Stored on this computer: **{n} trained model{s}**. What is stored is loaded; all else is trained when its cell runs.
+"""
 
 PAGE = """# miniGPT: from GPT-1 to GPT-4, one notebook at a time
 
@@ -205,13 +231,11 @@ in `chapters`, with every output. `python3 start.py reset 03` makes a chapter fr
 
 ## Lessons
 
-| | lesson | the question | its core | you have run | exercises solved |
-|---|---|---|---|---|---|
 {lessons}
 
-*Its core*: class time for the parts marked **core**, without exercises. The last two columns are counted from what you
-have saved, each time the book is started.
-
+*Minutes of core*: class time for the parts marked **core**, without exercises. What you have run and solved is counted
+from what you have saved, each time the book is started.
+{models}
 - **You have ten minutes**: open [GPT-1](01_gpt1.ipynb) and read its first section; the answer is its first figure.
 - **You have an evening**: [the world](00_world.ipynb), the sections marked core, and the exercises with one star.
 - **You have a term**: a lesson a week, in order, with its exercises; a lab where a question stays open.

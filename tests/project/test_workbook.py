@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -188,11 +189,21 @@ def test_the_first_page_says_how_far_the_reader_is(tmp_path):
     saved(tmp_path, run_it)
     workbook.refresh(tmp_path)
     page = (tmp_path / "my" / "index.md").read_text(encoding="utf-8")
-    row = next(line for line in page.splitlines() if "01_first.ipynb" in line)
-    assert [cell.strip() for cell in row.split("|")[1:-1]] == [
-        "01", "**[First](01_first.ipynb)**", "Does A &lt; B?", "17 min", "2 of 3 cells", "1 of 2",
+    card = next(line for line in page.splitlines() if "01_first.ipynb" in line)
+    words = re.sub(r"<[^>]+>", "|", card).split("|")
+    assert [word.strip() for word in words if word.strip()] == [
+        "01 ·", "First", "Does A &lt; B?", "17 min of core · run: 2 of 3 cells · exercises solved: 1 of 2",
     ]  # fmt: skip
+    assert '<a href="01_first.ipynb">First</a>' in card and card.count("<div") == card.count("</div") + 1
+    assert page.count("<div") == page.count("</div>") == 3 and "trained model" not in page
     assert "| 01 | [More](labs/01_more.ipynb) |" in page and "solutions/" not in page
+
+
+def test_the_first_page_says_how_many_models_are_stored(tmp_path):
+    book(tmp_path)
+    for n, words in ((0, "**0 trained models**"), (1, "**1 trained model**"), (12, "**12 trained models**")):
+        workbook.refresh(tmp_path, n)
+        assert words in (tmp_path / "my" / "index.md").read_text(encoding="utf-8")
 
 
 def test_an_open_answer_that_was_written_counts_as_solved():
