@@ -5,6 +5,7 @@ models cost hardly more than one. Every model ends as minigpt.train.train would 
 """
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -16,11 +17,21 @@ from minigpt.model import GPT
 from minigpt.train import TrainConfig
 
 
-def train_side_by_side(models: list[GPT], batches: list, config: TrainConfig) -> Tensor:
+def standardise(x: Tensor, eps: float) -> Tensor:
+    """LayerNorm before its gain and bias: less the mean, over the standard deviation. Shapes: (..., d), the same."""
+    return F.layer_norm(x, x.shape[-1:], eps=eps)
+
+
+Normalise = Callable[[Tensor, float], Tensor]
+
+
+def train_side_by_side(
+    models: list[GPT], batches: list, config: TrainConfig, normalise: Normalise = standardise
+) -> Tensor:
     """Train models of one configuration in place, each on its own batches: losses of every update, of every model.
 
     Shapes: batches[i][step] is (inputs, targets), each (B, T), of model i, with something to predict at every place;
-    result (n_steps, n_models). Unit: nats per token.
+    result (n_steps, n_models). Unit: nats per token. normalise: what LayerNorm does before its gain and bias.
     Errors: ValueError for models that differ in shape, without a batch source each, or a loss that is not finite.
     Differs from train.train: no dropout, no accumulation, no mixed precision, and pre-LN models only.
     """
@@ -40,7 +51,7 @@ def train_side_by_side(models: list[GPT], batches: list, config: TrainConfig) ->
             group["lr"] = train.learning_rate(step, config)
         inputs, targets = (torch.stack(part) for part in zip(*(each[step] for each in batches)))
         optimizer.zero_grad()
-        loss = losses_of(weights, shape, inputs, targets)  # (n_models,)
+        loss = losses_of(weights, shape, inputs, targets, normalise)  # (n_models,)
         loss.sum().backward()
         _clip(weights, config.clip_norm)
         optimizer.step()
@@ -54,7 +65,9 @@ def train_side_by_side(models: list[GPT], batches: list, config: TrainConfig) ->
     return losses
 
 
-def losses_of(weights: dict[str, Tensor], shape, inputs: Tensor, targets: Tensor) -> Tensor:
+def losses_of(
+    weights: dict[str, Tensor], shape, inputs: Tensor, targets: Tensor, normalise: Normalise = standardise
+) -> Tensor:
     """The mean loss of each model. Shapes: inputs and targets (n_models, B, T), result (n_models,)."""
     M, B, T = inputs.shape
     d, V, H = shape.d_model, shape.n_vocab, shape.n_heads
@@ -63,7 +76,7 @@ def losses_of(weights: dict[str, Tensor], shape, inputs: Tensor, targets: Tensor
         return torch.baddbmm(weights[f"{name}.bias"][:, None], x, weights[f"{name}.weight"].transpose(1, 2))
 
     def norm(x: Tensor, name: str) -> Tensor:
-        x = F.layer_norm(x, (d,), eps=shape.ln_eps)
+        x = normalise(x, shape.ln_eps)
         return torch.addcmul(weights[f"{name}.bias"][:, None], x, weights[f"{name}.weight"][:, None])
 
     mask = causal_mask(T)
