@@ -25,7 +25,9 @@ from minigpt.plots import style
 TAG = "plays"
 MOST = 41  # pictures of one slider, some 40 kB each: of a finer slider every second, third ... place is kept
 STORED = Path(__file__).parent / "web" / "stored"
-FACTORIES = ("attention_explorer", "prompt_explorer", "prediction_game", "question_box", "sampling_explorer")
+FACTORIES = (
+    "attention_explorer", "prompt_explorer", "prediction_game", "question_box", "rollout_explorer", "sampling_explorer"
+)  # fmt: skip
 CIRCLES = ["nothing", "red circle", "green circle", "blue circle", "yellow circle"]
 # Explorers with several controls: the beginning of the description -> control -> the places that are kept. A control
 # that is not named stays where it begins.
@@ -36,6 +38,7 @@ KEPT = {
     "move temperature, top-k and top-p": {
         "temperature": [0.1, 0.4, 0.7, 1.0, 2.0], "top_k": [0, 1, 5, 20], "top_p": [0.5, 0.9, 1.0]},
     "put coloured shapes into four places": {"southwest": CIRCLES, "sees": [False, True]},
+    "choose an answer, and see": {"answer": [1, 2, 3, 4, 5, 6, 7, 8], "first": [1, 9, 17, 26]},
     "choose one of 2 layers and 6 heads": {"layer": [1, 2], "head": [1, 2, 3, 4, 5, 6]},
 }  # fmt: skip
 
@@ -138,6 +141,8 @@ def packed(thing):
         return {"array": np.round(thing, 4).tolist()}
     if isinstance(thing, tuple):
         return {"tuple": [packed(each) for each in thing]}
+    if isinstance(thing, dict):
+        return {"dict": [[key, packed(each)] for key, each in thing.items()]}
     if isinstance(thing, list):
         return [packed(each) for each in thing]
     if isinstance(thing, np.generic):
@@ -154,6 +159,8 @@ def unpacked(thing):
     if "answers" in thing:
         known = {repr(unpacked(key)): unpacked(value) for key, value in thing["answers"]}
         return signed(lambda *args: known[repr(args)], thing.get("of", []))
+    if "dict" in thing:
+        return {key: unpacked(each) for key, each in thing["dict"]}
     return np.array(thing["array"]) if "array" in thing else tuple(unpacked(each) for each in thing["tuple"])
 
 

@@ -165,6 +165,41 @@ def attention_explorer(
     return Explorer(draw, controls, description or words)
 
 
+def rollout_explorer(texts: list, tokens: list, numbers: dict, description: str = "", *, n_shown: int = 8) -> Explorer:
+    """Rollout of PPO, token by token: a chosen answer, and n_shown of its tokens. Twin: plots.rollout_timeline.
+
+    texts: what each answer is to, its title. tokens: the tokens of each answer. numbers: name -> (n_answers, T), such
+    as log π, R_t and A_t; what comes after an answer's last token is not looked at.
+
+    Errors: ValueError for no answer, or if texts, tokens and numbers are not of equally many answers, or a token has no
+    number.
+    """
+    numbers = {name: np.asarray(each, float) for name, each in numbers.items()}
+    longest = max(map(len, tokens), default=0)
+    for name, each in [("texts", np.empty((len(texts), longest))), *numbers.items()]:
+        if not longest or each.ndim != 2 or len(each) != len(tokens) or each.shape[1] < longest:
+            raise ValueError(f"{name}: expected {len(tokens)} answers of {longest} tokens, got the shape {each.shape}")
+
+    def draw(answer: int, first: int) -> tuple[Figure, str]:
+        words = tokens[answer - 1]
+        begin = max(0, min(first - 1, len(words) - n_shown))
+        here = slice(begin, min(begin + n_shown, len(words)))
+        shown = {name: each[answer - 1, here] for name, each in numbers.items()}
+        figure = plots.rollout_timeline(words[here], shown, title=texts[answer - 1])
+        return figure, (
+            f"Answer {answer}: {here.stop - begin} of {len(words)} tokens, from number {begin + 1} on. "
+            + "; ".join(f"{name} {each[-1]:.2f}" for name, each in shown.items())
+            + f" at the last of them, {style.visible(words[here][-1])}."
+        )
+
+    most = max(1, longest - n_shown + 1)
+    controls = {
+        "answer": ipywidgets.IntSlider(1, min=1, max=len(texts), **ranking_desk.words("answer")),
+        "first": ipywidgets.IntSlider(1, min=1, max=most, **ranking_desk.words("first token shown")),
+    }
+    return Explorer(draw, controls, description or f"choose one of {len(texts)} answers to see its tokens' numbers")
+
+
 def sampling_explorer(
     tokens: list, next_probs: Callable, n: int = 12, description: str = "", *, truth=None, start: tuple | None = None
 ) -> Explorer:

@@ -19,6 +19,7 @@ from minigpt.notebook.explorers import (
     prediction_game,
     prompt_explorer,
     question_box,
+    rollout_explorer,
     sampling_explorer,
     slider_explorer,
 )
@@ -175,9 +176,28 @@ def test_the_question_box_asks_about_what_was_put_in():
     assert "“what” is red" in asked.alt
 
 
+def test_a_rollout_is_shown_from_the_token_that_is_chosen(monkeypatch):
+    drawn = []
+    real = plots.rollout_timeline
+    monkeypatch.setattr(plots, "rollout_timeline", lambda *a, **how: drawn.append((*a, how["title"])) or real(*a, **how))
+    numbers = {"R_t": np.arange(10.0).reshape(2, 5), "A_t": -np.arange(10.0).reshape(2, 5)}
+    shown = rollout_explorer(["one", "two"], [list("abcde"), list("fg")], numbers, n_shown=3)
+    shown.controls["first"].value = 9  # as far as it goes
+    words, rows, title = drawn[-1]
+    assert (words, title, rows["R_t"].tolist()) == (list("cde"), "one", [2.0, 3.0, 4.0])
+    assert "3 of 5 tokens, from number 3 on. R_t 4.00; A_t -4.00 at the last of them" in shown.alt
+    shown.controls["answer"].value = 2  # shorter than what is shown
+    words, rows, title = drawn[-1]
+    assert (words, title, rows["A_t"].tolist()) == (list("fg"), "two", [-5.0, -6.0])
+    assert shown.alt.startswith("Answer 2: 2 of 2 tokens, from number 1 on.")
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
+        (lambda: rollout_explorer(["x"], [["a", "b"]], {"R_t": np.zeros((1, 1))}), "R_t: expected 1 answers of 2 tokens"),
+        (lambda: rollout_explorer(["x", "y"], [["a"]], {"R_t": np.zeros((1, 1))}), "texts: expected 1 answers"),
+        (lambda: rollout_explorer([], [], {}), "texts: expected 0 answers"),
         (lambda: Explorer(one_bar, {"k": ipywidgets.IntSlider(1)}, "short"), "at least 20 characters"),
         (lambda: Explorer(one_bar, {"k": 3}, WORDS), "not: \\['k'\\]"),
         (lambda: slider_explorer(one_bar, "k", 5, 1, 1, 3, WORDS), "low <= start <= high"),
