@@ -179,7 +179,7 @@ def test_the_question_box_asks_about_what_was_put_in():
 def test_a_rollout_is_shown_from_the_token_that_is_chosen(monkeypatch):
     drawn = []
     real = plots.rollout_timeline
-    monkeypatch.setattr(plots, "rollout_timeline", lambda *a, **how: drawn.append((*a, how["title"])) or real(*a, **how))
+    monkeypatch.setattr(plots, "rollout_timeline", lambda *a, title: drawn.append((*a, title)) or real(*a, title=title))
     numbers = {"R_t": np.arange(10.0).reshape(2, 5), "A_t": -np.arange(10.0).reshape(2, 5)}
     shown = rollout_explorer(["one", "two"], [list("abcde"), list("fg")], numbers, n_shown=3)
     shown.controls["first"].value = 9  # as far as it goes
@@ -195,7 +195,7 @@ def test_a_rollout_is_shown_from_the_token_that_is_chosen(monkeypatch):
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: rollout_explorer(["x"], [["a", "b"]], {"R_t": np.zeros((1, 1))}), "R_t: expected 1 answers of 2 tokens"),
+        (lambda: rollout_explorer(["x"], [["a", "b"]], {"R_t": np.zeros((1, 1))}), "R_t: expected 1 answers of 2"),
         (lambda: rollout_explorer(["x", "y"], [["a"]], {"R_t": np.zeros((1, 1))}), "texts: expected 1 answers"),
         (lambda: rollout_explorer([], [], {}), "texts: expected 0 answers"),
         (lambda: Explorer(one_bar, {"k": ipywidgets.IntSlider(1)}, "short"), "at least 20 characters"),
