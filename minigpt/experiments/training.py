@@ -106,8 +106,8 @@ def train_or_load(
         except KeyboardInterrupt:
             say(f"{label}: stopped at step {kept.step} of {n_steps}. Run the cell again: it goes on from there.")
             raise
-        except (MemoryError, RuntimeError) as error:  # torch's own words are about an allocator
-            if not isinstance(error, MemoryError) and "memory" not in str(error):
+        except (MemoryError, RuntimeError) as error:  # torch says "allocate"; "memory" may be a tensor's layout
+            if not isinstance(error, MemoryError) and "allocate" not in str(error):
                 raise
             raise MemoryError(
                 f"{label}: this computer's memory is full at step {kept.step} of {n_steps}. Shut down other kernels and "

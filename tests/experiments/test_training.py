@@ -259,6 +259,13 @@ def test_a_full_memory_says_what_to_do_and_the_training_goes_on(whole, titles, f
     assert len(losses) == 17
 
 
-def test_another_error_in_training_is_told_as_it_is(whole):
-    with pytest.raises(RuntimeError, match="mat1 and mat2"):
-        run(in_loss=lambda: torch.ones(2, 3) @ torch.ones(2, 3))
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        (lambda: torch.ones(2, 3) @ torch.ones(2, 3), "mat1 and mat2"),
+        (lambda: torch.ones(1).expand(2).add_(1), "single memory location"),
+    ],
+)
+def test_another_error_in_training_is_told_as_it_is(wrong, words):
+    with pytest.raises(RuntimeError, match=words):
+        run(in_loss=wrong)
