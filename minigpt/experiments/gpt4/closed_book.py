@@ -17,7 +17,7 @@ from minigpt.experiments.gpt4 import scaling_runs
 from minigpt.model import GPT
 from minigpt.worlds.facts import Encyclopedia
 
-SEEDS, KEY = (0, 1, 2), ("seed", "group", "quantity")
+SEEDS, KEY = tuple(range(5)), ("seed", "group", "quantity")
 SURE = 0.5  # an answer counts as given if the model is at least so sure
 GROUPS = {"100 times or more": (100, None), "10 to 99 times": (10, 99), "1 to 9 times": (1, 9), "never": (0, 0)}
 

@@ -21,7 +21,7 @@ from minigpt.worlds import held_out_shapes, shapes
 from minigpt.worlds.held_out_shapes import SPLITS
 from minigpt.worlds.shapes import Batch, Picture
 
-SEEDS, KEY = (0, 1, 2), ("seed", "model", "split", "kind")
+SEEDS, KEY = tuple(range(5)), ("seed", "model", "split", "kind")
 MODELS = (("sees", False), ("blind", True))  # name, blind
 PATCH, BATCH, N_STEPS = 4, 64, 1600
 N_TEST = 2000  # questions of each split

@@ -1,7 +1,7 @@
 """Chapter 05, sections 3 to 8. Loss prediction: the loss of a large run from small ones, ten times, and where it fails.
 
 After the GPT-4 report, sections 3.1 and 3.2. The runs are those of scaling_runs.py, in three settings ("way" in the
-table): "tuned" (ten seeds; every small width four times, the large one once); for three of the seeds also "tuned" at
+table): "tuned" (ten seeds; every small width four times, the large one once); for five of the seeds also "tuned" at
 further widths, beyond the large one too, "one rate" (the best rate of the narrowest model at every width), and "no
 fame" (an encyclopedia of equally famous entries).
 """
@@ -18,7 +18,7 @@ from minigpt.experiments.gpt4.scaling_runs import LARGE, SMALL
 from minigpt.worlds.facts import Encyclopedia
 
 SEEDS, KEY = tuple(range(10)), ("way", "seed", "d_model", "repeat")
-MORE_SEEDS = (0, 1, 2)
+MORE_SEEDS = tuple(range(5))
 MORE_WIDTHS = (*scaling_runs.MIDDLE, 128)
 OTHER_WAYS = (8, 12, 16, 24, 32, 48, 64)
 

@@ -17,7 +17,7 @@ from minigpt.vision import VisionGPT
 from minigpt.worlds import held_out_shapes, shapes
 from minigpt.worlds.shapes import CELL, Picture
 
-SEEDS, KEY = (0, 1, 2), ("seed", "quantity")
+SEEDS, KEY = tuple(range(5)), ("seed", "quantity")
 N = 300  # pictures
 
 

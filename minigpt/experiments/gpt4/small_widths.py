@@ -19,7 +19,7 @@ from minigpt.experiments.gpt4.scaling_runs import FreshTexts
 from minigpt.experiments.gpt4.side_by_side import losses_of, standardise, train_side_by_side
 from minigpt.model import GPT
 
-SEEDS, KEY = (0, 1, 2), ("arm", "d_model", "seed", "repeat")
+SEEDS, KEY = tuple(range(5)), ("arm", "d_model", "seed", "repeat")
 WIDTHS, REPEATS = (8, 12, 24), 4
 N_TEXTS = 2000  # held-out texts
 
