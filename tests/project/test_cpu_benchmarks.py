@@ -21,7 +21,7 @@ def run():
         sys.path.remove(FOLDER)
 
 
-@pytest.mark.parametrize("name", ["training_step", "time_to_quality", "writing", "start_up", "cost_by_size"])
+@pytest.mark.parametrize("name", ["training_step", "time_to_quality", "book_to_floor", "writing", "start_up", "cost_by_size"])
 def test_every_benchmark_runs_with_tiny_sizes(run, name):
     rows = run.measured([name], tiny=True)[name]["rows"]
     assert rows and all(row["value"] > 0 and math.isfinite(row["value"]) for row in rows)
