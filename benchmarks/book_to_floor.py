@@ -43,7 +43,9 @@ def gap(model: GPT, data: dataset.Dataset) -> float:
     return 100 * float(nats / n / data.floor.mean - 1)
 
 
-def with_adamw(data: dataset.Dataset, seed: int, n_steps: int | None = None, rate: float = PRETRAINING.lr):
+def with_adamw(
+    data: dataset.Dataset, seed: int, n_steps: int | None = None, rate: float = PRETRAINING.lr
+) -> tuple[float, float]:
     """Seconds and gap of the book's own recipe (at another rate, if told so)."""
     model, batches = start(data, seed)
     n_steps = n_steps or len(batches)
@@ -54,7 +56,9 @@ def with_adamw(data: dataset.Dataset, seed: int, n_steps: int | None = None, rat
     return time.process_time() - begin, gap(model, data)
 
 
-def with_muon(data: dataset.Dataset, seed: int, n_steps: int, matrices: float = MATRICES_RATE, others: float = OTHERS_RATE):
+def with_muon(
+    data: dataset.Dataset, seed: int, n_steps: int, matrices: float = MATRICES_RATE, others: float = OTHERS_RATE
+) -> tuple[float, float]:
     """Seconds and gap with Muon for the matrices of the blocks, and AdamW for all other weights."""
     model, batches = start(data, seed)
     training = replace(PRETRAINING, n_steps=n_steps, warmup_steps=min(WARMUP, n_steps // 10), lr=1.0)
@@ -62,8 +66,9 @@ def with_muon(data: dataset.Dataset, seed: int, n_steps: int, matrices: float = 
     known = {id(p) for p in inner}
     outer = [{**group, "params": [p for p in group["params"] if id(p) not in known]}
              for group in train.parameter_groups(model, training.weight_decay)]  # fmt: skip
+    decay = training.weight_decay
     optimizers = [
-        (torch.optim.Muon(inner, matrices, weight_decay=training.weight_decay, adjust_lr_fn="match_rms_adamw"), matrices),
+        (torch.optim.Muon(inner, matrices, weight_decay=decay, adjust_lr_fn="match_rms_adamw"), matrices),
         (torch.optim.AdamW(outer, others, training.betas, training.eps, fused=True), others),
     ]
     begin = time.process_time()

@@ -3,10 +3,11 @@
     python benchmarks/run.py                                   all that need no text: some minutes
     python benchmarks/run.py training_step writing             only these; the others keep their last numbers
     python benchmarks/run.py --text shakespeare.txt            also the time to quality, on a text of yours
+    python benchmarks/run.py --other other/bin/python          also PPO beside TRL's, in an environment of its own
 
 One thread (two processes where it says so), both sides in turn. Peers come with the optional extra "test"
-(`pip install -e .[test]`): a row whose peer is missing is left out. tokens_speed.py, ppo_speed.py and gpu.py have other
-needs and commands of their own; they are named in docs/speed.md.
+(`pip install -e .[test]`), TRL with another (see ppo_speed.py): a row whose peer is missing is left out.
+attention_speed.py and gpu.py have commands of their own; they are named in docs/speed.md.
 """
 
 import os
@@ -25,17 +26,18 @@ from side_by_side import ROOT, Row, circumstances
 
 from minigpt.io import files
 
-NAMES = ("training_step", "time_to_quality", "book_to_floor", "writing", "start_up", "two_processes", "cost_by_size")
+NAMES = ("training_step", "time_to_quality", "book_to_floor", "writing", "tokens_speed", "ppo_speed", "start_up",
+         "two_processes", "cost_by_size")  # fmt: skip
 RESULTS, PAGE = ROOT / "benchmarks" / "results.json", ROOT / "docs" / "speed.md"
 BEGIN, END = "<!-- measured: benchmarks/run.py -->", "<!-- end -->"
 
 
-def measured(names, text: str | None = None, tiny: bool = False) -> dict:
+def measured(names, text: str | None = None, tiny: bool = False, other: str | None = None) -> dict:
     """Benchmark -> its rows and circumstances."""
     found = {}
     for name in names:
         module, start = importlib.import_module(name), time.perf_counter()
-        more = {"text": text} if name == "time_to_quality" else {}
+        more = {"time_to_quality": {"text": text}, "ppo_speed": {"other": other}}.get(name, {})
         rows = module.measure(tiny, **more)
         if rows:
             load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
@@ -86,6 +88,7 @@ def main(words: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("names", nargs="*", help=f"which: {', '.join(NAMES)} (all)")
     parser.add_argument("--text", type=Path, help="a UTF-8 text for the time to quality")
+    parser.add_argument("--other", help="the python of an environment with TRL, for PPO")
     args = parser.parse_args(words)
     unknown = [name for name in args.names if name not in NAMES]
     if unknown:
@@ -95,7 +98,7 @@ def main(words: list[str] | None = None) -> int:
     torch.set_num_threads(1)
     text = None if args.text is None else args.text.read_text(encoding="utf-8")
     results = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
-    results |= measured(args.names or NAMES, text)
+    results |= measured(args.names or NAMES, text, other=args.other)
     text = json.dumps(results, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
     files.write_file(RESULTS, text.encode())
     files.write_file(PAGE, written(PAGE.read_text(encoding="utf-8"), results).encode())

@@ -1,17 +1,21 @@
-"""How quick are training and encoding, beside tiktoken's educational tokenizer? Both run in turn, in one process.
+"""How quick are training and encoding, beside two others? All run in turn, in one process.
 
     python benchmarks/tokens_speed.py                 # the story world
     python benchmarks/tokens_speed.py my_book.txt     # a UTF-8 text, or a folder of them
 
-Read the ratios: the times depend on the machine. The two must learn the same tokens and give the same ids, or the
-comparison stops.
+Read the ratios: the times depend on the machine. Beside tiktoken's educational tokenizer the two must learn the same
+tokens and give the same ids, or the comparison stops. `measure` (for run.py) takes the library tokenizers, written in
+Rust, on one thread: a megabyte of stories to 512 merges, and then their ids. It breaks ties between equally frequent
+pairs in another way; how many tokens both learn is in the row.
 """
 
+import os
 import random
 import sys
 import time
 from functools import partial
 
+from side_by_side import Row, in_turn, ratio
 from tiktoken._educational import SimpleBytePairEncoding, bpe_train
 
 from minigpt import corpus
@@ -20,6 +24,7 @@ from minigpt.tokenizer import PATTERN, SPECIALS, train_bpe
 from minigpt.worlds import stories
 
 N_REPEATS = 3
+N_MERGES = 512
 
 
 def seconds(act) -> tuple[float, object]:
@@ -41,6 +46,47 @@ def side_by_side(what: str, ours, theirs) -> None:
         other.append(time_theirs)
     ratio = min(other) / min(mine)
     print(f"{what:<44} ours {min(mine):8.4f} s   educational {min(other):8.4f} s   ratio {ratio:7.1f}")
+
+
+def rust(texts: list[str], n_merges: int):
+    """The same pieces of text and the same bytes, merged by the library tokenizers."""
+    from tokenizers import Regex, Tokenizer, models, pre_tokenizers, trainers
+
+    found = Tokenizer(models.BPE())
+    as_bytes = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    found.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.Split(Regex(PATTERN), "isolated"), as_bytes])
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(vocab_size=256 + n_merges, initial_alphabet=alphabet, show_progress=False)
+    found.train_from_iterator(texts, trainer)
+    return found
+
+
+def measure(tiny: bool = False) -> list[Row]:
+    try:
+        import tokenizers
+    except ImportError:
+        return []
+    os.environ["TOKENIZERS_PARALLELISM"] = "false"  # one thread, as ours
+    n_merges, rounds, size = (20, 1, 2_000) if tiny else (N_MERGES, 5, 1_000_000)
+    texts, n_characters = [], 0
+    for text in stories.documents(12_000, random.Random(0)):
+        texts.append(text)
+        n_characters += len(text)
+        if n_characters >= size:
+            break
+    n_vocab = 256 + n_merges + len(SPECIALS)
+    sides = {"ours": lambda: train_bpe(texts, n_vocab), "theirs": lambda: rust(texts, n_merges)}
+    times, mine, other = in_turn(sides, rounds), sides["ours"](), sides["theirs"]()
+    learned = {token.decode("utf-8", "replace") for token in mine.ranks if len(token) > 1}
+    same = len(learned & {other.decode([i]) for i in range(256, 256 + n_merges)})
+    what = f"{n_characters / 1e6:.1f} MB of stories"
+    rows = [
+        ratio(f"BPE, {n_merges} merges of {what}, beside tokenizers (Rust)", times["theirs"], times["ours"],
+              note=f"{same} of {n_merges} tokens are the same; tokenizers {tokenizers.__version__}")
+    ]  # fmt: skip
+    times = in_turn({"ours": lambda: corpus.encode(texts, mine), "theirs": lambda: other.encode_batch(texts)}, rounds)
+    rows.append(ratio(f"encoding {what}, beside tokenizers (Rust)", times["theirs"], times["ours"]))
+    return rows
 
 
 def main() -> None:

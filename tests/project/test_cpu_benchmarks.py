@@ -21,7 +21,10 @@ def run():
         sys.path.remove(FOLDER)
 
 
-@pytest.mark.parametrize("name", ["training_step", "time_to_quality", "book_to_floor", "writing", "start_up", "cost_by_size"])
+TINY = ["training_step", "time_to_quality", "book_to_floor", "writing", "tokens_speed", "start_up", "cost_by_size"]
+
+
+@pytest.mark.parametrize("name", TINY)
 def test_every_benchmark_runs_with_tiny_sizes(run, name):
     rows = run.measured([name], tiny=True)[name]["rows"]
     assert rows and all(row["value"] > 0 and math.isfinite(row["value"]) for row in rows)
@@ -58,6 +61,15 @@ def test_both_sides_of_the_training_benchmark_compute_the_same():
     training_step.same_weights(plain, model)
     ids = torch.randint(0, 11, (3, 8), generator=torch.Generator().manual_seed(1))
     assert torch.allclose(plain(ids), model(ids), atol=1e-6)
+
+
+def test_ppo_is_compared_round_by_round(run, monkeypatch):
+    ppo_speed = importlib.import_module("ppo_speed")
+    answers = iter([(80.0, 300.0), (10.0, 600.0), (90.0, 300.0), (30.0, 500.0), (60.0, 300.0), (10.0, 400.0)])
+    monkeypatch.setattr(ppo_speed, "asked", lambda python, which: next(answers))
+    speed, memory = ppo_speed.measure(other="another python")
+    assert (speed.value, speed.low, speed.high, memory.value) == (6.0, 3.0, 8.0, 0.6)  # ratios 8, 3, 6; .5, .6, .75
+    assert ppo_speed.measure() == [] and not run.measured(["ppo_speed"])
 
 
 def test_the_page_says_what_was_stored(run):
