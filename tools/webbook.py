@@ -112,6 +112,10 @@ def boxes(markup: str) -> str:
 
 
 MOVES = '<p class="moves">In the notebook this picture has controls and follows them; here it shows one setting.</p>'
+DESK = (
+    '<p class="moves">This desk needs the notebook: there you rank the answers yourself, and the picture follows what '
+    "you like. Here it shows what is concluded from recorded rankings.</p>"
+)
 
 
 def player(controls: list, frames: list[tuple[bytes, str]], folder: Path, up: str) -> str:
@@ -159,6 +163,8 @@ def output_for_a_page(output: dict, folder: Path, up: str, played: dict | None =
             return dict(output, data={"text/html": player(controls, list(frames()), folder, up)})
     if plain.startswith("Explorer: "):
         markup += MOVES
+    if plain.startswith("RankingDesk: "):
+        markup += DESK
     return dict(output, data={"text/html": markup})
 
 

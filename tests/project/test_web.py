@@ -69,12 +69,13 @@ def test_a_table_scrolls_in_a_box_with_its_name():
     assert found.endswith("</table></div>") and "\n\n" not in found
 
 
-def test_an_explorer_says_that_it_stands_still_and_a_figure_does_not(tmp_path):
+def test_an_explorer_and_a_desk_say_that_they_stand_still_and_a_figure_does_not(tmp_path):
     def shown(plain):
         output = {"output_type": "display_data", "data": {"text/html": ["<p>", "x</p>"], "text/plain": plain}}
         return webbook.output_for_a_page(output, tmp_path, "")["data"]
 
     assert shown("Explorer: y") == {"text/html": "<p>x</p>" + webbook.MOVES}
+    assert shown("RankingDesk: y") == {"text/html": "<p>x</p>" + webbook.DESK}
     assert shown("y") == {"text/html": "<p>x</p>"}
 
 
