@@ -120,6 +120,27 @@ explorers.slider_explorer(at, "q", 0.02, 0.98, 0.01, 0.3, "a dot that moves alon
     assert first[1] == "q = 0.03" and first[0].startswith(b"\x89PNG") and first[0] != second[0]
 
 
+def test_a_desk_plays_its_first_request_in_all_orders_of_the_answers(tmp_path):
+    import web_explorers
+
+    code = """
+from matplotlib.figure import Figure
+from minigpt.notebook import ranking_desk
+def learn(rankings):
+    return Figure(), f"Learned from {rankings}."
+tasks = [("Write:", [" one", " two", " three"]), ("Tell:", [" four", " five"])]
+ranking_desk.RankingDesk(tasks, learn, [(1, 2, 3)], "rank answers, best first")"""
+    found = web_explorers.found_in({"cells": [{"cell_type": "code", "source": code, "metadata": {"tags": ["plays"]}}]})
+    (((label, places, start, answers),), frames) = found["RankingDesk: rank answers, best first"]
+    assert (label, places[:4], start, answers) == ("Write:", ["", "1 2 3", "1 3 2", "2 1 3"], 0, ["one", "two", "three"])
+    said = [sentence for _, sentence in frames()]
+    assert len(said) == len(places) == 7 and said[0] == "Learned from [(1, 2, 3)]."
+    assert said[places.index("3 1 2")] == "Learned from [(2, 3, 1)]."  # the third is best, then the first
+    output = {"data": {"text/html": "<p>x</p>", "text/plain": "RankingDesk: rank answers, best first"}}
+    markup = webbook.output_for_a_page(output, tmp_path, "", found)["data"]["text/html"]
+    assert markup.endswith(webbook.FIRST) and webbook.DESK not in markup and '["one", "two", "three"]]' in markup
+
+
 def test_what_an_explorer_was_given_is_stored_and_replayed(tmp_path, monkeypatch):
     """The model is asked once for each place; afterwards its answers are enough, and the pictures are the same."""
     import web_explorers
@@ -171,7 +192,7 @@ def test_the_explorers_that_play_are_in_the_book():
     assert len(played) >= 4
     for beginning, (controls, frames) in played.items():
         assert sum(beginning in each for each in stored) == 1, beginning
-        assert controls and all(name and 0 <= start < len(values) > 1 for name, values, start in controls)
+        assert controls and all(name and 0 <= start < len(values) > 1 for name, values, start, *_ in controls)
         png, sentence = next(iter(frames()))
         assert png.startswith(b"\x89PNG") and sentence.endswith(".")
 
