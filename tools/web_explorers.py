@@ -107,7 +107,7 @@ class Recorded:
 
 
 class FirstRanking:
-    """Stands for a RankingDesk: what is concluded from the recorded rankings, then from each order of the first answers.
+    """Stands for a RankingDesk: what is concluded from recorded rankings, then from each order of the first answers.
 
     An order is written best first, "2 1 4 3"; the empty one comes first.
     """
