@@ -48,7 +48,7 @@ def canary() -> dict[str, float]:
     found |= {f"plan {d_model}": float(sum(scaling_runs.plan(d_model))) for d_model in WIDTHS}
     found["texts"] = float(scaling_runs.held_out(scaling_runs.book()).sum() % 997)
     held_out = scaling_runs.held_out
-    with mock.patch.multiple(scaling_runs, TOKENS_PER_PARAM=0.2, held_out=lambda book: held_out(book)[:40]):
+    with mock.patch.multiple(scaling_runs, TOKENS_PER_PARAM=0.1, held_out=lambda book: held_out(book)[:200]):
         for row in rows(SEEDS[1]):
             names = ("n_params", "n_tokens", "loss", "usual", "own")
             found |= {f"{name}, {row['d_model']}, {row['repeat']}": float(row[name]) for name in names}
