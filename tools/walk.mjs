@@ -57,14 +57,14 @@ const said = (node) => node.evaluate((e) =>
   [...e.querySelectorAll(".widget-html, .jupyter-widget-html")].map((h) => h.innerHTML).join(" | ") +
   [...e.querySelectorAll("button")].map((b) => `${b.innerText} ${b.disabled}`).join(" | "));
 
-// Does something, once more if need be, and waits until the widget shows something else.
+// Does something, another way if that changed nothing, and waits until the widget shows something else.
 const changes = async (node, act) => {
   await wait(2); // what was done before has been drawn
   const before = await said(node);
   for (let i = 0; i < 120; i++) {
-    if (i % 60 === 0) await act();
+    if (i % 60 === 0) await act(i / 60);
     await wait(0.5);
-    if ((await said(node)) !== before) return true;
+    if ((await said(node)) !== before) return !(await node.$("[role=alert]")); // a complaint is no answer
   }
   return false;
 };
@@ -72,13 +72,13 @@ const changes = async (node, act) => {
 const controls = {
   slider: {
     find: ".noUi-target",
-    async mouse(page, element) {
+    async mouse(page, element, attempt) { // it may be at one of these places already
       const box = await element.boundingBox();
-      await page.mouse.click(box.x + 0.85 * box.width, box.y + box.height / 2);
+      await page.mouse.click(box.x + [0.85, 0.15][attempt] * box.width, box.y + box.height / 2);
     },
-    async keyboard(page, element) {
+    async keyboard(page, element, attempt) {
       await (await element.$(".noUi-handle")).focus();
-      for (let i = 0; i < 3; i++) await page.keyboard.press("ArrowLeft");
+      for (let i = 0; i < 3; i++) await page.keyboard.press(["ArrowLeft", "ArrowRight"][attempt]);
     },
   },
   buttons: {
@@ -103,7 +103,29 @@ const controls = {
     async mouse(page, element) { await element.click(); },
     async keyboard(page, element) { await element.focus(); await page.keyboard.press("Space"); },
   },
+  text: { // a line to write in: the caret is set by the mouse and by the Tab key, what is written is sent by Enter
+    find: "input[type=text]",
+    async mouse(page, element) {
+      await element.click();
+      await write(page, element, 0);
+    },
+    async keyboard(page, element) {
+      await element.focus();
+      await page.keyboard.press("Shift+Tab");
+      await page.keyboard.press("Tab");
+      await write(page, element, 1);
+    },
+  },
 };
+
+// Writes into a line: an order of the answers into that of the desk, another question into that of the pictures.
+async function write(page, element, time) {
+  const order = (await element.getAttribute("placeholder")) === "2 1=3 4";
+  const text = order ? ["4 2 1=3", "1 4 3 2"][time] : ["how many things are there", "where is the circle"][time];
+  await page.keyboard.press("Control+A");
+  await page.keyboard.type(text);
+  await page.keyboard.press("Enter");
+}
 
 async function operate(page, { cell, plain }) {
   await page.evaluate(async (i) => {
@@ -123,8 +145,8 @@ async function operate(page, { cell, plain }) {
     if (!element || (kind === "answers" && !/desk/i.test(plain))) continue;
     await element.scrollIntoViewIfNeeded();
     const how = [];
-    if (await changes(node, () => mouse(page, element))) how.push("mouse");
-    if (await changes(node, () => keyboard(page, element))) how.push("keyboard");
+    if (await changes(node, (attempt) => mouse(page, element, attempt))) how.push("mouse");
+    if (await changes(node, (attempt) => keyboard(page, element, attempt))) how.push("keyboard");
     done[kind] = how;
   }
   const image = await node.$("img");

@@ -3,7 +3,8 @@
 An explorer that needs no trained model is run: in its notebook that cell and those before it that it needs carry the
 tag "plays". One that asks a trained model is replayed: `python tools/web_explorers.py 03_gpt3.ipynb` runs the notebook
 once and stores what the explorer was given, each function as the table of its answers, in tools/web/stored. So what the
-web shows is what the notebook shows; a control with many places keeps some of them. The others show one setting.
+web shows is what the notebook shows; a control with many places keeps some of them. The others show one setting. A
+ranking desk whose reward model is no network plays the first of its requests, in all orders of the answers.
 """
 
 import contextlib
@@ -19,7 +20,7 @@ from unittest import mock
 import numpy as np
 import workbook
 
-from minigpt.notebook import display, explorers
+from minigpt.notebook import display, explorers, ranking_desk
 from minigpt.plots import style
 
 TAG = "plays"
@@ -42,7 +43,8 @@ KEPT = {
     "choose one of 2 layers and 6 heads": {"layer": [1, 2], "head": [1, 2, 3, 4, 5, 6]},
 }  # fmt: skip
 
-Controls = list[tuple[str, list[str], int]]  # of each control the label, its places in words, and where it begins
+# Of each control the label, its places in words, and where it begins; of a desk also the answers that are ordered.
+Controls = list[tuple]
 Frames = Iterator[tuple[bytes, str]]  # PNG and sentence, the last control's places fastest
 
 
@@ -72,8 +74,9 @@ class Recorded:
     """Stands for an Explorer while a notebook is run here: keeps its parts and draws nothing yet."""
 
     def __init__(self, draw: Callable, controls: dict, description: str):
-        self.draw, self.widgets, self.description = draw, controls, " ".join(description.split())
-        beginning = next((words for words in KEPT if self.description.startswith(words)), None)
+        self.draw, self.widgets, description = draw, controls, " ".join(description.split())
+        self.stored = f"Explorer: {description}"
+        beginning = next((words for words in KEPT if description.startswith(words)), None)
         kept = {} if beginning is None else KEPT[beginning]
         self.grid = {}
         for name, widget in controls.items():
@@ -103,16 +106,45 @@ class Recorded:
             yield style.png(figure), sentence
 
 
+class FirstRanking:
+    """Stands for a RankingDesk: what is concluded from recorded rankings, then from each order of the first answers.
+
+    An order is written best first, "2 1 4 3"; the empty one comes first.
+    """
+
+    plays = True
+
+    def __init__(self, tasks: list, learn: Callable, recorded: list, description: str):
+        (self.request, self.answers), self.learn, self.recorded = tasks[0], learn, recorded
+        self.stored = f"RankingDesk: {' '.join(description.split())}"
+        self.orders = list(itertools.permutations(range(1, len(self.answers) + 1)))
+
+    def controls(self) -> Controls:
+        orders = [" ".join(map(str, order)) for order in self.orders]
+        return [(self.request, ["", *orders], 0, [answer.strip() for answer in self.answers])]
+
+    def frames(self) -> Frames:
+        ranks = [tuple(order.index(x) + 1 for x in sorted(order)) for order in self.orders]
+        for rankings in (self.recorded, *([each] for each in ranks)):
+            figure, sentence = self.learn(rankings)
+            yield style.png(figure), sentence
+
+
 @contextlib.contextmanager
 def recording(found: list):
-    """Explorers made in here are kept in `found`, and no figure is shown."""
+    """Explorers and desks made in here are kept in `found`, and no figure is shown."""
 
     def record(draw, controls, description):
         found.append(Recorded(draw, controls, description))
         return found[-1]
 
+    def record_desk(*given):
+        found.append(FirstRanking(*given))
+        return found[-1]
+
     with (
         mock.patch.object(explorers, "Explorer", record),
+        mock.patch.object(ranking_desk, "RankingDesk", record_desk),
         mock.patch.object(display, "show", lambda figure, *_, **__: style.png(figure)),
         contextlib.redirect_stdout(io.StringIO()),  # checks say what they say in the notebook
     ):
@@ -120,13 +152,13 @@ def recording(found: list):
 
 
 def found_in(notebook: dict) -> dict[str, tuple[Controls, Callable[[], Frames]]]:
-    """Explorers of a notebook that need no trained model: beginning of the stored text -> (controls, its pictures)."""
+    """Explorers and desks of a notebook that need no trained model: its stored text -> (controls, its pictures)."""
     found, names = [], {}
     with recording(found):
         for cell in notebook["cells"]:
             if TAG in cell.get("metadata", {}).get("tags", []):
                 exec(compile(workbook.source(cell), "<cell>", "exec"), names)
-    return {f"Explorer: {each.description}": (each.controls(), each.frames) for each in found if each.plays}
+    return {each.stored: (each.controls(), each.frames) for each in found if each.plays}
 
 
 # --- explorers that ask a trained model -------------------------------------------------------------------------------
@@ -218,11 +250,11 @@ def replayed(path: Path) -> dict[str, tuple[Controls, Callable[[], Frames]]]:
     with recording(found):
         for each in json.loads(path.read_text(encoding="utf-8")):
             getattr(explorers, each["factory"])(**{key: unpacked(value) for key, value in each["given"].items()})
-    return {f"Explorer: {each.description}": (each.controls(), each.frames) for each in found}
+    return {each.stored: (each.controls(), each.frames) for each in found}
 
 
 def played(root: Path) -> dict[str, tuple[Controls, Callable[[], Frames]]]:
-    """The explorers that play in the book."""
+    """The explorers and desks that play in the book."""
     everything = {}
     for name in workbook.originals(root):
         if "solutions" not in name.parts:

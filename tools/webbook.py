@@ -112,17 +112,24 @@ def boxes(markup: str) -> str:
 
 
 MOVES = '<p class="moves">In the notebook this picture has controls and follows them; here it shows one setting.</p>'
+DESK = (
+    '<p class="moves">This desk needs the notebook: there you rank the answers yourself, and the picture follows what '
+    "you like. Here it shows what is concluded from recorded rankings. The desk of the lab “You are the labeler” plays "
+    "here, too.</p>"
+)
+FIRST = '<p class="moves">Here you rank the first request; in the notebook it goes on with the next.</p>'
 
 
 def player(controls: list, frames: list[tuple[bytes, str]], folder: Path, up: str) -> str:
     """HTML of an explorer that plays without Python: one picture, and all others as data for static/web.js.
 
-    controls: (label, places in words, where it begins) for each; frames: (PNG, sentence) for all places of all controls,
-    the last control's fastest. Without JavaScript the picture where all begin stays.
+    controls: (label, places in words, where it begins) for each, and for a desk its answers, whose orders the places
+    are; frames: (PNG, sentence) for all places of all controls, the last control's fastest. Without JavaScript the
+    picture where all begin stays.
     Errors: ValueError unless there is a picture for each.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    wanted = math.prod(len(values) for _, values, _ in controls)
+    wanted = math.prod(len(values) for _, values, *_ in controls)
     if len(frames) != wanted:
         raise ValueError(f"expected {wanted} pictures for the places of {len(controls)} controls; got {len(frames)}")
     data = []
@@ -131,7 +138,7 @@ def player(controls: list, frames: list[tuple[bytes, str]], folder: Path, up: st
         (folder / name).write_bytes(png)
         data.append([f"{up}{folder.name}/{name}", sentence])
     place = 0
-    for _, values, start in controls:
+    for _, values, start, *_ in controls:
         place = place * len(values) + start
     width, height = struct.unpack(">II", frames[place][0][16:24])
     words = html.escape(data[place][1])
@@ -156,9 +163,12 @@ def output_for_a_page(output: dict, folder: Path, up: str, played: dict | None =
     plain = text("text/plain") if "text/plain" in data else ""
     for beginning, (controls, frames) in (played or {}).items():
         if plain.startswith(beginning):
-            return dict(output, data={"text/html": player(controls, list(frames()), folder, up)})
+            markup = player(controls, list(frames()), folder, up) + FIRST * plain.startswith("RankingDesk: ")
+            return dict(output, data={"text/html": markup})
     if plain.startswith("Explorer: "):
         markup += MOVES
+    if plain.startswith("RankingDesk: "):
+        markup += DESK
     return dict(output, data={"text/html": markup})
 
 

@@ -19,7 +19,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported: the t
 
 import numpy as np
 
-from minigpt.experiments import measured
+from minigpt.experiments import canaries, measured
 
 
 def module(table: str):
@@ -29,7 +29,8 @@ def module(table: str):
 
 def canary(table: str) -> dict[str, float]:
     """The canary of a table as plain numbers of six digits. Errors: ValueError if one is not finite."""
-    found = {name: float(f"{float(value):.6g}") for name, value in module(table).canary().items()}
+    with canaries.remembering():
+        found = {name: float(f"{float(value):.6g}") for name, value in module(table).canary().items()}
     if not found or not np.isfinite(list(found.values())).all():
         raise ValueError(f"expected finite numbers from the canary of {table}; got {found}")
     return found

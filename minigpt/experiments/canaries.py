@@ -18,18 +18,68 @@ import torch
 
 from minigpt import corpus, devices, train
 from minigpt.batches import DocumentBatches
-from minigpt.experiments import dataset, sizes
+from minigpt.experiments import dataset, pretraining, sizes
 from minigpt.experiments.dataset import Dataset
 from minigpt.experiments.pretraining import Pretrained
 from minigpt.model import GPT
+from minigpt.worlds import grammar, in_context_lists
+from minigpt.worlds import stories as world
 
 _TRAIN = train.train  # few_updates puts another function in its place
 
 
-def first_losses(model, batches, config, loss_fn=train.next_token_loss, n: int = 5, seed: int = 0) -> dict[str, float]:
-    """The first n training losses, the norm of the weights after them, and the sum of the whole schedule's rates."""
-    records = train.train(model, batches, config, loss_fn, torch.Generator().manual_seed(seed))
+@contextlib.contextmanager
+def remembering() -> Iterator[None]:
+    """Inside, what the grammars are asked again and again with the same arguments is computed once.
+
+    Nothing else changes: the functions are the same, and each is called the first time. Of a canary's time they took
+    more than half.
+    """
+    from minigpt.experiments.gpt2 import zero_shot_questions
+
+    is_held_out, draw, asked, known = world.held_out, in_context_lists.questions, {}, []
+
+    @functools.cache
+    def held_out_by_name(number, animal, colour):
+        lexicon = known[number]
+        (x,) = [each for each in lexicon.animals if each.name == animal]
+        (c,) = [each for each in lexicon.colours if each.name == colour]
+        return is_held_out(lexicon, x, c)
+
+    def held_out(lexicon, animal, colour):  # to compare a word with all of a lexicon takes long; its name does not
+        number = next((i for i, each in enumerate(known) if each is lexicon), len(known))
+        if number == len(known):
+            known.append(lexicon)
+        return held_out_by_name(number, animal.name, colour.name)
+
+    def questions(family, n_shots, n, rng, *others):
+        key = family, n_shots, n, rng.getstate(), *others
+        if key not in asked:
+            asked[key] = draw(family, n_shots, n, rng, *others), rng.getstate()
+        found, state = asked[key]
+        rng.setstate(state)
+        return list(found)
+
+    with contextlib.ExitStack() as stack:
+        for module, name, by in (
+            (world, "held_out", held_out),
+            (in_context_lists, "questions", questions),
+            (grammar, "score", functools.cache(grammar.score)),
+            (grammar, "predict", functools.cache(grammar.predict)),
+            (zero_shot_questions, "questions", functools.cache(zero_shot_questions.questions)),
+        ):
+            stack.enter_context(mock.patch.object(module, name, by))
+        yield
+
+
+def first_losses(
+    model, batches, config, loss_fn=train.next_token_loss, n: int = 5, seed: int = 0, n_rows: int = 8
+) -> dict[str, float]:
+    """The first n training losses on n_rows rows of the batches, the norm of the weights after them, a number for whole
+    batches, and the sum of the whole schedule's rates."""
+    records = train.train(model, FewRows(batches, n_rows), config, loss_fn, torch.Generator().manual_seed(seed))
     found = {f"loss {record.step}": record.loss for _, record in zip(range(n), records)}
+    found["batches"] = number_of_batches(batches, config.n_steps)
     found["weights"] = sum(p.detach().double().norm().item() for p in model.parameters())
     found["sum of rates"] = sum(train.learning_rate(step, config) for step in range(1, config.n_steps + 1))
     model.eval()
@@ -61,14 +111,44 @@ def _gpt1(n_steps: int, device: torch.device) -> GPT:
     return gpt.eval()
 
 
-@contextlib.contextmanager
-def few_updates(n: int = 3) -> Iterator[dict[str, float]]:
-    """Inside, every training makes n updates and lets the rest of its steps pass without any; nothing is cached.
+class FewRows:
+    """The first rows of each batch: an update that takes a moment. (`batch_number` says what the others are.)"""
 
-    The callers of `train.train` notice nothing: warm-up, schedule and snapshots are those of the whole run. Gives a
-    dictionary that fills with what each run did: its steps, its n losses, the sum of its learning rates, what AdamW
-    remembers (which shows its betas and the clipping), and how far the matrices moved and how much of that was towards
-    0 (which shows weight decay), in thousandths of their length.
+    def __init__(self, batches, n_rows: int):
+        self.batches, self.n_rows = batches, n_rows
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def __getitem__(self, step: int) -> tuple:
+        return tuple(each[: self.n_rows] for each in self.batches[step])
+
+
+def batch_number(batch) -> float:
+    """A whole batch as one number: all that is in it, each times its place. It changes with any of them."""
+    total = 0
+    for place, each in enumerate(batch, 1):
+        flat = np.asarray(each).astype(np.int64).ravel()
+        total += place * len(each) + int(np.dot(flat, place + np.arange(len(flat)))) % 997
+    return float(total % 997)
+
+
+def number_of_batches(batches, n_steps: int, n: int = 12) -> float:
+    """n whole batches of a run as one number: the first, the last, and others between them."""
+    steps = np.linspace(0, n_steps - 1, min(n, n_steps)).astype(int)
+    return checksum(batch_number(batches[int(step)]) for step in steps) % 997
+
+
+@contextlib.contextmanager
+def few_updates(n: int = 2, n_rows: int = 8, n_snapshots: int | None = None) -> Iterator[dict[str, float]]:
+    """Inside, every training makes n updates on n_rows rows of its batches, and lets the rest of its steps pass without
+    any; nothing is cached.
+
+    The callers of `train.train` notice nothing: warm-up, schedule and snapshots are those of the whole run (of the
+    snapshots of pretraining.pretrain only the first and last, n_snapshots in all, if there is such a number). Gives a
+    dictionary that fills with what each run did: its steps, its n losses, the sum of its learning rates, a number for
+    whole batches, what AdamW remembers (which shows its betas and the clipping), and how far the matrices
+    moved and how much of that was towards 0 (which shows weight decay), in thousandths of their length.
     """
     found, really, number = {}, train.train, itertools.count()
 
@@ -80,7 +160,8 @@ def few_updates(n: int = 3) -> Iterator[dict[str, float]]:
         matrices = [p for p in model.parameters() if p.ndim >= 2]  # some biases have a gradient of rounding errors only
         state = kwargs.setdefault("state", train.TrainState())
         before = [p.detach().double().clone() for p in matrices]
-        for last in itertools.islice(really(model, batches, config, *args, **kwargs), n):
+        found[f"{run}, batches"] = number_of_batches(batches, config.n_steps)
+        for last in itertools.islice(really(model, FewRows(batches, n_rows), config, *args, **kwargs), n):
             found[f"{run}, loss {last.step}"] = last.loss
             yield last
         steps = range(config.n_steps)
@@ -94,9 +175,21 @@ def few_updates(n: int = 3) -> Iterator[dict[str, float]]:
         for step in steps[n:]:
             yield replace(last, step=step + 1)
 
-    with tempfile.TemporaryDirectory() as folder, mock.patch.dict(os.environ, MINIGPT_CACHE=folder):
-        with mock.patch.object(train, "train", short):
-            yield found
+    pretrain = pretraining.pretrain
+
+    def with_few_snapshots(*args, **kwargs):
+        trained = pretrain(*args, **kwargs)
+        steps = sorted(trained.snapshots)
+        found[f"run {next(number)}, snapshots"] = float(sum(steps))
+        few = [*steps[: n_snapshots - 1], steps[-1]]
+        return replace(trained, snapshots={step: trained.snapshots[step] for step in few})
+
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(anew())
+        stack.enter_context(mock.patch.object(train, "train", short))
+        if n_snapshots is not None:
+            stack.enter_context(mock.patch.object(pretraining, "pretrain", with_few_snapshots))
+        yield found
 
 
 def stories(n_held_out: int = 6, times: int = 120):
@@ -161,11 +254,18 @@ def rates(make) -> float:
     return sum(train.learning_rate(step, config) for step in range(config.n_steps))
 
 
-def trained(make) -> tuple[Pretrained, dict[str, float]]:
-    """What make() trains, all steps of it, and numbers from the way: losses, held-out losses, weights, tokens."""
-    with anew():
+def trained(make, n_rows: int = 8) -> tuple[Pretrained, dict[str, float]]:
+    """What make() trains, all steps of it on n_rows rows of the batches, and numbers from the way: losses, held-out
+    losses, weights, tokens, and a number for whole batches."""
+    whole, really = [], train.train
+
+    def narrow(model, batches, config, *args, **kwargs):
+        whole.append(number_of_batches(batches, config.n_steps))
+        return really(model, FewRows(batches, n_rows), config, *args, **kwargs)
+
+    with anew(), mock.patch.object(train, "train", narrow):
         run = make()
-    found = {f"loss {step}": loss for step, loss in zip(run.steps[:5], run.losses)}
+    found = {"batches": sum(whole)} | {f"loss {step}": loss for step, loss in zip(run.steps[:5], run.losses)}
     found |= {f"held out {step}": loss for step, loss in zip(run.watched[-2:], run.held_out[-2:])}
     found["watched"] = float(run.watched.sum())
     found["tokens"] = float(run.tokens[-1])

@@ -11,6 +11,10 @@ from matplotlib.figure import Figure
 from minigpt.notebook import display
 from minigpt.plots import style
 
+# An answer on a button is read from its beginning, and on a narrow screen it goes on in the next line.
+ANSWER = "ranking-answer"
+STYLE = f"<style>button.{ANSWER}.jupyter-button {{white-space: normal; text-align: left; line-height: 1.4}}</style>"
+
 
 class RankingDesk(ipywidgets.VBox):
     """The reader is the labeler: rank answers by clicking them, best first, or by typing "2 1=3 4" and Enter.
@@ -39,7 +43,7 @@ class RankingDesk(ipywidgets.VBox):
         self.buttons = [ipywidgets.Button(layout=wide) for _ in range(most)]
         for number, button in enumerate(self.buttons):
             button.on_click(lambda _, number=number: self._clicked(number))
-            button.style.text_align = "left"
+            button.add_class(ANSWER)
         self.typed = ipywidgets.Text(
             placeholder="2 1=3 4", continuous_update=False, **words("or type the order, best first, = for a tie")
         )
@@ -82,11 +86,10 @@ class RankingDesk(ipywidgets.VBox):
         self.order = []
         done = len(self.made) >= len(self.tasks)
         request, answers = self.tasks[len(self.made) % len(self.tasks)]
-        self.request.value = f"<b>Request {len(self.made) + 1} of {len(self.tasks)}:</b> {html.escape(request)}"
+        told = f"<b>Request {len(self.made) + 1} of {len(self.tasks)}:</b> {html.escape(request)}"
         if done:
-            self.request.value = (
-                "<b>All requests are ranked.</b> Below is what the reward model thinks you like."
-            )
+            told = "<b>All requests are ranked.</b> Below is what the reward model thinks you like."
+        self.request.value = STYLE + told
         for number, button in enumerate(self.buttons):
             button.layout.display = "none" if number >= len(answers) else None
             button.description = "" if number >= len(answers) else f"{number + 1}. {answers[number].strip()}"

@@ -29,7 +29,7 @@ def bars(
     """Bar chart: values side by side, one bar for each series in every group.
 
     series: name -> values as long as groups, or (values, low, high) with the ends of the intervals. A value that is
-    None or NaN leaves its place empty. seeds: name of a series -> (n_seeds, groups), a dot for each seed. chance: a
+    None or NaN leaves its place empty, an interval of NaN is not drawn. seeds: name of a series -> (n_seeds, groups), a dot for each seed. chance: a
     dotted line; ceiling: a dashed one; references: name -> number, more dotted lines.
     guess: the reader's own number, a grey line; ... is none.
 
@@ -54,7 +54,7 @@ def bars(
             style.draw_seeds(axes, x, seeds[name], i, 0.5 * width / max(1, len(seeds[name])))
             high = np.fmax(high, np.nanmax(seeds[name], axis=0))
         above = "bottom" if upright and high is not height else "baseline"  # an upright baseline would reach into dots
-        for place, value, end in zip(x, height, np.maximum(high, 0)):
+        for place, value, end in zip(x, height, np.fmax(np.fmax(high, height), 0)):
             if not math.isnan(value):
                 axes.annotate(
                     f"{value:.{digits}f}", (place, end), (0, 6), textcoords="offset points", ha="center", va=above,

@@ -495,6 +495,17 @@ def test_an_order_typed_on_any_keyboard_is_understood(order):
     assert built.made == [(2, 3, 1)]
 
 
+def test_an_answer_can_be_read_from_its_beginning_on_a_narrow_screen():
+    """A button of ipywidgets has one line in its middle; where it is too narrow, the rest of its words is cut off."""
+    built, _ = desk()
+    for order in ("", "1 2 3", "1 2"):  # before, between, and when all is ranked
+        if order:
+            built.rank(order)
+        (rule,) = re.findall(r"<style>button\.([\w-]+)\.jupyter-button {(.*?)}</style>", built.request.value)
+        assert "white-space: normal" in rule[1] and "text-align: left" in rule[1]
+        assert all(rule[0] in button._dom_classes and button.layout.height == "auto" for button in built.buttons)
+
+
 def test_an_error_while_learning_is_shown_to_the_reader():
     built, _ = desk()
     built.learn = lambda rankings: 1 / 0

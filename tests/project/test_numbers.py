@@ -9,7 +9,6 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT / "tools"), str(ROOT / "tests" / "exercises")]
 
-import handout  # noqa: E402
 import web_explorers  # noqa: E402
 import webbook  # noqa: E402
 import workbook  # noqa: E402
@@ -60,8 +59,10 @@ def counted():
         "labs": sum(len(name.parts) == 2 for name in NAMES),
         "figures, each with a description in words": sum(text.count("<img ") for text in outputs),
         "explorers with controls": sum(text.startswith("Explorer: ") for text in outputs),
-        "of them that play on the web without Python": len(web_explorers.played(ROOT)),
-        "exercises with a check": sum(len(handout.pairs(notebook)) for notebook in NOTEBOOKS.values()),
+        "of them that play on the web without Python": sum(
+            beginning.startswith("Explorer: ") for beginning in web_explorers.played(ROOT)
+        ),
+        "exercises with a check": sum(len(workbook.exercises(notebook)) for notebook in NOTEBOOKS.values()),
         "wrong answers that these checks must refuse and name": wrong_answers(),
         "stored tables of measurements": sum(1 for _ in (ROOT / "data" / "measured").rglob("*.csv")),
         "links from page to page and some more, each checked": len(links()) // 100 * 100,

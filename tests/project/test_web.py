@@ -69,12 +69,13 @@ def test_a_table_scrolls_in_a_box_with_its_name():
     assert found.endswith("</table></div>") and "\n\n" not in found
 
 
-def test_an_explorer_says_that_it_stands_still_and_a_figure_does_not(tmp_path):
+def test_an_explorer_and_a_desk_say_that_they_stand_still_and_a_figure_does_not(tmp_path):
     def shown(plain):
         output = {"output_type": "display_data", "data": {"text/html": ["<p>", "x</p>"], "text/plain": plain}}
         return webbook.output_for_a_page(output, tmp_path, "")["data"]
 
     assert shown("Explorer: y") == {"text/html": "<p>x</p>" + webbook.MOVES}
+    assert shown("RankingDesk: y") == {"text/html": "<p>x</p>" + webbook.DESK}
     assert shown("y") == {"text/html": "<p>x</p>"}
 
 
@@ -117,6 +118,29 @@ explorers.slider_explorer(at, "q", 0.02, 0.98, 0.01, 0.3, "a dot that moves alon
     assert (values[0], values[start], len(values)) == ("0.03", "0.30", 32)
     first, second = (frame for frame, _ in zip(frames(), range(2)))
     assert first[1] == "q = 0.03" and first[0].startswith(b"\x89PNG") and first[0] != second[0]
+
+
+def test_a_desk_plays_its_first_request_in_all_orders_of_the_answers(tmp_path):
+    import web_explorers
+
+    code = """
+from matplotlib.figure import Figure
+from minigpt.notebook import ranking_desk
+def learn(rankings):
+    return Figure(), f"Learned from {rankings}."
+tasks = [("Write:", [" one", " two", " three"]), ("Tell:", [" four", " five"])]
+ranking_desk.RankingDesk(tasks, learn, [(1, 2, 3)], "rank answers, best first")"""
+    cell = {"cell_type": "code", "source": code, "metadata": {"tags": ["plays"]}}
+    found = web_explorers.found_in({"cells": [cell]})
+    (((label, places, start, answers),), frames) = found["RankingDesk: rank answers, best first"]
+    assert (label, start, answers) == ("Write:", 0, ["one", "two", "three"])
+    assert places[:4] == ["", "1 2 3", "1 3 2", "2 1 3"]
+    said = [sentence for _, sentence in frames()]
+    assert len(said) == len(places) == 7 and said[0] == "Learned from [(1, 2, 3)]."
+    assert said[places.index("3 1 2")] == "Learned from [(2, 3, 1)]."  # the third is best, then the first
+    output = {"data": {"text/html": "<p>x</p>", "text/plain": "RankingDesk: rank answers, best first"}}
+    markup = webbook.output_for_a_page(output, tmp_path, "", found)["data"]["text/html"]
+    assert markup.endswith(webbook.FIRST) and webbook.DESK not in markup and '["one", "two", "three"]]' in markup
 
 
 def test_what_an_explorer_was_given_is_stored_and_replayed(tmp_path, monkeypatch):
@@ -170,7 +194,7 @@ def test_the_explorers_that_play_are_in_the_book():
     assert len(played) >= 4
     for beginning, (controls, frames) in played.items():
         assert sum(beginning in each for each in stored) == 1, beginning
-        assert controls and all(name and 0 <= start < len(values) > 1 for name, values, start in controls)
+        assert controls and all(name and 0 <= start < len(values) > 1 for name, values, start, *_ in controls)
         png, sentence = next(iter(frames()))
         assert png.startswith(b"\x89PNG") and sentence.endswith(".")
 

@@ -223,6 +223,24 @@ def test_the_book_itself_can_be_copied(tmp_path):
             assert workbook.exercises(original) and not any(workbook.exercises(original).values()), name
 
 
+def test_where_a_lesson_counts_its_exercises_it_counts_those_of_its_card():
+    """What the first cell says, what the text of the lesson asks for, and what its card and its score are out of."""
+    words = "zero one two three four five six seven eight nine ten eleven twelve".split()
+    counted = {}
+    for name in workbook.originals(ROOT):
+        if len(name.parts) > 1:
+            continue
+        original = workbook.read(ROOT / "chapters" / name)
+        scored = set(workbook.exercises(original))
+        cells = [workbook.source(cell) for cell in original["cells"] if cell["cell_type"] == "markdown"]
+        headings = re.findall(r"^\*\*Exercises?\b(.*?)\.\s", "\n".join(cells), re.M | re.S)
+        assert {each for heading in headings for each in re.findall(r"`(my_\w+)`", heading)} == scored, name
+        for word in re.findall(r"\b(\w+) exercises\b", cells[0]):
+            if word in words:
+                counted[name.stem] = words.index(word), len(scored)
+    assert "00_world" in counted and all(said == solved for said, solved in counted.values()), counted
+
+
 def test_git_does_not_look_at_the_copies(tmp_path):
     found = subprocess.run(["git", "check-ignore", "my/01_gpt1.ipynb"], cwd=ROOT, capture_output=True, text=True)
     if found.returncode == 128:

@@ -359,7 +359,7 @@ def canary() -> dict[str, float]:
     """Numbers from a few seconds of the same code (see canaries.py)."""
     from minigpt.experiments.canaries import few_updates, stories
 
-    with few_updates() as found:
+    with few_updates(n_snapshots=3) as found:
         values = dict(measure(stories(), 0, n_articles=2, n_places=8, n_ratios=2, labels=(16,), n_test=4))
     found |= {", ".join(map(str, where)): value for where, value in values.items()}
     found["rates"] = sum(train.learning_rate(step, BERT_PRETRAINING) for step in range(BERT_PRETRAINING.n_steps))

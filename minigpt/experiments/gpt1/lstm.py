@@ -285,7 +285,7 @@ def canary() -> dict[str, float]:
     """Numbers from a few seconds of the same code (see canaries.py)."""
     from minigpt.experiments.canaries import few_updates, stories
 
-    data = stories()
+    data = stories(3)
     with few_updates(2) as found:
         for (model, quantity, lr, step), value in measure(data, 0, 20, 1, 4, plan()[::5]):
             found[f"{model}, {quantity}, {lr}, step {step}"] = value

@@ -19,6 +19,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
+from unittest import mock
 
 import numpy as np
 
@@ -266,7 +267,11 @@ def canary() -> dict[str, float]:
         less = with_share(data, share)
         with few_updates(2) as run:
             gpt = zero_shot.pretrain(less, D_MODEL, 0).model
-        scores = measure(gpt, less, share, n_questions=6)  # with each kind of closed book
+        tasks = [task for task in TASKS if not task.startswith("closed book")]
+        with mock.patch.dict(globals(), TASKS=tasks if share == 1 else tasks[::4]):
+            scores = measure(gpt, less, share, n_questions=2)
+        for task in (task for task in TASKS if task not in tasks):  # six questions: with each kind of closed book
+            scores |= {(task, name): value for name, value in ask(gpt, less.tokenizer, task, 6).items()}
         found |= under(f"{share:g}", run | {f"{task}, {name}": value for (task, name), value in scores.items()})
         found[f"{share:g}, documents"] = len(less.documents)
     found["shares"] = sum(i * share for i, share in enumerate(SHARES, 1))

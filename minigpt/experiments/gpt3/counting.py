@@ -109,7 +109,7 @@ def canary() -> dict[str, float]:
             lists = list_dataset(corpus)
         found |= {f"{corpus}, written": canaries.checksum(asked[0]), f"{corpus}, floor": lists.floor.mean}
         short = canaries.part(lists, 57)
-        with canaries.few_updates() as numbers:
+        with canaries.few_updates(n_snapshots=2) as numbers:
             measured = measure(pretrain(short), short, corpus, 4)
         found |= canaries.under(
             corpus, numbers | {" ".join(map(str, where)): value for where, value in measured.items()}

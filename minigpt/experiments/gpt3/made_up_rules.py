@@ -227,7 +227,7 @@ def canary() -> dict[str, float]:
     found = {"written": canaries.checksum(asked[0]), "floor": lists.floor.mean}
     for variant in EVERY:
         short = canaries.part(lists, 57)
-        with canaries.few_updates() as numbers:
+        with canaries.few_updates(n_snapshots=2) as numbers:
             several = measure(short, variant, 0, n_asked=6)
         found |= canaries.under(
             variant, numbers | {f"{name}, {step}": value for (name, step), value in several.items()}

@@ -163,7 +163,7 @@ def canary() -> dict[str, float]:
     for n_layers in DEPTHS:
         with canaries.few_updates() as numbers:
             trained = made_up_rules.pretrain(canaries.part(lists, 57), n_layers=n_layers)
-        several = measure(trained.model, lists, n_asked=4, n_copied=6)
+        several = measure(trained.model, lists, n_asked=3, n_copied=3)
         numbers |= {" ".join(map(str, where)): value for where, value in several.items()}
         found |= canaries.under(f"{n_layers} blocks", numbers)
     return found

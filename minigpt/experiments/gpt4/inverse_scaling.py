@@ -46,7 +46,9 @@ def canary() -> dict[str, float]:
     """Numbers from a few seconds of the same code (see canaries.py): runs of a few updates."""
     found = {"keys": float(scaling_runs.book().misprints(N_ENTRIES).sum())}
     found |= {f"plan {d_model}": float(sum(scaling_runs.plan(d_model))) for d_model in WIDTHS}
-    with mock.patch.multiple(scaling_runs, TOKENS_PER_PARAM=0.2):
+    found["texts"] = float(scaling_runs.held_out(scaling_runs.book()).sum() % 997)
+    held_out = scaling_runs.held_out
+    with mock.patch.multiple(scaling_runs, TOKENS_PER_PARAM=0.1, held_out=lambda book: held_out(book)[:200]):
         for row in rows(SEEDS[1]):
             names = ("n_params", "n_tokens", "loss", "usual", "own")
             found |= {f"{name}, {row['d_model']}, {row['repeat']}": float(row[name]) for name in names}

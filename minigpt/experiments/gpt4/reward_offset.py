@@ -128,9 +128,10 @@ def canary() -> dict[str, float]:
     stages, _, start, scorer = few_stages()
     with shortened() as found:
         shown = refusals.sft(start, 0)
-        for rule, offset in (("one side", OFFSETS[0]), ("one side", OFFSETS[-1]), ("two sides", OFFSETS[0])):
+        for rule, offset in (("one side", OFFSETS[-1]), ("two sides", RULES["two sides"][0])):
             policy = rlhf(shown, scorer, offset, 0, rule)
             seen = numbers(policy) | {"mean score": mean_score(policy.model, moved(scorer.model, offset))}
             found |= {f"{rule} {offset:+}: {name}": value for name, value in seen.items() if not math.isnan(value)}
         found |= {f"first {name}": value for name, value in stages.items()}
-    return found | {"seeds": len(SEEDS), "offsets": sum(place * each for place, each in enumerate(OFFSETS))}
+    planned = {f"offsets, {rule}": sum(i * (2 + x) for i, x in enumerate(each, 1)) for rule, each in RULES.items()}
+    return found | planned | {"seeds": len(SEEDS)}

@@ -84,16 +84,19 @@ def canary() -> dict[str, float]:
         "rates of the documents": rates,
         "documents": float(documents.logp @ range(len(documents.logp))) / 1000,
         "batch": float(documents[3][0].double().mean()),
+        "documents in a batch": documents.batch_size,
         "sum of rates": sum(
             ppo.learning_rate_factor(i, enumerable_ppo.PPO) for i in range(enumerable_ppo.PPO.n_iterations)
         ),
     }
+    documents = dataclasses.replace(documents, batch_size=16)
+    few = dataclasses.replace(enumerable_ppo.PPO, n_iterations=2, batch_size=32, n_minibatches=4)
     for beta, gamma in ((BETAS[0], GAMMAS[0]), (BETAS[2], GAMMAS[1])):
-        config = dataclasses.replace(enumerable_ppo.PPO, kl_coef=beta, ptx_coef=gamma, n_iterations=2, batch_size=64)
+        config = dataclasses.replace(few, kl_coef=beta, ptx_coef=gamma)
         end, records = run(world, documents, reference, config, 0)
         found |= {f"beta {beta} gamma {gamma}: {key}": value for key, value in end.items()}
         for key in ("reward", "kl", "policy_loss", "value_loss"):
             found[f"beta {beta} gamma {gamma}: last {key}"] = getattr(records[-1], key)
-    bold = dataclasses.replace(enumerable_ppo.PPO, n_iterations=2, batch_size=64, n_epochs=2, lr=5e-3, value_lr=5e-3)
+    bold = dataclasses.replace(few, n_epochs=2, lr=5e-3, value_lr=5e-3)
     _, records = run(world, documents, reference, bold, 1)  # far enough to be clipped
     return found | {f"bold steps: {key}": getattr(records[-1], key) for key in ("kl", "policy_loss", "value_loss")}

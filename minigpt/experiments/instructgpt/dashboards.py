@@ -70,8 +70,9 @@ def curves(mistake: str = "none") -> dict[str, np.ndarray]:
 def canary() -> dict[str, float]:
     """Numbers from a few seconds of the same code (see canaries.py): two iterations of few answers for each run."""
     found = {"sum of rates": sum(CONFIG.lr * ppo.learning_rate_factor(i, CONFIG) for i in range(CONFIG.n_iterations))}
-    few = dataclasses.replace(CONFIG, batch_size=32, n_iterations=2)
+    few = dataclasses.replace(CONFIG, batch_size=24, n_minibatches=3, n_iterations=2)
     for mistake in (None, *MISTAKES):
         last = run(mistake, 0, few)[-1]
-        found |= {f"{mistake or 'none'}: {name}": getattr(last, name) for name in LOGGED if name != "ratio_error"}
-    return found | {"dropout left on: ratio_error": run("dropout left on", 0, few)[-1].ratio_error}
+        names = LOGGED if mistake == "dropout left on" else (name for name in LOGGED if name != "ratio_error")
+        found |= {f"{mistake or 'none'}: {name}": getattr(last, name) for name in names}
+    return found

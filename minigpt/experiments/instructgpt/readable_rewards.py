@@ -51,13 +51,14 @@ def comparisons(todo: Sequence[Task], rankings: Sequence[Sequence[int]]) -> list
 def fit(pairs: Sequence[np.ndarray], n_bootstrap: int = 100, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """Weights of the features, by the ranking loss, and their standard errors by the bootstrap over rankings.
 
-    Whole rankings are drawn again, because the pairs of one are correlated. Unit: the labelers' noise.
+    Whole rankings are drawn again, because the pairs of one are correlated. One ranking alone tells nothing of its
+    error: NaN, as for fewer than two bootstraps. Unit: the labelers' noise.
     Errors: ValueError if there is no pair. Shapes: results (8,) each.
     """
     rng, pairs = np.random.default_rng(seed), list(pairs)
     weights = _fitted(np.concatenate(pairs) if pairs else np.zeros((0, len(FEATURES))))
     again = []
-    for _ in range(n_bootstrap):
+    for _ in range(n_bootstrap if len(pairs) > 1 else 0):
         drawn = np.concatenate([pairs[i] for i in rng.integers(len(pairs), size=len(pairs))])
         if len(drawn):
             again.append(_fitted(drawn))

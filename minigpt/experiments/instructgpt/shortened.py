@@ -14,14 +14,19 @@ import torch
 
 from minigpt import corpus, devices, ppo, train
 from minigpt.experiments import dataset
+from minigpt.experiments.canaries import FewRows, batch_number, number_of_batches, short_writing
 from minigpt.experiments.instructgpt import dialogue, step1_sft, step2_reward_model, three_steps
 from minigpt.worlds import grammar, tales, web_tales
+
+N_HELD_OUT, N_REQUESTS, N_ROWS = 12, 16, 8  # documents; requests that are answered; rows of a batch that are used
+N_ANSWERS, N_TOKENS = 8, 24  # of an iteration of PPO; of an answer there, at most
 
 
 @functools.cache
 def few_tales() -> dataset.Dataset:
     """The data set of chapter 04 with few documents; as many as its vocabulary needs."""
-    return _few(dialogue.tale_dataset(600))
+    with short_writing(600, N_HELD_OUT):
+        return _few(dialogue.tale_dataset.__wrapped__(600))
 
 
 _WEB_DATASET = three_steps.web_dataset  # `shortened` puts few_pages in its place
@@ -30,17 +35,12 @@ _WEB_DATASET = three_steps.web_dataset  # `shortened` puts few_pages in its plac
 @functools.cache
 def few_pages() -> dataset.Dataset:
     """The web text of `three_steps` with few documents; as many as its vocabulary needs."""
-    return _few(_WEB_DATASET(1500))
+    with short_writing(1500, N_HELD_OUT):
+        return _few(_WEB_DATASET.__wrapped__(1500))
 
 
 def _few(data: dataset.Dataset) -> dataset.Dataset:
-    return dataclasses.replace(
-        data,
-        corpus=corpus.encode(data.documents[:64], data.tokenizer),
-        held_out=data.held_out[:40],
-        held_out_corpus=corpus.encode(data.held_out[:40], data.tokenizer),
-        held_out_nats=data.held_out_nats[:40],
-    )
+    return dataclasses.replace(data, corpus=corpus.encode(data.documents[:64], data.tokenizer))
 
 
 def told_on_the_web(policy, requests, seed: int = 0, prompted: bool = False):
@@ -72,26 +72,33 @@ def shortened(n_steps: int = 3, n_iterations: int = 2):
     demonstrations, careful = step1_sft.demonstrations, three_steps.demonstrations
 
     def few_demonstrations(n, *args):  # as many as are learned from, but few of those that are only looked at
-        return demonstrations(n if n == step1_sft.N_DEMONSTRATIONS else 40, *args)
+        return demonstrations(n if n == step1_sft.N_DEMONSTRATIONS else N_REQUESTS, *args)
 
     def few_careful(n, *args):
-        return careful(n if n == three_steps.N_DEMONSTRATIONS else 40, *args)
+        return careful(n if n == three_steps.N_DEMONSTRATIONS else N_REQUESTS, *args)
 
     def few_steps(model, batches, config, *args, **more):
         name = f"training {next(names)}"
         rates = [train.learning_rate(step, config) for step in range(config.n_steps)]
         found[f"{name}: sum of rates"] = sum(rates)
+        found[f"{name}: batches"] = number_of_batches(batches, config.n_steps)
         n = config.n_steps if config.n_steps <= 2 * n_steps else n_steps
-        for record in itertools.islice(train_all(model, batches, config, *args, **more), n):
+        for record in itertools.islice(train_all(model, FewRows(batches, N_ROWS), config, *args, **more), n):
             found[f"{name}: loss {record.step}"] = record.loss
             yield record
 
-    def few_iterations(agent, reference, reward_fn, prompts, config, *args, **more):
+    def few_iterations(agent, reference, reward_fn, prompts, config, generator, state, texts=None, *args, **more):
         name = f"training {next(names)}"
         rates = [config.lr * ppo.learning_rate_factor(i, config) for i in range(config.n_iterations)]
         found[f"{name}: sum of rates"] = sum(rates)
-        few = dataclasses.replace(config, batch_size=16, n_epochs=4)  # far enough for values to be clipped
-        records = ppo_all(agent, reference, reward_fn, prompts, few, *args, **more)
+        if texts is not None:
+            found[f"{name}: text"] = batch_number(texts[0])
+            texts = FewRows(texts, 2)
+        found[f"{name}: answers"] = config.batch_size + config.longest / 1000
+        few = dataclasses.replace(  # in four epochs it moves far enough for values to be clipped
+            config, batch_size=N_ANSWERS, longest=N_TOKENS, n_epochs=4
+        )
+        records = ppo_all(agent, reference, reward_fn, prompts, few, generator, state, texts, *args, **more)
         for record in itertools.islice(records, n_iterations):
             for key in ("reward", "utility", "kl", "policy_loss", "value_loss"):
                 if not math.isnan(getattr(record, key)):
@@ -109,7 +116,7 @@ def shortened(n_steps: int = 3, n_iterations: int = 2):
             (three_steps, "web_dataset", few_pages),
             (three_steps, "demonstrations", few_careful),
             (dialogue, "by_ids", functools.cache(dialogue.by_ids.__wrapped__)),
-            (tales, "requests", lambda which: all_requests(which)[:32]),
+            (tales, "requests", lambda which: all_requests(which)[:N_REQUESTS]),
             (train, "train", few_steps),
             (ppo, "ppo", few_iterations),
         ):

@@ -34,6 +34,14 @@ def test_many_rankings_show_the_true_weights_and_honest_errors():
     assert np.abs(z).max() < 4.5 and 0.3 < np.sqrt((z**2).mean()) < 2.2
 
 
+def test_one_ranking_alone_tells_nothing_of_its_error():
+    """Drawing again from one ranking draws the same one: an error of 0 would say that the weights are exact."""
+    one = readable_rewards.comparisons(TODO[:1], [(1, 2, 3, 4)])
+    weights, errors = readable_rewards.fit(one)
+    assert np.abs(weights).max() > 0.1 and np.isnan(errors).all()
+    assert readable_rewards.fit(readable_rewards.comparisons(TODO[:2], [(1, 2, 3, 4)] * 2))[1].max() > 0
+
+
 def test_the_loss_comes_down_to_the_floor_and_never_far_below_it():
     todo, fresh = human_ranking.tasks(400, seed=6), human_ranking.tasks(400, seed=7)
     pairs = readable_rewards.comparisons(todo, readable_rewards.rankings(todo, 1, 0.65))

@@ -14,17 +14,46 @@ for (const figure of document.querySelectorAll("figure.explorer")) {
   const [image, caption] = [figure.querySelector("img"), figure.querySelector("figcaption em")];
   const show = () => {
     let place = 0;
-    for (const { values, slider, shown } of made) {
+    for (const { values, slider, tell } of made) {
       place = place * values.length + Number(slider.value);
-      shown.textContent = values[slider.value];
-      slider.setAttribute("aria-valuetext", values[slider.value]);
+      tell();
     }
     const [source, sentence] = frames[place];
     image.src = source;
     image.alt = caption.textContent = sentence;
   };
+  // A desk: the answers are buttons, clicked best first; when all are ranked, the picture of this order is shown.
+  const desk = (request, values, answers) => {
+    const [box, told, shown] = ["div", "p", "output"].map((tag) => document.createElement(tag));
+    const slider = { value: 0 };
+    let order = [];
+    const buttons = answers.map((_, i) => {
+      const button = document.createElement("button");
+      button.type = "button";
+      button.addEventListener("click", () => {
+        if (order.length === answers.length) order = []; // all were ranked: another order begins
+        if (!order.includes(i + 1)) order.push(i + 1);
+        if (order.length === answers.length) slider.value = values.indexOf(order.join(" "));
+        show();
+      });
+      return button;
+    });
+    told.append(request, " ", shown);
+    box.className = "desk";
+    box.append(told, ...buttons);
+    image.before(box);
+    const tell = () => {
+      buttons.forEach((button, i) => {
+        const rank = order.indexOf(i + 1) + 1;
+        button.textContent = `${rank ? `[${rank}] ` : ""}${i + 1}. ${answers[i]}`;
+      });
+      shown.textContent = order.length ? `${order.length} of ${answers.length} ranked.` : "Click the best answer first.";
+    };
+    return { values, slider, tell };
+  };
   const fetchAll = () => { if (frames.length <= 41) frames.forEach(([source]) => { new Image().src = source; }); };
-  const made = controls.map(([name, values, start]) => {
+  const made = controls.map(([name, values, start, answers]) => {
+    if (answers) return desk(name, values, answers);
     const label = document.createElement("label");
     const slider = document.createElement("input");
     const shown = document.createElement("output");
@@ -33,7 +62,11 @@ for (const figure of document.querySelectorAll("figure.explorer")) {
     image.before(label);
     slider.addEventListener("focus", fetchAll, { once: true });
     slider.addEventListener("input", show);
-    return { values, slider, shown };
+    const tell = () => {
+      shown.textContent = values[slider.value];
+      slider.setAttribute("aria-valuetext", values[slider.value]);
+    };
+    return { values, slider, tell };
   });
   show();
 }
