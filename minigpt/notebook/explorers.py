@@ -188,7 +188,7 @@ def rollout_explorer(texts: list, tokens: list, numbers: dict, description: str 
         figure = plots.rollout_timeline(words[here], shown, title=texts[answer - 1])
         return figure, (
             f"Answer {answer}: {here.stop - begin} of {len(words)} tokens, from number {begin + 1} on. "
-            + "; ".join(f"{name} {each[-1]:.2f}" for name, each in shown.items())
+            + "; ".join(f"{name} {round(each[-1], 2) + 0:.2f}" for name, each in shown.items())  # + 0: no -0.00
             + f" at the last of them, {style.visible(words[here][-1])}."
         )
 

@@ -13,7 +13,8 @@ from minigpt.plots import style
 
 # An answer on a button is read from its beginning, and on a narrow screen it goes on in the next line.
 ANSWER = "ranking-answer"
-STYLE = f"<style>button.{ANSWER}.jupyter-button {{white-space: normal; text-align: left; line-height: 1.4}}</style>"
+RULES = "white-space: normal; text-align: left; line-height: 1.4; padding: 5px 10px"
+STYLE = f"<style>button.{ANSWER}.jupyter-button {{{RULES}}}</style>"
 
 
 class RankingDesk(ipywidgets.VBox):

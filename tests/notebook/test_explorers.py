@@ -495,6 +495,11 @@ def test_an_order_typed_on_any_keyboard_is_understood(order):
     assert built.made == [(2, 3, 1)]
 
 
+def test_no_number_of_a_rollout_is_called_minus_nothing():
+    shown = rollout_explorer(["one"], [list("abc")], {"log π": [[-0.3, -0.2, -0.001]], "R_t": [[0, 0, -0.126]]})
+    assert "log π 0.00; R_t -0.13 at the last of them, c." in shown.alt
+
+
 def test_an_answer_can_be_read_from_its_beginning_on_a_narrow_screen():
     """A button of ipywidgets has one line in its middle; where it is too narrow, the rest of its words is cut off."""
     built, _ = desk()

@@ -69,6 +69,9 @@ FAULTS = {  # kind of fault, as the check names it -> what is put into a page wi
     "pictures without words: 1": '<img alt="x" src="data:image/gif;base64,R0lGODlhAQABAAAAACwAAAAAAQABAAA=">',
     "headings: 1": "<h3>no h2 before it</h3>",
     "wider than 360 px: 1": '<p style="width: 900px">wide</p>',
+    "print: 1": '<p style="position: fixed; bottom: 0">on every sheet of paper</p>',
+    "print: 2": '<div class="scroll" tabindex="0" role="region" aria-label="a table" style="overflow: auto; width: 200px">'
+                '<p style="width: 300px">cut off</p></div>',
     "axe, light: 1": '<p style="color: #ddd; background: #fff">hardly to be read</p>',
     "axe, dark: 1": "<style>@media (prefers-color-scheme: dark) { .d { color: #333; background: #222 } }</style>"
                     '<p class="d">hardly to be read at night</p>',

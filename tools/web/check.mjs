@@ -82,6 +82,19 @@ for (const name of pages) {
     return `${document.documentElement.scrollWidth} px: ${e ? e.outerHTML.slice(0, 120) : "?"}`;
   });
   if (wide) note("wider than 360 px", name, wide);
+
+  await page.setViewportSize({ width: 680, height: 960 }); // what A4 has between its margins
+  await page.emulateMedia({ media: "print", colorScheme: "light" });
+  const printed = await page.evaluate(() => {
+    dispatchEvent(new Event("beforeprint"));
+    const shown = (selector) => [...document.querySelectorAll(selector)].filter((e) => e.offsetWidth && e.offsetHeight);
+    const wrong = [];
+    for (const e of shown("body *")) if (getComputedStyle(e).position === "fixed") wrong.push(["on every sheet", e]);
+    for (const e of shown("article pre, .scroll, div.math")) if (e.scrollWidth > e.clientWidth + 1) wrong.push(["cut off", e]);
+    for (const e of shown("article details:not([open])")) wrong.push(["folded", e]);
+    return wrong.map(([what, e]) => `${what}: ${e.outerHTML.slice(0, 100)}`);
+  });
+  for (const words of printed) note("print", name, words);
   await page.close();
 }
 for (const [page, target] of links) {

@@ -258,7 +258,7 @@ def wordings(task: str) -> list[dict]:
 
 def canary() -> dict[str, float]:
     """Numbers from a few seconds of the same code (see canaries.py)."""
-    from minigpt.experiments.canaries import few_updates, stories, under
+    from minigpt.experiments.canaries import batch_number, few_updates, stories, sum_of_tokens, under
 
     data = stories(4, times=1)
     data = replace(data, documents=[data.tokenizer.decode(data.corpus.document(i).tolist()) for i in range(300)])
@@ -268,12 +268,18 @@ def canary() -> dict[str, float]:
         with few_updates(2) as run:
             gpt = zero_shot.pretrain(less, D_MODEL, 0).model
         tasks = [task for task in TASKS if not task.startswith("closed book")]
-        with mock.patch.dict(globals(), TASKS=tasks if share == 1 else tasks[::4]):
+        write = mock.patch.object(summaries, "write", wraps=summaries.write)
+        with mock.patch.dict(globals(), TASKS=tasks if share == 1 else tasks[::4]), write as written:
             scores = measure(gpt, less, share, n_questions=2)
+        for i, call in enumerate(written.call_args_list):  # no answer is right yet: what is written says more
+            found[f"{share:g}, written {i}"] = sum_of_tokens(summaries.write(*call.args, **call.kwargs))
         for task in (task for task in TASKS if task not in tasks):  # six questions: with each kind of closed book
             scores |= {(task, name): value for name, value in ask(gpt, less.tokenizer, task, 6).items()}
         found |= under(f"{share:g}", run | {f"{task}, {name}": value for (task, name), value in scores.items()})
         found[f"{share:g}, documents"] = len(less.documents)
+    for share in SHARES[1:4]:
+        less = with_share(data, share)
+        found[f"{share:g}, documents"], found[f"{share:g}, ids"] = len(less.documents), batch_number([less.corpus.ids])
     found["shares"] = sum(i * share for i, share in enumerate(SHARES, 1))
     for task in OTHER_WORDINGS:
         for i, wording in enumerate(OTHER_WORDINGS[task]):

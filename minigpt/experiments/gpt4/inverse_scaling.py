@@ -10,6 +10,7 @@ from unittest import mock
 
 import numpy as np
 
+from minigpt import train
 from minigpt.experiments.gpt4 import scaling_runs
 from minigpt.experiments.gpt4.scaling_runs import FreshTexts
 from minigpt.experiments.gpt4.side_by_side import train_side_by_side
@@ -45,7 +46,11 @@ def rows(seed: int) -> Iterator[dict]:
 def canary() -> dict[str, float]:
     """Numbers from a few seconds of the same code (see canaries.py): runs of a few updates."""
     found = {"keys": float(scaling_runs.book().misprints(N_ENTRIES).sum())}
-    found |= {f"plan {d_model}": float(sum(scaling_runs.plan(d_model))) for d_model in WIDTHS}
+    for d_model in WIDTHS:
+        n_rows, n_steps = scaling_runs.plan(d_model)
+        config = scaling_runs.training_config(d_model, n_steps)
+        found[f"plan {d_model}"] = float(n_rows + n_steps)
+        found[f"rates {d_model}"] = sum(train.learning_rate(step, config) for step in range(n_steps))
     found["texts"] = float(scaling_runs.held_out(scaling_runs.book()).sum() % 997)
     held_out = scaling_runs.held_out
     with mock.patch.multiple(scaling_runs, TOKENS_PER_PARAM=0.1, held_out=lambda book: held_out(book)[:200]):

@@ -10,6 +10,7 @@ import copy
 import math
 from collections.abc import Iterator
 from dataclasses import replace
+from unittest import mock
 
 import torch
 from torch import Tensor
@@ -125,8 +126,13 @@ def rows(seed: int) -> Iterator[dict]:
 
 def canary() -> dict[str, float]:
     """Numbers from a few seconds of the same code (see canaries.py and instructgpt/shortened.py)."""
+    told = dialogue.answer_texts
+
+    def some_refused(answers):  # a model that has hardly learned refuses nothing
+        return [text if i % 3 else refusals.REFUSAL for i, text in enumerate(told(answers))]
+
     stages, _, start, scorer = few_stages()
-    with shortened() as found:
+    with shortened() as found, mock.patch.object(dialogue, "answer_texts", some_refused):
         shown = refusals.sft(start, 0)
         for rule, offset in (("one side", OFFSETS[-1]), ("two sides", RULES["two sides"][0])):
             policy = rlhf(shown, scorer, offset, 0, rule)

@@ -81,7 +81,7 @@ def canary() -> dict[str, float]:
     """Numbers from a few seconds of the same code (see canaries.py)."""
     world, documents, reference, rates = begun(0, 8)
     found = {
-        "rates of the documents": rates,
+        "rates of the documents": 1000 * rates,
         "documents": float(documents.logp @ range(len(documents.logp))) / 1000,
         "batch": float(documents[3][0].double().mean()),
         "documents in a batch": documents.batch_size,

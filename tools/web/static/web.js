@@ -54,9 +54,15 @@ for (const figure of document.querySelectorAll("figure.explorer")) {
   const fetchAll = () => { if (frames.length <= 41) frames.forEach(([source]) => { new Image().src = source; }); };
   const made = controls.map(([name, values, start, answers]) => {
     if (answers) return desk(name, values, answers);
-    const label = document.createElement("label");
-    const slider = document.createElement("input");
-    const shown = document.createElement("output");
+    const [label, slider, shown] = ["label", "input", "output"].map((tag) => document.createElement(tag));
+    if (values.join() === "no,yes") { // a box to tick, as in the notebook
+      const place = { get value() { return Number(slider.checked); } };
+      Object.assign(slider, { type: "checkbox", checked: start === 1 });
+      label.append(slider, ` ${name}`);
+      image.before(label);
+      slider.addEventListener("input", show);
+      return { values, slider: place, tell() {} };
+    }
     Object.assign(slider, { type: "range", min: 0, max: values.length - 1, step: 1, value: start });
     label.append(`${name} `, slider, " ", shown);
     image.before(label);
