@@ -89,7 +89,7 @@ def test_mistakes_are_told_beside_the_usual_way():
     assert error["none"] == pytest.approx(100 * forecasts.errors(WIDTHS, FLOOR)["share"].mean(), abs=0.5)
     assert error["no floor"] < -100 < error["none"] < 100 < error["a threshold"]
     half = [float(row[3].strip("± ")) for row in rows[:2]]
-    assert half[1] > 2 * half[0] and rows[4][4] == "0 of 3"
+    assert half[1] > 2 * half[0] and rows[4][4] == "0 of 5"
 
 
 def test_what_lies_beyond_is_the_last_run_of_the_same_way():
