@@ -53,11 +53,12 @@ def bars(
         if name in (seeds or {}):
             style.draw_seeds(axes, x, seeds[name], i, 0.5 * width / max(1, len(seeds[name])))
             high = np.fmax(high, np.nanmax(seeds[name], axis=0))
+        gap = 8 if name in (seeds or {}) else 6  # points: the number must not cover a dot
         above = "bottom" if upright and high is not height else "baseline"  # an upright baseline would reach into dots
         for place, value, end in zip(x, height, np.fmax(np.fmax(high, height), 0)):
             if not math.isnan(value):
                 axes.annotate(
-                    f"{value:.{digits}f}", (place, end), (0, 6), textcoords="offset points", ha="center", va=above,
+                    f"{value:.{digits}f}", (place, end), (0, gap), textcoords="offset points", ha="center", va=above,
                     size=NOTE, rotation=90 if upright else 0, zorder=5,
                     bbox={"facecolor": "white", "linewidth": 0, "pad": 0.5},
                 )  # fmt: skip
