@@ -4,7 +4,7 @@ An explorer that needs no trained model is run: in its notebook that cell and th
 tag "plays". One that asks a trained model is replayed: `python tools/web_explorers.py 03_gpt3.ipynb` runs the notebook
 once and stores what the explorer was given, each function as the table of its answers, in tools/web/stored. So what the
 web shows is what the notebook shows; a control with many places keeps some of them. The others show one setting. A
-ranking desk whose reward model is no network plays the first of its requests, in all orders of the answers.
+ranking desk plays the first of its requests, in all orders of the answers.
 """
 
 import contextlib
@@ -20,6 +20,7 @@ from unittest import mock
 import numpy as np
 import workbook
 
+from minigpt import plots
 from minigpt.notebook import display, explorers, ranking_desk
 from minigpt.plots import style
 
@@ -116,18 +117,41 @@ class FirstRanking:
 
     def __init__(self, tasks: list, learn: Callable, recorded: list, description: str):
         (self.request, self.answers), self.learn, self.recorded = tasks[0], learn, recorded
-        self.stored = f"RankingDesk: {' '.join(description.split())}"
+        self.description = " ".join(description.split())
+        self.stored = f"RankingDesk: {self.description}"
         self.orders = list(itertools.permutations(range(1, len(self.answers) + 1)))
 
     def controls(self) -> Controls:
         orders = [" ".join(map(str, order)) for order in self.orders]
         return [(self.request, ["", *orders], 0, [answer.strip() for answer in self.answers])]
 
+    def asked(self) -> list[list]:
+        """The rankings that are learned from, for each picture."""
+        return [self.recorded, *([tuple(order.index(x) + 1 for x in sorted(order))] for order in self.orders)]
+
     def frames(self) -> Frames:
-        ranks = [tuple(order.index(x) + 1 for x in sorted(order)) for order in self.orders]
-        for rankings in (self.recorded, *([each] for each in ranks)):
+        for rankings in self.asked():
             figure, sentence = self.learn(rankings)
             yield style.png(figure), sentence
+
+    def given(self) -> dict:
+        """What the desk was given, with the bars that its reward model leads to in place of the model."""
+        learn = Tabled(self.learn)
+        with mock.patch.object(plots, "bars", lambda *args, **kwargs: (args, kwargs)):
+            for rankings in self.asked():
+                learn(rankings)
+        tasks = [(self.request, list(self.answers))]
+        return {"tasks": tasks, "learn": learn, "recorded": self.recorded, "description": self.description}
+
+    @classmethod
+    def again(cls, given: dict) -> "FirstRanking":
+        """The inverse of given, after packing."""
+
+        def learn(rankings: list):
+            (args, kwargs), sentence = given["learn"](rankings)
+            return plots.bars(*args, **kwargs), sentence
+
+        return cls(**given | {"learn": learn})
 
 
 @contextlib.contextmanager
@@ -217,7 +241,7 @@ class Tabled:
 
 
 def store(notebook: dict) -> list[dict]:
-    """Run a notebook's code up to its last explorer of FACTORIES; what each was given, ready for JSON."""
+    """Run a notebook's code up to its last explorer of FACTORIES; what these and its desks were given, for JSON."""
     cells = [workbook.source(cell) for cell in notebook["cells"] if cell["cell_type"] == "code"]
     last = max(i for i, code in enumerate(cells) if any(f"explorers.{name}(" in code for name in FACTORIES))
     made, found, names = [], [], {}
@@ -241,6 +265,7 @@ def store(notebook: dict) -> list[dict]:
         for _, _, each in made:
             for _ in each.frames():
                 pass
+        made += [("RankingDesk", each.given(), each) for each in found if isinstance(each, FirstRanking)]
     return [{"factory": name, "given": {key: packed(v) for key, v in given.items()}} for name, given, _ in made]
 
 
@@ -249,7 +274,11 @@ def replayed(path: Path) -> dict[str, tuple[Controls, Callable[[], Frames]]]:
     found = []
     with recording(found):
         for each in json.loads(path.read_text(encoding="utf-8")):
-            getattr(explorers, each["factory"])(**{key: unpacked(value) for key, value in each["given"].items()})
+            given = {key: unpacked(value) for key, value in each["given"].items()}
+            if each["factory"] == "RankingDesk":
+                found.append(FirstRanking.again(given))
+            else:
+                getattr(explorers, each["factory"])(**given)
     return {each.stored: (each.controls(), each.frames) for each in found}
 
 

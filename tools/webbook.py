@@ -114,8 +114,7 @@ def boxes(markup: str) -> str:
 MOVES = '<p class="moves">In the notebook this picture has controls and follows them; here it shows one setting.</p>'
 DESK = (
     '<p class="moves">This desk needs the notebook: there you rank the answers yourself, and the picture follows what '
-    "you like. Here it shows what is concluded from recorded rankings. The desk of the lab “You are the labeler” plays "
-    "here, too.</p>"
+    "you like. Here it shows what is concluded from recorded rankings.</p>"
 )
 FIRST = '<p class="moves">Here you rank the first request; in the notebook it goes on with the next.</p>'
 

@@ -208,6 +208,26 @@ def sum_of_tokens(texts: list[str]) -> float:
     return float(np.dot(ids, np.arange(1, len(ids) + 1)))
 
 
+@contextlib.contextmanager
+def reading_along(*functions: tuple[object, str]) -> Iterator[list[str]]:
+    """Inside, all texts that these functions of modules write are kept: of a model that has hardly learned what is
+    written says more than a score, which is 0."""
+    kept = []
+
+    def reader(write):
+        def written(*args, **kwargs):
+            texts = write(*args, **kwargs)
+            kept.extend(texts)
+            return texts
+
+        return written
+
+    with contextlib.ExitStack() as stack:
+        for module, name in functions:
+            stack.enter_context(mock.patch.object(module, name, reader(getattr(module, name))))
+        yield kept
+
+
 def part(data: Dataset, n_documents: int, n_held_out: int = 6) -> Dataset:
     """A dataset with only the first documents, or with all of them over and over until there are so many."""
     held_out = _first(data.held_out_corpus, min(n_held_out, len(data.held_out)))

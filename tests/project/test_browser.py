@@ -4,6 +4,8 @@ Two things are tested: tools/web/check.mjs finds each fault of pages that have o
 """
 
 import importlib.util
+import io
+import math
 import os
 import shutil
 import subprocess
@@ -11,6 +13,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 import start
 
@@ -70,8 +73,10 @@ FAULTS = {  # kind of fault, as the check names it -> what is put into a page wi
     "headings: 1": "<h3>no h2 before it</h3>",
     "wider than 360 px: 1": '<p style="width: 900px">wide</p>',
     "print: 1": '<p style="position: fixed; bottom: 0">on every sheet of paper</p>',
-    "print: 2": '<div class="scroll" tabindex="0" role="region" aria-label="a table" style="overflow: auto; width: 200px">'
-                '<p style="width: 300px">cut off</p></div>',
+    "print: 2": '<div class="scroll" tabindex="0" role="region" aria-label="a table" '
+                'style="overflow: auto; width: 200px"><p style="width: 300px">cut off</p></div>',
+    "explorers: 1": '<figure class="explorer"><img alt="a picture that has lost its controls" '
+                    'src="data:image/gif;base64,R0lGODlhAQABAAAAACwAAAAAAQABAAA="></figure>',
     "axe, light: 1": '<p style="color: #ddd; background: #fff">hardly to be read</p>',
     "axe, dark: 1": "<style>@media (prefers-color-scheme: dark) { .d { color: #333; background: #222 } }</style>"
                     '<p class="d">hardly to be read at night</p>',
@@ -94,6 +99,47 @@ def test_every_fault_of_a_page_is_found(tmp_path):
         part = told.split(f"\n{kind}: ", 1)[1].split("\n\n")[0] if f"\n{kind}: " in told else ""
         assert f"bad_{i}.html" in part, f"{kind} was not found:\n{told}"
         assert "good.html:" not in part
+
+
+def player_page(folder: Path, controls: list, script: str) -> str:
+    """A page with an explorer of these controls, whose pictures all differ."""
+    places = [len(values) for _, values, *_ in controls]
+    frames = []
+    for i in range(math.prod(places)):
+        buffer = io.BytesIO()
+        Image.new("RGB", (40, 20), (i, 0, 0)).save(buffer, "PNG")
+        frames.append((buffer.getvalue(), f"This is picture number {i} of the explorer."))
+    markup = webbook.player(controls, frames, folder / "pictures", "")
+    return GOOD.replace("</article>", f"{markup}</article><script>{script}</script>")
+
+
+@pytest.mark.slow
+@needs_a_browser
+def test_sliders_boxes_and_desks_play_and_one_that_does_not_is_found(tmp_path):
+    script = (ROOT / "tools" / "web" / "static" / "web.js").read_text(encoding="utf-8")
+    desk = ("Write:", ["", "1 2 3", "1 3 2", "2 1 3", "2 3 1", "3 1 2", "3 2 1"], 0, ["one", "two", "three"])
+    pages = {
+        "slider": [("which", ["0", "1", "2"], 1), ("how", ["a", "b"], 1)],
+        "box": [("which", ["0", "1"], 0), ("show what came", ["no", "yes"], 1)],
+        "desk": [desk],
+    }
+    (tmp_path / "good.html").write_text(GOOD, encoding="utf-8")  # to which the others have a link
+    for name, controls in pages.items():
+        (tmp_path / f"{name}.html").write_text(player_page(tmp_path, controls, script), encoding="utf-8")
+    found = check(tmp_path)
+    assert found.returncode == 0 and "3 explorers" in found.stdout, found.stdout + found.stderr
+    planted = {  # an error in the script -> the page on which it is found
+        'addEventListener("input", show)': {"slider.html", "box.html"},
+        'order.join(" ")': {"desk.html"},
+    }
+    for part, bad in planted.items():
+        assert part in script
+        for name, controls in pages.items():
+            page = player_page(tmp_path, controls, script.replace(part, "toString()"))
+            (tmp_path / f"{name}.html").write_text(page, encoding="utf-8")
+        found = check(tmp_path)
+        told = found.stdout.split("\nexplorers: ")[1].split("\n\n")[0]
+        assert found.returncode == 1 and {f"{name}.html" for name in pages if f"{name}.html" in told} == bad
 
 
 @pytest.mark.slow

@@ -143,6 +143,29 @@ ranking_desk.RankingDesk(tasks, learn, [(1, 2, 3)], "rank answers, best first")"
     assert markup.endswith(webbook.FIRST) and webbook.DESK not in markup and '["one", "two", "three"]]' in markup
 
 
+def test_a_desk_whose_reward_model_is_a_network_is_stored_and_replayed(tmp_path):
+    """The model is asked once for each order; afterwards the same bars are drawn without it."""
+    import web_explorers
+
+    code = """
+from minigpt import plots
+from minigpt.notebook import explorers, ranking_desk
+def learn(rankings):
+    calls.append(rankings)
+    height = {"dogs": float(rankings[0][0]), "cats": float(rankings[0][1]) / 4}
+    return plots.bars(list(height), {"gained": list(height.values())}, title="x"), f"Best: {rankings[0].index(1)}."
+calls = []
+ranking_desk.RankingDesk([("Write:", [" one", " two"])], learn, [(1, 1), (2, 1)], "rank answers, best first")
+explorers.prompt_explorer(lambda k: ("a b", [(" a", 0.5)]), [0, 1], " a", "choose one of two numbers, please")"""
+    cell = {"cell_type": "code", "source": code, "metadata": {"tags": ["plays"]}}
+    stored = web_explorers.store({"cells": [cell]})
+    (tmp_path / "a.json").write_text(json.dumps(stored), encoding="utf-8")
+    again = web_explorers.replayed(tmp_path / "a.json")["RankingDesk: rank answers, best first"]
+    live = web_explorers.found_in({"cells": [cell]})["RankingDesk: rank answers, best first"]
+    assert again[0] == live[0] == [("Write:", ["", "1 2", "2 1"], 0, ["one", "two"])]
+    assert list(again[1]()) == list(live[1]()) and len({png for png, _ in again[1]()}) == 3
+
+
 def test_what_an_explorer_was_given_is_stored_and_replayed(tmp_path, monkeypatch):
     """The model is asked once for each place; afterwards its answers are enough, and the pictures are the same."""
     import web_explorers

@@ -74,6 +74,21 @@ for (const name of pages) {
       note(["serious", "critical"].includes(impact) ? `axe, ${colorScheme}` : "axe, minor", name, words);
     }
   }
+  for (const figure of await page.$$("figure.explorer")) { // every control, by keyboard, shows another picture
+    const shown = () => figure.$eval("img", (e) => e.decode().then(() => e.src, () => "no picture"));
+    const seen = async (control, ...keys) => {
+      const found = [];
+      for (const key of keys) found.push(await (key ? control.press(key).then(shown) : shown()));
+      return found.every((each) => each !== "no picture") && found[0] !== found.at(-1);
+    };
+    const [controls, desk] = [await figure.$$("input"), await figure.$$(".desk button")];
+    const answers = [];
+    for (const each of controls) answers.push(await seen(each, ...((await each.getAttribute("type")) === "range" ? ["Home", "End"] : ["", " "])));
+    const start = await shown();
+    for (const each of [...desk].reverse()) await each.press("Enter");
+    if (desk.length) answers.push(start !== (await shown()) && (await shown()) !== "no picture");
+    if (!answers.length || answers.includes(false)) note("explorers", name, `controls that answer: ${answers.join(", ") || "none"}`);
+  }
   await page.setViewportSize({ width: 360, height: 740 });
   const wide = await page.evaluate(() => {
     const limit = document.documentElement.clientWidth;

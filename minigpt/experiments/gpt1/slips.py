@@ -12,6 +12,7 @@ an earlier one than unfaithfulness, where "never" is later than every snapshot; 
 """
 
 import math
+import sys
 from collections.abc import Iterable, Iterator
 
 import numpy as np
@@ -331,11 +332,12 @@ def stored(what: str) -> tuple[list[int], dict[str, np.ndarray]]:
 
 def canary() -> dict[str, float]:
     """Numbers from a few seconds of the same code (see canaries.py)."""
-    from minigpt.experiments.canaries import few_updates, gpt1, stories
+    from minigpt.experiments.canaries import few_updates, gpt1, reading_along, stories, sum_of_tokens
 
     data = stories()
-    with few_updates() as found:
+    with few_updates() as found, reading_along((sys.modules[__name__], "write")) as written:
         values = measure(data, 0, n_documents=4, n_known=2, n_snapshots=1)
+    found["written"] = sum_of_tokens(written)
     found |= {" ".join(map(str, where)): value for where, value in values.items()}
     for old, new in ((" the", " a"), (" home", " sea"), (" was", " was sad and"), (" She", " He"), (" un", " une")):
         kinds = [slip_kind(data.program, text.replace(old, new, 2)) for text in data.held_out]

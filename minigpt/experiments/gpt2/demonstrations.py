@@ -258,7 +258,7 @@ def wordings(task: str) -> list[dict]:
 
 def canary() -> dict[str, float]:
     """Numbers from a few seconds of the same code (see canaries.py)."""
-    from minigpt.experiments.canaries import batch_number, few_updates, stories, sum_of_tokens, under
+    from minigpt.experiments.canaries import batch_number, few_updates, reading_along, stories, sum_of_tokens, under
 
     data = stories(4, times=1)
     data = replace(data, documents=[data.tokenizer.decode(data.corpus.document(i).tolist()) for i in range(300)])
@@ -268,13 +268,12 @@ def canary() -> dict[str, float]:
         with few_updates(2) as run:
             gpt = zero_shot.pretrain(less, D_MODEL, 0).model
         tasks = [task for task in TASKS if not task.startswith("closed book")]
-        write = mock.patch.object(summaries, "write", wraps=summaries.write)
-        with mock.patch.dict(globals(), TASKS=tasks if share == 1 else tasks[::4]), write as written:
-            scores = measure(gpt, less, share, n_questions=2)
-        for i, call in enumerate(written.call_args_list):  # no answer is right yet: what is written says more
-            found[f"{share:g}, written {i}"] = sum_of_tokens(summaries.write(*call.args, **call.kwargs))
-        for task in (task for task in TASKS if task not in tasks):  # six questions: with each kind of closed book
-            scores |= {(task, name): value for name, value in ask(gpt, less.tokenizer, task, 6).items()}
+        with reading_along((summaries, "write"), (zero_shot, "write_answers")) as written:
+            with mock.patch.dict(globals(), TASKS=tasks if share == 1 else tasks[::4]):
+                scores = measure(gpt, less, share, n_questions=2)
+            for task in (task for task in TASKS if task not in tasks):  # six questions: with each kind of closed book
+                scores |= {(task, name): value for name, value in ask(gpt, less.tokenizer, task, 6).items()}
+        found[f"{share:g}, written"] = sum_of_tokens(written)
         found |= under(f"{share:g}", run | {f"{task}, {name}": value for (task, name), value in scores.items()})
         found[f"{share:g}, documents"] = len(less.documents)
     for share in SHARES[1:4]:

@@ -12,7 +12,7 @@ from minigpt.experiments import canaries, dataset, measured, pretraining
 from minigpt.experiments.gpt1 import slips
 from minigpt.worlds import grammar, stories
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("remembering")]
 
 PROGRAM = stories.program()
 STORY = (
