@@ -106,7 +106,7 @@ for (const name of pages) {
     const wrong = [];
     for (const e of shown("body *")) if (getComputedStyle(e).position === "fixed") wrong.push(["on every sheet", e]);
     for (const e of shown("article pre, .scroll, div.math")) if (e.scrollWidth > e.clientWidth + 1) wrong.push(["cut off", e]);
-    for (const e of shown("article details:not([open])")) wrong.push(["folded", e]);
+    for (const e of shown("article details:not([open], .hide)")) wrong.push(["folded", e]);
     return wrong.map(([what, e]) => `${what}: ${e.outerHTML.slice(0, 100)}`);
   });
   for (const words of printed) note("print", name, words);

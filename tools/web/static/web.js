@@ -1,8 +1,9 @@
-// On paper nothing can be folded out: every answer is open while the page is printed, and closed again after it.
+// On paper nothing can be folded out: every answer is open while the page is printed, and closed again after it. Code that
+// only draws stays folded, and web.css leaves it out.
 (() => {
   let folded = [];
   addEventListener("beforeprint", () => {
-    folded = [...document.querySelectorAll("details:not([open])")];
+    folded = [...document.querySelectorAll("details:not([open], .hide)")];
     folded.forEach((answer) => { answer.open = true; });
   });
   addEventListener("afterprint", () => { folded.forEach((answer) => { answer.open = false; }); });
