@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -294,6 +295,52 @@ def test_a_model_in_half_precision_writes(dtype):
 # Texts as strings
 
 WORDS = train_bpe(["the cat sat on the mat. der Bär saß."] * 2, 270)
+
+
+def test_a_continuation_is_scored_token_by_token_and_per_token():
+    gpt = GPT(GPTConfig(**{**CONFIG.__dict__, "n_vocab": WORDS.n_vocab}), generator(1))
+    before, after = [WORDS.endoftext, *WORDS.encode("the cat")], WORDS.encode(" sat on")
+    logps = []
+    for t, token in enumerate(after):
+        exact = gpt(torch.tensor([before + after[:t]]))[0, -1].double().log_softmax(-1)
+        logps.append(exact[token].item())
+        if t == 0:
+            assert torch.allclose(sample.next_logps(gpt, WORDS, "the cat").double(), exact, atol=1e-5)
+    assert len(after) > 1
+    (logp,) = sample.continuation_logps(gpt, WORDS, "the cat", [" sat on"]).tolist()
+    assert logp == pytest.approx(sum(logps), rel=1e-5)
+    nats = sample.continuation_nats(gpt, WORDS, "the cat", " sat on")
+    assert nats == pytest.approx(-sum(logps) / len(after), rel=1e-5)
+
+
+class Table:
+    """A model whose next token depends on the last one alone: rows of probabilities."""
+
+    config, training = SimpleNamespace(n_ctx=16, n_vocab=3), False
+
+    def __init__(self, *rows):
+        self.logps = torch.tensor(rows).log()
+
+    def hidden(self, ids, cache):
+        return self.logps[ids]
+
+    def logits(self, h):
+        return h
+
+    def new_cache(self):
+        return []
+
+    def eval(self):
+        return self
+
+    def train(self, mode):
+        return self
+
+
+def test_beam_search_goes_on_while_a_longer_text_can_still_score_more():
+    """Stop now: log 0.55. Six tokens: log 0.45 by a penalty of 11/6, which is more, but only at the end of the text."""
+    found = beam_search(Table([1.0, 0.0, 0.0], [0.45, 0.0, 0.55], [0.0, 0.0, 1.0]), [1], 6, 2, 1.0, stop_ids={2})
+    assert found.ids == (0,) * 6 and found.score == pytest.approx(math.log(0.45) * 6 / 11)
 
 
 def test_ids_become_text_up_to_the_first_end_of_text():
