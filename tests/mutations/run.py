@@ -106,7 +106,7 @@ def test(folder: Path, mistake: planted.Mistake) -> None:
         os.dup2(output.fileno(), 2)
     used = int(sum(resource.getrusage(resource.RUSAGE_SELF)[:2]))
     resource.setrlimit(resource.RLIMIT_CPU, (used + LIMIT, used + LIMIT + 10))
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background processes ignore Ctrl-C: tests send it
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # in the background a shell ignores Ctrl-C
     os.chdir(folder)
     sys.path.insert(0, str(folder))
     import pytest
