@@ -19,7 +19,7 @@ from minigpt.model import GPT
 from minigpt.worlds import grammar
 from minigpt.worlds.lexicon import LEXICON
 
-pytestmark = [pytest.mark.usefixtures("own_cache"), pytest.mark.slow]
+pytestmark = [pytest.mark.usefixtures("own_cache", "remembering"), pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")

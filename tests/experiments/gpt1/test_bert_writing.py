@@ -8,7 +8,7 @@ from minigpt.experiments.gpt1 import bert_writing
 from minigpt.experiments.sizes import BERT, GPT1
 from minigpt.model import GPT
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("remembering")]
 
 
 @pytest.fixture(scope="module")

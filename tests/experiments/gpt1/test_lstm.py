@@ -17,7 +17,7 @@ from minigpt.model import GPT, count_params
 from minigpt.worlds import grammar
 
 SMALL = LSTMConfig(n_vocab=30, n_ctx=12, n_layers=2, d_model=8, init_std=0.3)
-pytestmark = [pytest.mark.usefixtures("own_cache"), pytest.mark.slow]
+pytestmark = [pytest.mark.usefixtures("own_cache", "remembering"), pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from minigpt.experiments import dataset, sizes
 from minigpt.experiments.gpt2 import answer_logps, decoding, repetition, summaries, zero_shot_questions
 from minigpt.model import GPT
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("remembering")]
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from minigpt.experiments.gpt2 import decoding
 from minigpt.model import GPT
 from minigpt.worlds import grammar
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("remembering")]
 
 
 @pytest.fixture(scope="module")
