@@ -318,6 +318,16 @@ def test_without_the_moments_the_runs_would_differ():
     assert not same(weights(cut), weights(straight))
 
 
+def test_frozen_parameters_are_in_neither_group():
+    model = tiny()
+    frozen = [p for name, p in model.named_parameters() if name.startswith("0.")]
+    for p in frozen:
+        p.requires_grad_(False)
+    inside = [id(p) for group in parameter_groups(model, 0.1) for p in group["params"]]
+    assert frozen and len(inside) == len({*inside}) and not {*inside} & {id(p) for p in frozen}
+    assert len(inside) + len(frozen) == len([*model.parameters()])
+
+
 @pytest.mark.parametrize("moment", ["in the loss", "in the update"])
 def test_a_keyboard_interrupt_makes_a_step_wholly_or_not_at_all(moment, monkeypatch):
     straight = tiny(dropout=0.3)
