@@ -214,3 +214,10 @@ def test_bad_batches(task, texts, n_ctx, batch_size, message):
 def test_the_longest_example_may_fill_the_context():
     [(ids, *_)] = TaskBatches("classification", [(("abcdef",), 0)], BYTES, n_ctx=8).in_order()
     assert ids.shape == (1, 1, 8)
+
+
+def test_each_task_combines_its_sequences_as_in_figure_1_of_gpt_1():
+    """One sequence; two orders of a pair, whose ends are added; one sequence a choice, which are compared."""
+    assert transforms.COMBINE == {
+        "classification": "single", "entailment": "single", "similarity": "add", "multiple choice": "choice"
+    }  # fmt: skip
