@@ -19,7 +19,7 @@ from minigpt.model import GPT
 from minigpt.tokenizer import Tokenizer
 from minigpt.worlds import grammar, tales
 
-SEEDS, KEY = (0, 1, 2), ("seed", "model", "form", "quantity")
+SEEDS, KEY = tuple(range(5)), ("seed", "model", "form", "quantity")
 N = 1500  # questions of each form
 FORMS = ("tale", "request")  # a tale as in the base model's texts; an answer to a request, as after SFT
 LAST = " At last it"
