@@ -432,6 +432,8 @@ def test_records_tell_what_happened():
     assert 0 <= first.clip_fraction <= 1 and first.explained_variance == pytest.approx(0, abs=0.05)
     assert math.isnan(run(*small())[0].utility)
     factors = [ppo.learning_rate_factor(i, dataclasses.replace(config, decay=False)) for i in range(4)]
+    falling = dataclasses.replace(config, n_iterations=4, warmup_iterations=0, decay=True)
+    assert [ppo.learning_rate_factor(i, falling) for i in range(4)] == [1.0, 0.75, 0.5, 0.25]
     assert factors == pytest.approx([0.1, 0.55, 1.0, 1.0])
 
 
