@@ -50,12 +50,12 @@ def side_by_side(what: str, ours, theirs) -> None:
 
 def rust(texts: list[str], n_merges: int):
     """The same pieces of text and the same bytes, merged by the library tokenizers."""
-    from tokenizers import Regex, Tokenizer, models, pre_tokenizers, trainers
+    from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 
     found = Tokenizer(models.BPE())
     as_bytes = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
     found.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.Split(Regex(PATTERN), "isolated"), as_bytes])
-    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    found.decoder, alphabet = decoders.ByteLevel(), pre_tokenizers.ByteLevel.alphabet()
     trainer = trainers.BpeTrainer(vocab_size=256 + n_merges, initial_alphabet=alphabet, show_progress=False)
     found.train_from_iterator(texts, trainer)
     return found
