@@ -26,7 +26,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 for name in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_DATASETS_OFFLINE"):
     os.environ[name] = "1"
 
-from side_by_side import Row  # noqa: E402
+from side_by_side import Row, ratio  # noqa: E402
 
 V, PROMPT, ANSWER, BATCH, MINIBATCHES = 64, 8, 16, 64, 8
 SKIPPED, COUNTED = 2, 12
@@ -132,14 +132,15 @@ def asked(python: str, which: str) -> tuple[float, float]:
 
 
 def measure(tiny: bool = False, other: str | None = None, rounds: int = 3) -> list[Row]:
-    """Rows for run.py; none without the python of an environment with TRL."""
+    """Rows for run.py, the two taking turns; none without the python of an environment with TRL."""
     if other is None:
         return []
     found = [(asked(sys.executable, "ours"), asked(other, "theirs")) for _ in range(rounds)]
-    speeds = sorted(a[0] / b[0] for a, b in found)
+    speed, theirs = ([each[side][0] for each in found] for side in (0, 1))
     memory = statistics.median(a[1] / b[1] for a, b in found)
+    note = f"episodes per second: {statistics.median(speed):.0f}, TRL {statistics.median(theirs):.0f}"
     return [
-        Row("PPO, episodes per second beside TRL 1.12.0", statistics.median(speeds), low=speeds[0], high=speeds[-1]),
+        ratio("PPO, episodes per second beside TRL 1.12.0", speed, theirs, note=note),
         Row("PPO, peak memory beside TRL 1.12.0", memory, unit="times as much"),
     ]
 
@@ -153,21 +154,13 @@ def main() -> None:
     args = parser.parse_args()
     if args.only:
         return run_one(args.only)
-    found = {"ours": [], "theirs": []}
-    for _ in range(args.rounds):
-        found["ours"].append(asked(sys.executable, "ours"))
-        if args.other:
-            found["theirs"].append(asked(args.other, "theirs"))
-    for name, each in found.items():
-        if each:
-            speeds, memories = zip(*each)
-            print(f"{name}: {statistics.median(speeds):.0f} samples/s ({min(speeds):.0f} to {max(speeds):.0f}), "
-                  f"{statistics.median(memories):.0f} MB")  # fmt: skip
     if args.other:
-        ratios = sorted(a[0] / b[0] for a, b in zip(found["ours"], found["theirs"]))
-        memory = statistics.median(a[1] / b[1] for a, b in zip(found["ours"], found["theirs"]))
-        print(f"speed, ours / theirs: {statistics.median(ratios):.1f} ({ratios[0]:.1f} to {ratios[-1]:.1f}); "
-              f"memory {memory:.2f}")  # fmt: skip
+        for row in measure(other=args.other, rounds=args.rounds):
+            print(row)
+        return
+    speeds, memories = zip(*(asked(sys.executable, "ours") for _ in range(args.rounds)))
+    print(f"{statistics.median(speeds):.0f} samples/s ({min(speeds):.0f} to {max(speeds):.0f}), "
+          f"{statistics.median(memories):.0f} MB")  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -44,8 +44,8 @@ def side_by_side(what: str, ours, theirs) -> None:
             sys.exit(f"{what}: the results differ, so their times say nothing")
         mine.append(time_ours)
         other.append(time_theirs)
-    ratio = min(other) / min(mine)
-    print(f"{what:<44} ours {min(mine):8.4f} s   educational {min(other):8.4f} s   ratio {ratio:7.1f}")
+    faster = min(other) / min(mine)
+    print(f"{what:<44} ours {min(mine):8.4f} s   educational {min(other):8.4f} s   ratio {faster:7.1f}")
 
 
 def rust(texts: list[str], n_merges: int):

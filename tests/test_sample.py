@@ -22,6 +22,21 @@ def generator(seed=0):
     return torch.Generator().manual_seed(seed)
 
 
+class Stub:
+    """What sampling asks of any model, beside its config, `hidden` and `logits`: no cache, and one mode only."""
+
+    training = False
+
+    def new_cache(self):
+        return []
+
+    def eval(self):
+        return self
+
+    def train(self, mode):
+        return self
+
+
 @pytest.fixture(scope="module")
 def model():
     return GPT(CONFIG, generator(1))
@@ -94,23 +109,14 @@ def test_many_equally_likely_tokens_keep_their_order():
 def test_the_largest_uniform_number_still_draws_a_token(monkeypatch):
     """Ten times 0.1 adds to 0.9999999999999999, which is the largest number below 1 that can be drawn."""
 
-    class Level:
-        config, training = CONFIG.__class__(n_vocab=10, n_ctx=4, n_layers=1, n_heads=1, d_model=1), False
+    class Level(Stub):
+        config = CONFIG.__class__(n_vocab=10, n_ctx=4, n_layers=1, n_heads=1, d_model=1)
 
         def hidden(self, ids, cache):
             return torch.zeros(*ids.shape, 1)
 
         def logits(self, h):
             return torch.zeros(len(h), 10)
-
-        def new_cache(self):
-            return []
-
-        def eval(self):
-            return self
-
-        def train(self, mode):
-            return self
 
     largest = math.nextafter(1.0, 0.0)
     assert torch.full((10,), 0.1, dtype=torch.float64).cumsum(0)[-1].item() <= largest
@@ -313,10 +319,10 @@ def test_a_continuation_is_scored_token_by_token_and_per_token():
     assert nats == pytest.approx(-sum(logps) / len(after), rel=1e-5)
 
 
-class Table:
+class Table(Stub):
     """A model whose next token depends on the last one alone: rows of probabilities."""
 
-    config, training = SimpleNamespace(n_ctx=16, n_vocab=3), False
+    config = SimpleNamespace(n_ctx=16, n_vocab=3)
 
     def __init__(self, *rows):
         self.logps = torch.tensor(rows).log()
@@ -326,15 +332,6 @@ class Table:
 
     def logits(self, h):
         return h
-
-    def new_cache(self):
-        return []
-
-    def eval(self):
-        return self
-
-    def train(self, mode):
-        return self
 
 
 def test_beam_search_goes_on_while_a_longer_text_can_still_score_more():

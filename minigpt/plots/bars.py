@@ -29,8 +29,8 @@ def bars(
     """Bar chart: values side by side, one bar for each series in every group.
 
     series: name -> values as long as groups, or (values, low, high) with the ends of the intervals. A value that is
-    None or NaN leaves its place empty, an interval of NaN is not drawn. seeds: name of a series -> (n_seeds, groups), a dot for each seed. chance: a
-    dotted line; ceiling: a dashed one; references: name -> number, more dotted lines.
+    None or NaN leaves its place empty, an interval of NaN is not drawn. seeds: name of a series -> (n_seeds, groups), a
+    dot for each seed. chance: a dotted line; ceiling: a dashed one; references: name -> number, more dotted lines.
     guess: the reader's own number, a grey line; ... is none.
 
     Errors: ValueError for a guess that is no number, or a series that is not as long as groups.
