@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from minigpt import checkpoint, devices
 from minigpt.experiments.cache import cached, partial_folder
-from minigpt.notebook.progress import notice, progress, say
+from minigpt.notebook.progress import drawing, notice, progress, say
 from minigpt.train import TrainState
 
 SECONDS_BETWEEN_SAVES = 5.0  # of an unfinished run: what a killed process loses at most, beside the step it is in
@@ -88,10 +88,9 @@ def train_or_load(
     """
     label, state, kept = label or name, TrainState() if state is None else state, Kept()
     place = partial_folder(name, key, start)
-    trained_now = []
+    draw = drawing(label)  # one output, so that a notebook looks the same if the model was trained, waited for or loaded
 
     def build():
-        trained_now.append(True)
         begun = _restore(place, model, state, kept)
         title = f"{label} (continued at step {begun})" if begun else label
         if before is not None and not begun:
@@ -99,7 +98,7 @@ def train_or_load(
         records = _saving(place, model, state, start(state), kept)
         try:
             note = devices.note_for(model)
-            for record in progress(records, n_steps, floor=floor, label=label, title=title, note=note):
+            for record in progress(records, n_steps, floor=floor, label=label, draw=draw, title=title, note=note):
                 if watch is not None:
                     watch(record, kept)
                 kept.step = record.step
@@ -121,9 +120,7 @@ def train_or_load(
 
     build.__module__ = start.__module__
     waiting = f"{label}: another notebook or process is training this model; waiting for it"
-    stored = cached(name, key, build, on_wait=lambda: notice(label, waiting)).tensors
-    if not trained_now:  # an empty bar, so that a notebook looks the same whether the model was trained or loaded
-        list(progress((), 1, label=label))
+    stored = cached(name, key, build, on_wait=lambda: notice(waiting, draw)).tensors
     checkpoint.fill(model, {each[8:]: t for each, t in stored.items() if each.startswith("weights/")})
     kept.restore(stored)
     model.eval()

@@ -46,7 +46,8 @@ def progress(
     In a notebook this is one output, redrawn at most five times a second, which is empty again at the end (also when
     the loop is broken off), so that what is saved is always the same. In a terminal it is one line that is wiped at
     the end. Anywhere else nothing is shown. `title` is what the bar says while it moves, if that is not the label.
-    `draw` replaces all that: it is called with a Status, at the end with None. note(record) is what is said beside.
+    `draw` replaces all that (see `drawing`): it is called with a Status, at the end with None. note(record) is what is
+    said beside.
 
     Unit: floor and .loss in nats per token.
     Errors: ValueError if total is not a whole number of at least 1 or floor is not a finite number.
@@ -58,7 +59,7 @@ def progress(
         raise ValueError(f"total must be a whole number of at least 1, but it is {total!r}")
     if floor is not None and not math.isfinite(floor):
         raise ValueError(f"floor must be a finite number of nats per token or None, but it is {floor!r}")
-    draw = _draw_here(label) if draw is None else draw
+    draw = drawing(label) if draw is None else draw
     start, next_update, losses = time.perf_counter(), 0.0, deque(maxlen=N_LOSSES)
     try:
         for count, record in enumerate(records, start=1):
@@ -75,9 +76,8 @@ def progress(
 
 
 @contextlib.contextmanager
-def notice(label: str, words: str) -> Iterator[None]:
-    """Status message: a line of words for as long as a block lasts, where a progress bar would be."""
-    draw = _draw_here(label)
+def notice(words: str, draw: Callable[[Status | str | None], None]) -> Iterator[None]:
+    """Status message: a line of words for as long as a block lasts, where draw() draws a progress bar."""
     draw(words)
     try:
         yield
@@ -159,8 +159,12 @@ def _share(status: Status) -> float:
     return min(1.0, status.step / status.total)
 
 
-def _draw_here(label: str) -> Callable[[Status | str | None], None]:
-    """The way of drawing that suits where we run."""
+def drawing(label: str) -> Callable[[Status | str | None], None]:
+    """Drawing function for what is being done: draw(status) shows a bar, draw("words") a line, draw(None) nothing.
+
+    Everything drawn with one such function stands in one place, which is empty before and after: so a notebook is saved
+    the same whether we computed, waited or did neither. In a notebook that place is an output, in a terminal a line.
+    """
     ipython = sys.modules.get("IPython")  # not imported: then this is no notebook
     shell = ipython.get_ipython() if ipython is not None else None
     if shell is not None and hasattr(shell, "kernel"):

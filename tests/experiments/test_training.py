@@ -1,10 +1,11 @@
 """Train or load: a training that was killed, stopped, waited for or could not be written."""
 
-import contextlib
 import errno
 import signal
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,8 @@ from minigpt import checkpoint, train
 from minigpt.experiments import training
 from minigpt.experiments.cache import partial_folder
 from minigpt.experiments.training import train_or_load
+from minigpt.notebook import progress as progress_module
+from minigpt.notebook.progress import Status
 from minigpt.train import TrainConfig
 
 N_STEPS = 24
@@ -206,8 +209,38 @@ with FileLock(sys.argv[1]):
 """
 
 
-def test_a_second_process_waits_and_says_for_what(whole, monkeypatch, cache):
-    words = []
+@pytest.fixture
+def outputs(monkeypatch):
+    """What is drawn, a list for each output that a notebook would have."""
+    made = []
+
+    def drawing(label):
+        made.append([])
+        return made[-1].append
+
+    for module in (progress_module, training):
+        monkeypatch.setattr(module, "drawing", drawing)
+    return made
+
+
+@pytest.mark.parametrize("how", ["trained", "loaded", "waited for"])
+def test_a_notebook_has_one_output_however_it_came_to_its_model(how, whole, outputs, cache):
+    if how == "loaded":
+        run()
+        outputs.clear()
+    if how == "waited for":
+        holder = hold_the_lock()
+        threading.Thread(target=let_go_once, args=(holder, lambda: any(outputs)), daemon=True).start()
+    assert_same(run(), whole)
+    (drawn,) = outputs
+    assert drawn[-1:] == ([] if how == "loaded" else [None])
+    waiting = "a small net: another notebook or process is training this model; waiting for it"
+    assert [words for words in drawn if isinstance(words, str)] == ([waiting] if how == "waited for" else [])
+    assert any(isinstance(status, Status) for status in drawn) == (how != "loaded")
+
+
+def hold_the_lock():
+    """Another process that trains the net: it holds the lock of its entry in the cache."""
 
     def start():
         pass
@@ -218,16 +251,13 @@ def test_a_second_process_waits_and_says_for_what(whole, monkeypatch, cache):
     lock.parent.mkdir(parents=True, exist_ok=True)
     holder = subprocess.Popen([sys.executable, "-c", HOLD, str(lock)], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert holder.stdout.readline().strip() == b"held"
+    return holder
 
-    @contextlib.contextmanager
-    def notice(label, said):
-        words.append((label, said))
-        holder.communicate()  # its input ends: it lets go
-        yield
 
-    monkeypatch.setattr(training, "notice", notice)
-    assert_same(run(), whole)
-    assert words == [("a small net", "a small net: another notebook or process is training this model; waiting for it")]
+def let_go_once(holder, happened):
+    while not happened():
+        time.sleep(0.01)
+    holder.communicate()  # its input ends: it lets go
 
 
 @pytest.mark.parametrize("what", ["save", "save_state"])

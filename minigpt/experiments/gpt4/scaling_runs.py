@@ -19,7 +19,7 @@ from minigpt.experiments.cache import cached
 from minigpt.experiments.training import train_or_load
 from minigpt.loss import token_logps
 from minigpt.model import GPT, GPTConfig
-from minigpt.notebook.progress import progress
+from minigpt.notebook.progress import drawing, notice, progress
 from minigpt.train import TrainConfig
 from minigpt.worlds import facts
 from minigpt.worlds.facts import Encyclopedia
@@ -193,7 +193,7 @@ def believes_correction(model: GPT, book: Encyclopedia, n: int = 40) -> float:
     return float((p[rows, book.usual_value(keys)] > p[rows, book.values[keys]]).mean())
 
 
-def train_runs(runs, book: Encyclopedia, label: str) -> list[tuple[Run, GPT]]:
+def train_runs(runs, book: Encyclopedia, label: str, draw=None) -> list[tuple[Run, GPT]]:
     """Train several runs, (width, seed, further settings of train_run), one after another, under one progress bar."""
     runs, ended = list(runs), []
 
@@ -205,7 +205,7 @@ def train_runs(runs, book: Encyclopedia, label: str) -> list[tuple[Run, GPT]]:
             ended.append((examine(book, model.eval(), seed, record.n_tokens), model))
 
     total = sum(plan(d, book.n_words, more.get("tokens_per_param"))[1] for d, _, more in runs)
-    for _ in progress(records(), total, floor=book.entropy, label=label):
+    for _ in progress(records(), total, floor=book.entropy, label=label, draw=draw):
         pass
     return ended
 
@@ -213,16 +213,15 @@ def train_runs(runs, book: Encyclopedia, label: str) -> list[tuple[Run, GPT]]:
 def small_runs(seed: int = 0, widths=SMALL, repeats: int = REPEATS) -> list[Run]:
     """The runs that a prediction is made from: every small width a few times, no two seeds alike. Kept in the cache."""
     label, runs = "small runs", [(d, repeats * seed + i, {}) for d in widths for i in range(repeats)]
-    trained_now = []
+    draw = drawing(label)  # one output, so that a notebook looks the same if models were trained, waited for or loaded
 
     def build():
-        trained_now.append(True)
-        return {}, {"runs": [dataclasses.asdict(run) for run, _ in train_runs(runs, book(), label)]}
+        return {}, {"runs": [dataclasses.asdict(run) for run, _ in train_runs(runs, book(), label, draw)]}
 
     settings = [(model_config(d), training_config(d, plan(d)[1]), plan(d)) for d in widths]
-    stored = cached("small-runs", {"runs": runs, "settings": settings, "book": book()}, build)
-    if not trained_now:  # an empty bar, so that a notebook looks the same whether the models were trained or loaded
-        list(progress((), 1, label=label))
+    key = {"runs": runs, "settings": settings, "book": book()}
+    waiting = f"{label}: another notebook or process is training them; waiting for it"
+    stored = cached("small-runs", key, build, on_wait=lambda: notice(waiting, draw))
     return [Run(**{**each, "bands": tuple(each["bands"])}) for each in stored.extra["runs"]]
 
 

@@ -181,7 +181,7 @@ def test_the_best_size_lies_between_few_tokens_and_many():
 def test_no_two_seeds_share_a_small_run(tmp_path, monkeypatch, repeats):
     monkeypatch.setenv("MINIGPT_CACHE", str(tmp_path))
     asked = []
-    monkeypatch.setattr(scaling_runs, "train_runs", lambda runs, book, label: (asked.append(runs), [])[1])
+    monkeypatch.setattr(scaling_runs, "train_runs", lambda runs, book, label, draw: (asked.append(runs), [])[1])
     for seed in range(3):
         scaling_runs.small_runs(seed, (8, 10), repeats)
     each = [(d, chance) for runs in asked for d, chance, _ in runs]
