@@ -37,20 +37,7 @@ def remembering() -> Iterator[None]:
     """
     from minigpt.experiments.gpt2 import zero_shot_questions
 
-    is_held_out, draw, asked, known = world.held_out, in_context_lists.questions, {}, []
-
-    @functools.cache
-    def held_out_by_name(number, animal, colour):
-        lexicon = known[number]
-        (x,) = [each for each in lexicon.animals if each.name == animal]
-        (c,) = [each for each in lexicon.colours if each.name == colour]
-        return is_held_out(lexicon, x, c)
-
-    def held_out(lexicon, animal, colour):  # to compare a word with all of a lexicon takes long; its name does not
-        number = next((i for i, each in enumerate(known) if each is lexicon), len(known))
-        if number == len(known):
-            known.append(lexicon)
-        return held_out_by_name(number, animal.name, colour.name)
+    draw, asked = in_context_lists.questions, {}
 
     def questions(family, n_shots, n, rng, *others):
         key = family, n_shots, n, rng.getstate(), *others
@@ -62,7 +49,6 @@ def remembering() -> Iterator[None]:
 
     with contextlib.ExitStack() as stack:
         for module, name, by in (
-            (world, "held_out", held_out),
             (in_context_lists, "questions", questions),
             (grammar, "score", functools.cache(grammar.score)),
             (grammar, "predict", functools.cache(grammar.predict)),

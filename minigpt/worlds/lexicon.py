@@ -1,5 +1,7 @@
 """Lexicon of the stories: the words, and what is always true of them (homes, foods, sizes, French names)."""
 
+import functools
+import itertools
 from dataclasses import dataclass
 
 
@@ -80,6 +82,12 @@ class Lexicon:
     def animals_living(self, place_name: str) -> tuple[Animal, ...]:
         """The animals whose home is the place."""
         return tuple(animal for animal in self.animals if animal.home == place_name)
+
+    @functools.cached_property
+    def translated(self) -> tuple[tuple[Animal, Colour], ...]:
+        """The phrases "a <colour> <animal>" that are translated, five in six: a test asks for one of the others."""
+        numbered = itertools.product(enumerate(self.animals), enumerate(self.colours))
+        return tuple((animal, colour) for (i, animal), (j, colour) in numbered if (i + j) % 6)
 
 
 def _animals(table: str) -> tuple[Animal, ...]:

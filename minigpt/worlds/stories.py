@@ -259,7 +259,7 @@ def sizes(d, lexicon):
 
 def held_out(lexicon, animal, colour) -> bool:
     """Whether "a <colour> <animal>" is kept out of the translations, so that a test can ask for something new."""
-    return (lexicon.animals.index(animal) + lexicon.colours.index(colour)) % 6 == 0
+    return (animal, colour) not in lexicon.translated
 
 
 def french_phrase(animal, colour) -> str:
@@ -271,16 +271,15 @@ def french_phrase(animal, colour) -> str:
 
 def translation(d, lexicon):
     """Three to five lines, each an English phrase or sentence "=" its French; or all the other way round."""
-    pairs = [(x, c) for x in lexicon.animals for c in lexicon.colours if not held_out(lexicon, x, c)]
     to_french = d.hidden((True, False), (0.7, 0.3))
     for number in range(d.hidden((3, 4, 5))):
         start = "\n" if number else ""
         if to_french:
-            animal, colour = d.pick(pairs, form=lambda pair: f"{start}{a(pair[1].name)} {pair[0].name}")
+            animal, colour = d.pick(lexicon.translated, form=lambda pair: f"{start}{a(pair[1].name)} {pair[0].name}")
             deed = _deed(d, lexicon, in_english=True)
             d.write(" = " + french_phrase(animal, colour) + _in_french(deed))
         else:
-            animal, colour = d.pick(pairs, form=lambda pair: start + french_phrase(*pair))
+            animal, colour = d.pick(lexicon.translated, form=lambda pair: start + french_phrase(*pair))
             deed = _deed(d, lexicon, in_english=False)
             d.write(f" = {a(colour.name)} {animal.name}" + _in_english(deed))
 
