@@ -23,7 +23,6 @@ from minigpt.experiments.dataset import Dataset
 from minigpt.experiments.pretraining import Pretrained
 from minigpt.model import GPT
 from minigpt.worlds import grammar, in_context_lists
-from minigpt.worlds import stories as world
 
 _TRAIN = train.train  # few_updates puts another function in its place
 

@@ -10,16 +10,14 @@ from minigpt import train
 from minigpt.experiments import canaries, pretraining
 from minigpt.experiments.gpt2 import zero_shot_questions
 from minigpt.worlds import grammar, in_context_lists, stories
-from minigpt.worlds.lexicon import LEXICON
 
 
 def answers():
-    """What the grammars say, in words: pairs held out, questions, scores, and the state of the generator afterwards."""
+    """What the grammars say, in words: questions, scores, and the state of the generator afterwards."""
     rng = random.Random(4)
     program = stories.program({"translation": 1.0})
     (text,) = stories.documents(1, random.Random(2), {"translation": 1.0})
     return [
-        [[stories.held_out(LEXICON, animal, colour) for colour in LEXICON.colours] for animal in LEXICON.animals],
         in_context_lists.questions("symbols", 4, 3, rng),
         in_context_lists.questions("symbols", 4, 3, rng),
         in_context_lists.questions("symbols", 4, 3, random.Random(4)),
@@ -36,23 +34,6 @@ def test_what_is_remembered_is_what_would_be_computed():
     with canaries.remembering():
         assert answers() == expected and answers() == expected
     assert answers() == expected
-
-
-def test_another_lexicon_is_not_taken_for_the_first():
-    class Turned:
-        animals, colours = LEXICON.animals[1:] + LEXICON.animals[:1], LEXICON.colours
-
-    pairs = [(animal, colour) for animal in LEXICON.animals for colour in LEXICON.colours]
-    expected = [[stories.held_out(lexicon, *pair) for pair in pairs] for lexicon in (LEXICON, Turned)]
-    with canaries.remembering():
-        found = [[stories.held_out(lexicon, *pair) for pair in pairs] for lexicon in (LEXICON, Turned)]
-    assert found == expected and found[0] != found[1]
-
-
-def test_a_function_that_changes_is_seen_through_the_memory(monkeypatch):
-    monkeypatch.setattr(stories, "held_out", lambda lexicon, animal, colour: animal.name == "fox")
-    with canaries.remembering():
-        assert sum(stories.held_out(LEXICON, animal, LEXICON.colours[0]) for animal in LEXICON.animals) == 1
 
 
 BATCH = np.arange(12).reshape(3, 4), np.full((3, 4), -100)

@@ -9,6 +9,7 @@ import math
 import random
 import re
 from collections import Counter
+from dataclasses import replace
 from functools import partial
 from itertools import product
 from pathlib import Path
@@ -471,6 +472,17 @@ def test_translations_are_right(drawn):
     assert len(kept_out) == 32 and len(seen) == 160 and not seen & kept_out  # 24 x 8 pairs, a sixth kept out
     assert {animal for animal, _ in kept_out} == set(ANIMALS)  # of every animal something new can be asked
     assert {colour for _, colour in kept_out} == COLOURS
+
+
+def test_each_lexicon_has_phrases_of_its_own_that_it_does_not_translate():
+    turned = replace(LEXICON, animals=LEXICON.animals[1:] + LEXICON.animals[:1])
+    for lexicon in (LEXICON, turned, replace(LEXICON, colours=LEXICON.colours[:7])):
+        pairs = [(animal, colour) for animal in lexicon.animals for colour in lexicon.colours]
+        numbers = [(i, j) for i in range(len(lexicon.animals)) for j in range(len(lexicon.colours))]
+        out = [(i + j) % 6 == 0 for i, j in numbers]
+        assert [stories.held_out(lexicon, *pair) for pair in pairs] == out
+        assert list(lexicon.translated) == [pair for pair, kept_out in zip(pairs, out) if not kept_out]
+    assert LEXICON.translated != turned.translated
 
 
 def test_held_out_pairs_are_impossible_but_all_their_words_are_known():
