@@ -1,6 +1,6 @@
 """One place decides the device, and everything follows: training, sampling, evaluation, PPO, images, checkpoints.
 
-No GPU is needed: `tests/elsewhere.py` has a second device that refuses what a GPU refuses, and computes what the CPU
+No GPU is needed: `tests/helpers/elsewhere.py` has a second device that refuses what a GPU refuses, and computes what the CPU
 computes. What a real GPU says is in benchmarks/gpu.py.
 """
 
