@@ -81,7 +81,10 @@ def _joined(folder: Path, target: str) -> str:
 
 
 def pictures(markup: str, folder: Path, up: str) -> str:
-    """HTML whose pictures lie in files, each with its size, so that no line moves when it arrives."""
+    """HTML whose pictures lie in files, each with its size, so that no line moves when it arrives.
+
+    A wide one has a box in which it scrolls on a phone, where its letters would be too small to read.
+    """
 
     def image(match: re.Match) -> str:
         data = base64.b64decode(match[2])
@@ -93,9 +96,10 @@ def pictures(markup: str, folder: Path, up: str) -> str:
         if shown:
             height = round((int(shown[1]) - CARD) * width[1] / width[0]) + CARD
             tag = tag.replace(shown[0], f'{shown[0]} height="{height}" loading="lazy"')
-        return f'{tag}src="{up}{folder.name}/{name}"'
+        found = f'{tag}src="{up}{folder.name}/{name}"{match[3]}'
+        return f'<div class="picture">{found}</div>' if shown and int(shown[1]) >= WIDE else found
 
-    return re.sub(r'(<img\b[^>]*?)src="data:image/png;base64,([^"]+)"', image, markup)
+    return re.sub(r'(<img\b[^>]*?)src="data:image/png;base64,([^"]+)"([^>]*>)', image, markup)
 
 
 def boxes(markup: str) -> str:
@@ -143,7 +147,8 @@ def player(controls: list, frames: list[tuple[bytes, str]], folder: Path, up: st
     words = html.escape(data[place][1])
     script = json.dumps({"controls": controls, "frames": data}).replace("</", "<\\/")
     return (
-        f'<figure class="explorer"><img alt="{words}" src="{data[place][0]}" width="{width}" height="{height}">'
+        f'<figure class="explorer"><div class="picture"><img alt="{words}" src="{data[place][0]}" width="{width}" '
+        f'height="{height}"></div>'
         f"<figcaption><em>{words}</em></figcaption>"
         f'<script type="application/json">{script}</script></figure>'
     )

@@ -17,7 +17,7 @@ def differences() -> list[tuple[str, str, str, str]]:
     few, many = FineTuning("classification", 16), FineTuning("classification", 1024)
     passes = [each.n_steps * BATCH_SIZE / each.n_labels for each in (few, many)]
     rows = [
-        ("text", "BooksCorpus", "36,000 stories of a grammar", "so that the floor is known"),
+        ("text", "BooksCorpus", "36,000 documents of a grammar", "so that the floor is known"),
         ("blocks", paper["n_layers"], GPT1.n_layers, "a laptop; two are enough to copy"),
         ("width d", paper["d_model"], GPT1.d_model, "a laptop"),
         ("heads a block", paper["n_heads"], GPT1.n_heads, "16 numbers a head"),

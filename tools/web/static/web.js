@@ -9,10 +9,19 @@
   addEventListener("afterprint", () => { folded.forEach((answer) => { answer.open = false; }); });
 })();
 
+// What scrolls in its own box can be reached with the keyboard; what fits needs no stop there.
+const reach = () => document.querySelectorAll(".picture").forEach((box) => {
+  if (box.scrollWidth > box.clientWidth) Object.assign(box, { tabIndex: 0, role: "group", ariaLabel: "a wide picture, scrolls" });
+  else ["tabindex", "role", "aria-label"].forEach((name) => box.removeAttribute(name));
+});
+addEventListener("load", reach);
+addEventListener("resize", reach);
+
 // An explorer: controls over pictures that were made before. The arrow keys move them, and their values are read out.
 for (const figure of document.querySelectorAll("figure.explorer")) {
   const { controls, frames } = JSON.parse(figure.querySelector("script").textContent);
   const [image, caption] = [figure.querySelector("img"), figure.querySelector("figcaption em")];
+  const frame = image.closest(".picture") ?? image; // controls stand above it and do not scroll with it
   const show = () => {
     let place = 0;
     for (const { values, slider, tell } of made) {
@@ -42,7 +51,7 @@ for (const figure of document.querySelectorAll("figure.explorer")) {
     told.append(request, " ", shown);
     box.className = "desk";
     box.append(told, ...buttons);
-    image.before(box);
+    frame.before(box);
     const tell = () => {
       buttons.forEach((button, i) => {
         const rank = order.indexOf(i + 1) + 1;
@@ -60,13 +69,13 @@ for (const figure of document.querySelectorAll("figure.explorer")) {
       const place = { get value() { return Number(slider.checked); } };
       Object.assign(slider, { type: "checkbox", checked: start === 1 });
       label.append(slider, ` ${name}`);
-      image.before(label);
+      frame.before(label);
       slider.addEventListener("input", show);
       return { values, slider: place, tell() {} };
     }
     Object.assign(slider, { type: "range", min: 0, max: values.length - 1, step: 1, value: start });
     label.append(`${name} `, slider, " ", shown);
-    image.before(label);
+    frame.before(label);
     slider.addEventListener("focus", fetchAll, { once: true });
     slider.addEventListener("input", show);
     const tell = () => {
