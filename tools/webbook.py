@@ -30,6 +30,7 @@ import workbook
 FOLDER = "web"
 SETTINGS = Path(__file__).parent / "web"
 CARD = 16  # pixels of white paper around a picture, as minigpt.notebook.display.figure_html has them
+WIDE = 640  # pixels; on a phone a picture at least so wide is shown larger than the screen, and scrolls
 DOCS = ("teaching.md", "beyond_the_laptop.md", "elsewhere.md", "web.md")
 
 

@@ -61,6 +61,11 @@ def test_pictures_become_files_and_keep_their_description(tmp_path):
     assert found == (
         f'<figure><img alt="a &lt; b" width="216" height="216" loading="lazy" src="../pictures/{file.name}"></figure>'
     )
+    wide = webbook.pictures(markup.replace("216", "880"), tmp_path / "pictures", "../")
+    assert wide == (
+        f'<figure><div class="picture"><img alt="a &lt; b" width="880" height="880" loading="lazy" '
+        f'src="../pictures/{file.name}"></div></figure>'
+    )
 
 
 def test_a_table_scrolls_in_a_box_with_its_name():
