@@ -43,7 +43,7 @@ Who may import whom (tests/test_imports.py):
 1. Modules of this folder and io/ import each other, without a cycle, and nothing below.
 2. worlds/ and exact/ import each other, tokenizer, corpus, stats and io/; never torch, never a model: what the models
    are measured against shares no code with the models.
-3. plots/ and notebook/ are handed numbers: they import each other and stats.
-4. experiments/ import all of these, and experiments of earlier papers; nothing else imports an experiment but exercises.
+3. plots/ and notebook/ are handed numbers: both import stats, and notebook/ imports plots/.
+4. experiments/ import all of these, and experiments of earlier papers; besides them only exercises/ import experiments.
 5. Only notebook/ and exercises/ write to the page; only experiments/ make generators from seeds.
 """

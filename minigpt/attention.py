@@ -51,8 +51,8 @@ def attention(
 
     Shapes: q (..., T, d_head), k and v (..., T_k, d_head), mask broadcastable to (..., T, T_k) with True where the
     query may see the key; out (..., T, d_head), weights (..., T, T_k) before dropout, each row adding to 1.
-    Errors: ValueError if the shapes do not fit or mask is not bool. A query that may see nothing gets nan, since there
-    is nothing to average.
+    Errors: ValueError if q and k differ in d_head, k and v in T_k, or mask is not bool; RuntimeError from torch if mask
+    or the leading axes do not fit. A query that may see nothing gets nan, since there is nothing to average.
     Source: Vaswani et al. 2017, section 3.2.1, equation 1; dropout on the weights: GPT-1, section 4.1.
     Differs: nothing; "+ mask" adds 0 where mask is True and minus infinity where it is False.
 
@@ -121,7 +121,8 @@ class KeyValueCache:
             if len(self._k) != len(k):
                 raise ValueError(f"this cache holds {len(self._k)} rows of text, but {len(k)} came")
             if (self._k.shape[1], self._k.shape[3]) != (k.shape[1], k.shape[3]):
-                raise ValueError("this cache belongs to another model: its heads have another number or width")
+                here, came = (f"{each.shape[1]} heads of width {each.shape[3]}" for each in (self._k, k))
+                raise ValueError(f"this cache belongs to another model: it holds {here}, but {came} came")
         self._k, self._v = self._joined(self._k, k), self._joined(self._v, v)
         self.n_past += k.shape[2]
         return self.k, self.v

@@ -21,10 +21,12 @@ def choice_probabilities(logps, temperature: float = 1.0) -> np.ndarray:
     [[0.25, 0.75]]
     """
     s = np.asarray(logps, float)
-    if s.ndim != 2 or s.shape[1] < 2 or np.isnan(s).any():
+    if s.ndim != 2 or s.shape[1] < 2:
         raise ValueError(
             f"expected the log-probabilities of at least two choices for each question; got shape {s.shape}"
         )
+    if np.isnan(s).any():
+        raise ValueError(f"expected log-probabilities; got a nan at question {int(np.isnan(s).any(axis=1).argmax())}")
     if not 0 < temperature < np.inf:
         raise ValueError(f"expected a temperature above 0; got {temperature!r}")
     top = s.max(axis=1, keepdims=True)

@@ -60,8 +60,8 @@ def fit_joint_law(n_params, n_tokens, loss, delta: float = 1e-3) -> JointLaw:
     From several starts; the best end is kept. E = e^e, A = e^a, B = e^b keep them above 0, as in the paper.
 
     Shapes: (n,) each, n >= 6. Units: parameters, tokens, nats per token.
-    Errors: ValueError for fewer than 6 runs, a number that is not above 0, runs of one size or length only, or a delta
-    not above 0.
+    Errors: ValueError for fewer than 6 runs, a number that is not above 0, fewer than three different sizes or numbers
+    of tokens, or a delta not above 0.
     Source: Hoffmann et al. 2022, section 3.3 (delta = 1e-3). Differs: damped, reweighted least squares instead of
     L-BFGS; a sum, not a mean, of the Huber terms, as Besiroglu et al. 2024 advise.
     """

@@ -1,4 +1,4 @@
-"""Contamination: how much of a test text stands in the training text, by n-gram overlap, exactly or with a Bloom filter."""
+"""Contamination: how much of a test text stands in the training text, by n-gram overlap, exact or by Bloom filter."""
 
 import hashlib
 import math

@@ -42,7 +42,7 @@ class Corpus:
         check_ids(self.offsets)
         if len(self.offsets) < 2 or self.offsets[0] != 0 or self.offsets[-1] != len(self.ids):
             raise ValueError(f"expected offsets from 0 to {len(self.ids)} of at least one document, got {self.offsets}")
-        if np.any(np.diff(self.offsets) < 0):
+        if np.any(self.offsets[1:] < self.offsets[:-1]):  # not np.diff: unsigned numbers have no difference below 0
             raise ValueError("expected offsets that never decrease")
 
     def __repr__(self) -> str:
@@ -70,7 +70,7 @@ class Corpus:
     def packed(self, endoftext: int) -> np.ndarray:
         """Packed sequence: one long stream of ids, with an end-of-text id after each document.
 
-        Source: GPT-3, section 2.3 and appendix B. Errors: ValueError for an id that the kind of array cannot hold.
+        Source: GPT-3, appendix B. Errors: ValueError for an id that the kind of array cannot hold.
 
         >>> Corpus(np.array([7, 8, 9]), np.array([0, 2, 3])).packed(endoftext=0).tolist()
         [7, 8, 0, 9, 0]

@@ -1,12 +1,13 @@
 """Where models compute, and how exactly: device, processes, mixed precision, how much of a card's speed is used.
 
-The environment variable MINIGPT_DEVICE decides, and nothing else does: `device()` is asked when a model is built, and
-whatever a model is given follows it there. Initial weights and samples are drawn on the CPU, so that they are the same
-on every device.
+The environment variable MINIGPT_DEVICE decides, unless a model is built inside `with torch.device(...)`, which wins:
+`device()` is asked when a model is built, and whatever a model is given follows it there. Initial weights and samples
+are drawn on the CPU, so that they are the same on every device.
 """
 
 import contextlib
 import os
+import re
 from collections import deque
 
 import torch
@@ -122,7 +123,8 @@ def sharded(model: nn.Module) -> nn.Module:
     moves to `device()` block by block. It is changed in place; from then on every process must do the same with it,
     evaluation, sampling and checkpoints included.
     Errors: ValueError for a model without blocks.
-    Source: Zhao et al. 2023 (FSDP), through torch's fully_shard; ZeRO, stage 3: Rajbhandari et al. 2020. Differs: nothing.
+    Source: Zhao et al. 2023 (FSDP), through torch's fully_shard; ZeRO, stage 3: Rajbhandari et al. 2020.
+    Differs: nothing.
     """
     from torch.distributed.fsdp import fully_shard, register_fsdp_forward_method  # here: it takes a second to import
 
@@ -221,7 +223,8 @@ def peak_flops(where: torch.device) -> float | None:
     if where.type != "cuda":
         return None
     name = torch.cuda.get_device_name(where)
-    return next((peak for part, peak in PEAKS.items() if part in name), None)
+    found = (peak for part, peak in PEAKS.items() if re.search(part + r"(?!\d)", name))  # L4 is not in "L40"
+    return next(found, None)
 
 
 def peak_memory(where: torch.device) -> int | None:

@@ -30,7 +30,7 @@ def fingerprint(gpt: GPT) -> str:
         for tensor in (parameter, parameter.grad):
             digest.update(f"{name} {None if tensor is None else tuple(tensor.shape)}".encode())
             if tensor is not None:
-                digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+                digest.update(tensor.detach().cpu().flatten().view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()
 
 
@@ -137,16 +137,23 @@ def complete(
     """Free-form completion: what a model writes after a prompt, up to `stop`, the end of the document, or n_new tokens.
 
     how: "greedy", the likeliest token each time, or "beam", `beam_search` with its width and length_penalty.
-    Errors: ValueError for another `how`, an empty stop, or what does not fit into the window.
+    Errors: ValueError for another `how`, settings of a search if that is not "beam", an empty stop, or what does not fit
+    into the window.
     Source: GPT-3, section 2.4, free-form completion. Differs: the paper does not say where an answer ends.
     """
     if how not in WRITING or not stop:
         raise ValueError(f"expected `how` to be one of {WRITING} and a text to stop at; got {how!r} and {stop!r}")
+    _check_search(how, search)
     ids = _check_window(gpt, tokenizer, prompt, n_new, "the answer")
     with _asking(gpt):
         search = {"width": 1} if how == "greedy" else search
         written = sample.beam_search(gpt, ids, n_new, stop_ids=_stop_ids(tokenizer, stop), **search).ids
     return sample.document_text(tokenizer, written).split(stop)[0]
+
+
+def _check_search(how: str, search: dict) -> None:
+    if search and how != "beam":
+        raise ValueError(f"expected settings of a search for how='beam' only; got {', '.join(search)} for {how!r}")
 
 
 def _stop_ids(tokenizer: Tokenizer, stop: str) -> set[int]:
@@ -211,11 +218,12 @@ def evaluate(
 
     The model is not changed by it, and that is checked to the bit (`no_learning`).
 
-    Errors: ValueError for no examples, another k or how, a prompt that does not fit the window (unless k is "fit"),
-    or choices where none are needed or missing where they are.
+    Errors: ValueError for no examples, another k or how, settings of a search if `how` is not "beam", a prompt that
+    does not fit the window (unless k is "fit"), or choices that are missing where they are needed (where none are needed they are not looked at).
     Source: GPT-3, section 2.4.
     """
     _check_evaluation(examples, k, how)
+    _check_search(how, search)
     pool = examples if pool is None else pool
     scores, answers, shots, clipped = [], [], [], 0
     with no_learning(gpt):

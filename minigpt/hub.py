@@ -121,7 +121,9 @@ def _weight_files(folder: Path) -> list[str]:
         return ["model.safetensors"]
     index = folder / "model.safetensors.index.json"
     if index.exists():
-        shards = json.loads(_checked(index).read_text(encoding="utf-8")).get("weight_map", {}).values()
+        found = json.loads(_checked(index).read_text(encoding="utf-8"))
+        weight_map = found.get("weight_map") if isinstance(found, dict) else None
+        shards = list(weight_map.values()) if isinstance(weight_map, dict) else []
         if not shards or not all(
             isinstance(name, str) and re.fullmatch(r"[\w-]+\.safetensors", name) for name in shards
         ):

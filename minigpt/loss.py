@@ -116,6 +116,9 @@ def mask_tokens(
         raise ValueError(f"fraction must be above 0 and at most 1, but it is {fraction}")
     if not is_whole(n_vocab, 1) or not is_whole(mask_id, 0) or mask_id >= n_vocab:
         raise ValueError(f"mask_id must be a token id from 0 to {n_vocab - 1}, but it is {mask_id}")
+    if not inputs.numel() or inputs.min() < 0 or inputs.max() >= n_vocab:
+        came = f"from {inputs.min()} to {inputs.max()}" if inputs.numel() else "none"
+        raise ValueError(f"inputs must be token ids from 0 to {n_vocab - 1}, but they are {came}")
     protected = torch.isin(inputs, torch.tensor(protect, dtype=inputs.dtype, device=inputs.device))  # (B, T)
     n_free = (~protected).sum(dim=1, keepdim=True)  # (B, 1)
     if not n_free.any():

@@ -296,7 +296,8 @@ class TaskModel(nn.Module):
 
     def _hidden(self, ids: Tensor, extract: Tensor) -> Tensor:
         if not isinstance(ids, Tensor) or not isinstance(extract, Tensor) or extract.dtype != torch.int64:
-            raise ValueError("ids and extract must be tensors of whole numbers, extract of int64")
+            came = [str(each.dtype) if isinstance(each, Tensor) else type(each).__name__ for each in (ids, extract)]
+            raise ValueError(f"ids and extract must be tensors of whole numbers, extract of int64; got {', '.join(came)}")
         if ids.ndim != 3 or extract.shape != ids.shape[:2] or (self.combine == "single" and ids.shape[1] != 1):
             sizes = "(B, 1, T) and (B, 1)" if self.combine == "single" else "(B, S, T) and (B, S)"
             came = f"{tuple(ids.shape)} and {tuple(extract.shape)}"
@@ -347,6 +348,7 @@ def count_params(config: GPTConfig) -> int:
     """Number of parameters of a GPT, from its configuration alone.
 
         W_e: V d   W_p: n_ctx d   and in each block   attention 4 d^2 + 4 d,   MLP 2 d d_ff + d_ff + d,   LN 4 d
+        norm="pre": ln_f 2 d      tie_embeddings=False: W_out V d
 
     Source: the shapes in GPT-1, section 4.1, and in the released code; GPT-1's paper itself prints no count.
 

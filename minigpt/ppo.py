@@ -41,7 +41,7 @@ class PPOConfig:
     decay: bool = False  # True: lr falls in a straight line to 0 at the end; InstructGPT: constant
     kl_coef: float = 0.02  # beta: the price of each nat away from the reference; InstructGPT: 0.02
     kl_target: float | None = None  # adaptive beta: the distance to hold, nats per answer. InstructGPT: None
-    kl_horizon: int = 10_000  # adaptive beta: episodes in which it may change by a factor of about e
+    kl_horizon: int = 10_000  # adaptive beta: episodes in which it may change by a factor of at most about e^0.2 = 1.22
     clip_range: float = 0.2  # epsilon: how far the ratio may go; InstructGPT: 0.2
     value_clip: float = 0.2  # how far a value may move in one iteration; InstructGPT: 0.2
     discount: float = 1.0  # gamma of PPO: 1, what comes later counts in full; InstructGPT: 1
@@ -172,6 +172,7 @@ def adaptive_kl(kl_coef: float, kl: float, kl_target: float, n_episodes: int, ho
 
     Errors: ValueError if the target or the horizon is not above 0, or the KL is not finite.
     Source: Ziegler et al. 2019, section 2.2. InstructGPT itself keeps beta fixed.
+    Differs: as in their released code; the paper has a constant in place of episodes / horizon.
 
     >>> adaptive_kl(0.1, kl=12.0, kl_target=6.0, n_episodes=100, horizon=1000)
     0.10200000000000001
@@ -233,7 +234,7 @@ class Record:
     explained_variance: float  # 1 - var(return - V) / var(return): 1 if the value function expects what comes
     kl_coef: float  # beta of this iteration
     ratio_error: float  # largest |ratio - 1| before the first update: 0 up to rounding, or something is wrong
-    clip_fraction: float  # share of tokens whose ratio ended outside 1 +- epsilon
+    clip_fraction: float  # share of tokens whose ratio was outside 1 +- epsilon, each just before its own update
     policy_loss: float  # mean over the updates
     value_loss: float  # mean over the updates
     tax: float  # what the caller's tax_fn measured after the updates; nan if there is none

@@ -53,9 +53,10 @@ class RewardModel(nn.Module):
         """Score of each answer without dropout and without a gradient: a reward for PPO. Shapes: result (B,)."""
         was_training = self.training
         self.eval()
-        scores = self(prompts, answers)
-        self.train(was_training)
-        return scores
+        try:
+            return self(prompts, answers)
+        finally:
+            self.train(was_training)
 
     def values(self, prompts: Tensor, answers: Tensor) -> Tensor:
         """Value function: what is still to come, before each token of the answer. Shapes: result (B, N)."""
@@ -136,7 +137,8 @@ def centre(reward_model: RewardModel, prompts: Tensor, answers: Tensor) -> float
 def _checked(scores: Tensor, ranks: Tensor) -> Tensor:
     """The pairs, if scores and ranks fit each other."""
     if not isinstance(scores, Tensor) or not isinstance(ranks, Tensor) or not scores.is_floating_point():
-        raise ValueError("scores must be a tensor of floats and ranks a tensor of whole numbers")
+        came = [str(each.dtype) if isinstance(each, Tensor) else type(each).__name__ for each in (scores, ranks)]
+        raise ValueError(f"scores must be a tensor of floats and ranks one of whole numbers; got {' and '.join(came)}")
     if scores.shape != ranks.shape:
         raise ValueError(f"scores and ranks need the same shape (P, K): {tuple(scores.shape)}, {tuple(ranks.shape)}")
     if not scores[(ranks != ABSENT).to(scores.device)].isfinite().all():

@@ -54,7 +54,8 @@ def next_probs(
     """
     _check_settings(temperature, top_k, top_p)
     if not isinstance(logits, Tensor) or not logits.ndim:
-        raise ValueError("logits must be a tensor of shape (..., V)")
+        came = f"{tuple(logits.shape)}" if isinstance(logits, Tensor) else type(logits).__name__
+        raise ValueError(f"logits must be a tensor of shape (..., V), but they are {came}")
     logits = logits.detach().to("cpu" if logits.device.type == "mps" else logits.device, torch.float64)
     if logits.numel() == 0 or not logits.max(dim=-1).values.isfinite().all():  # the largest of a row with a nan is nan
         raise ValueError("each row of logits must have a finite largest value and no nan: look at the model's loss")
@@ -137,7 +138,7 @@ def generate_text(
     Errors: as `generate`. The prompt is not part of the result; stray bytes become "\N{REPLACEMENT CHARACTER}".
     """
     ids = torch.tensor([tokenizer.endoftext, *tokenizer.encode(prompt)])
-    n_new = gpt.config.n_ctx + 1 - len(ids) if n_new is None else n_new
+    n_new = max(0, gpt.config.n_ctx + 1 - len(ids)) if n_new is None else n_new
     row = generate(gpt, ids, n_new, generator, stop_id=tokenizer.endoftext, **settings)
     return document_text(tokenizer, row[len(ids) :].tolist())
 

@@ -27,8 +27,8 @@ def count_params(
     of tokens and positions out, as GPT-3's figure 3.1 does. The output layer is the token embedding again.
 
     Errors: ValueError for a size that is not a whole number of at least 1, or another norm.
-    Source: counted from GPT-1, section 3.1, and GPT-2, section 2.3. Differs: the papers print rounded totals; GPT-2's
-    first printing (117M, 345M, ...) was too small.
+    Source: counted from GPT-1, section 3.1, and GPT-2, section 2.3. Differs: the papers print rounded totals, and those
+    of GPT-2's paper (table 2: 117M, 345M, ...) are too small, as its repository says.
 
     >>> count_params(12, 768, 50_257, 1024), count_params(12, 768, 50_257, 1024, embeddings=False)
     (124439808, 85056000)

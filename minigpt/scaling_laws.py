@@ -277,7 +277,8 @@ def interval_score(low: float, high: float, came: float, level: float = 0.9) -> 
 
         (high - low)  +  2 / (1 - level) times the distance from `came` to the interval
 
-    Unit: that of the numbers; less is better. Errors: ValueError for an interval that runs backwards, or another level.
+    Unit: that of the numbers; less is better.
+    Errors: ValueError for an interval that runs backwards, another level, or a nan.
     Source: Gneiting and Raftery 2007, section 6.2. Differs: nothing.
 
     >>> interval_score(1.0, 2.0, 1.5), round(interval_score(1.0, 2.0, 2.25), 6)
@@ -285,6 +286,8 @@ def interval_score(low: float, high: float, came: float, level: float = 0.9) -> 
     """
     if not (low <= high and 0 < level < 1):
         raise ValueError(f"expected low <= high and a level between 0 and 1; got {low} ... {high} and {level}")
+    if math.isnan(came):
+        raise ValueError(f"expected a number that came; got {came}: a run that broke off has no score")
     return float(high - low + 2 / (1 - level) * max(0.0, low - came, came - high))
 
 

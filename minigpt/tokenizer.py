@@ -381,8 +381,9 @@ def _check_ranks(ranks: dict[bytes, int]) -> None:
         raise ValueError(
             f"expected all 256 single bytes among the tokens, but {len(missing)} are missing, first {missing[0]}"
         )
-    if not all(type(rank) is int for rank in ranks.values()):
-        raise ValueError("expected every rank to be a whole number (int)")
+    odd = [rank for rank in ranks.values() if type(rank) is not int]
+    if odd:
+        raise ValueError(f"expected every rank to be a whole number (int), but there is {odd[0]!r}")
     for expected, rank in enumerate(sorted(ranks.values())):
         if rank != expected:
             raise ValueError(

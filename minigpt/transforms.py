@@ -129,7 +129,7 @@ class TaskBatches:
         self.padding, self.batch_size, self.seed = tokenizer.endoftext, min(batch_size, len(examples)), seed
 
     def __len__(self) -> int:
-        """Batches in an epoch; what is left over goes into the next."""
+        """Batches in an epoch; examples that do not fill a last batch are left out of it (others in each epoch)."""
         return len(self.examples) // self.batch_size
 
     def __getitem__(self, step: int) -> tuple[np.ndarray, ...]:

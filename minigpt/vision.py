@@ -60,7 +60,8 @@ class VisionGPT(nn.Module):
     def __init__(self, gpt: GPT, patch: int, generator: torch.Generator, channels: int = 3):
         super().__init__()
         if gpt.config.norm != "pre" or not gpt.config.causal:
-            raise ValueError("VisionGPT needs a causal GPT with norm='pre'")
+            came = f"norm={gpt.config.norm!r} and causal={gpt.config.causal}"
+            raise ValueError(f"VisionGPT needs a causal GPT with norm='pre', but this one has {came}")
         self.gpt, self.patch, self.channels = gpt, patch, channels
         self.W_image = nn.Linear(patch * patch * channels, gpt.config.d_model, device=gpt.W_e.weight.device)
         draw_normal(self.W_image.weight, (patch * patch * channels) ** -0.5, generator)

@@ -111,7 +111,7 @@ def test_pass_rates_by_hand():
     (lambda: calibration.reliability([0.5], [1], 0), "one bin"),
     (lambda: calibration.choice_probabilities([[0.0, 1.0]], 0), "temperature"),
     (lambda: calibration.choice_probabilities([0.0, 1.0]), "two choices"),
-    (lambda: calibration.choice_probabilities([[np.nan, 1.0]]), "two choices"),
+    (lambda: calibration.choice_probabilities([[np.nan, 1.0]]), "nan at question 0"),
     (lambda: calibration.choice_probabilities([[-np.inf, -np.inf]]), "possible choice"),
     (lambda: calibration.choice_probabilities([[np.inf, 0.0]]), "below infinity"),
     (lambda: calibration.best_temperature([[0.0, 1.0], [2.0, 0.0], [2.0, 0.0]], [1]), "3 questions"),
@@ -125,3 +125,8 @@ def test_pass_rates_by_hand():
 def test_bad_input(call, match):
     with pytest.raises(ValueError, match=match):
         call()
+
+
+def test_a_nan_among_the_log_probabilities_is_named():
+    with pytest.raises(ValueError, match="nan at question 1"):
+        calibration.choice_probabilities([[0.0, -1.0], [0.0, float("nan")]])

@@ -703,3 +703,8 @@ def test_the_table_describes_the_real_file():
     data = SHARED.read_bytes()
     assert corpus.PUBLIC["tinyshakespeare"].n_bytes == len(data)
     assert corpus.PUBLIC["tinyshakespeare"].sha256 == hashlib.sha256(data).hexdigest()
+
+
+def test_unsigned_offsets_that_decrease():
+    with pytest.raises(ValueError, match="never decrease"):
+        Corpus(np.arange(4, dtype=np.uint16), np.array([0, 3, 2, 4], dtype=np.uint64))

@@ -379,3 +379,9 @@ def test_models_are_built_on_the_cpu_where_that_is_asked(monkeypatch):
     with devices.on_cpu():
         assert os.environ["MINIGPT_DEVICE"] == "cpu"
     assert "MINIGPT_DEVICE" not in os.environ
+
+
+@pytest.mark.parametrize("name", ["NVIDIA L40", "NVIDIA RTX A1000 Laptop GPU"])
+def test_a_card_whose_name_goes_on_with_a_digit_is_another_card(name, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda where: name)
+    assert devices.peak_flops(torch.device("cuda")) is None

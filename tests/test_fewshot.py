@@ -316,3 +316,20 @@ def test_the_interval_of_other_scores_is_the_usual_one():
 def test_bad_input_is_named(gpt, call, message):
     with pytest.raises(ValueError, match=message):
         call(gpt)
+
+
+def test_the_fingerprint_of_a_model_in_bfloat16():
+    gpt = GPT(GPTConfig(n_vocab=9, n_ctx=8, n_layers=1, n_heads=1, d_model=4), torch.Generator().manual_seed(0))
+    gpt.bfloat16()
+    before = fewshot.fingerprint(gpt)
+    assert fewshot.fingerprint(gpt) == before
+    with torch.no_grad():
+        gpt.W_e.weight[0, 0] += 1
+    assert fewshot.fingerprint(gpt) != before
+
+
+@pytest.mark.parametrize("how", ["greedy", "plain"])
+def test_settings_of_a_search_are_refused_where_nothing_is_searched(how):
+    gpt, tokenizer = GPT(GPTConfig(n_vocab=261, n_ctx=16, n_layers=1, n_heads=1, d_model=4), torch.Generator()), None
+    with pytest.raises(ValueError, match="how='beam' only; got widht"):
+        fewshot.evaluate(gpt, tokenizer, [Example("a", " b", (" b", " c"))] * 2, 0, how, random.Random(0), widht=9)

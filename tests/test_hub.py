@@ -443,3 +443,10 @@ def test_a_wrong_file_is_never_used(server, tmp_path):
     Handler.lie = False
     with pytest.raises(ValueError, match="expected sha256 00"):
         hub.fetch("tiny", url=server, folder=tmp_path, sha256={"config.json": "00" * 32})
+
+
+@pytest.mark.parametrize("index", ["[]", "3", '{"weight_map": []}'])
+def test_an_index_of_shards_that_is_no_dictionary(index, tmp_path):
+    (tmp_path / "model.safetensors.index.json").write_text(index, encoding="utf-8")
+    with pytest.raises(ValueError, match="weight_map"):
+        hub.load(tmp_path)

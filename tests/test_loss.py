@@ -199,3 +199,9 @@ def test_losses_of_half_precision_logits_are_summed_in_float32(dtype):
     for loss in (lm_loss(logits, targets), task_loss(logits, targets)):
         assert loss.dtype == torch.float32 and loss.item() == pytest.approx(expected.mean().item(), rel=1e-6)
     torch.testing.assert_close(-token_logps(logits, targets).double(), expected, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("inputs, came", [([[999, 1]], "from 1 to 999"), ([[-1, 1]], "from -1 to 1"), ([[]], "none")])
+def test_only_token_ids_are_masked(inputs, came):
+    with pytest.raises(ValueError, match=f"from 0 to 9, but they are {came}"):
+        mask_tokens(torch.tensor(inputs, dtype=torch.int64), 3, 10, torch.Generator())

@@ -211,3 +211,11 @@ def test_the_value_function_starts_as_the_reward_model():
     last = built.values(PROMPTS[:1], torch.tensor([[1, 2, 3, 7, 7]]))[0, -1]  # before a fifth token: after the fourth
     assert last.item() == pytest.approx(built(PROMPTS[:1], ANSWERS[:1]).item(), abs=1e-6)
     assert all((a == b).all() for a, b in zip(value.parameters(), built.parameters()))
+
+
+def test_a_model_in_training_stays_so_when_its_score_fails():
+    gpt = GPT(GPTConfig(n_vocab=9, n_ctx=4, n_layers=1, n_heads=1, d_model=4), torch.Generator())
+    judge = RewardModel(gpt).train()
+    with pytest.raises((ValueError, IndexError)):
+        judge.score(torch.zeros(1, 9, dtype=torch.int64), torch.ones(1, 9, dtype=torch.int64))
+    assert judge.training

@@ -443,3 +443,10 @@ def test_response_logp_has_a_gradient_and_its_limits(model):
         response_logp(model, ids(2, 3), ids(3, 3))
     with pytest.raises(ValueError, match="vocab|from 0 to 4"):
         response_logp(model, ids(3), torch.tensor([1, 9]))
+
+
+def test_a_prompt_longer_than_the_window_is_what_the_error_names():
+    tokenizer = train_bpe(["a cat"], 261)
+    gpt = GPT(GPTConfig(n_vocab=tokenizer.n_vocab, n_ctx=8, n_layers=1, n_heads=1, d_model=4), torch.Generator())
+    with pytest.raises(ValueError, match="n_ctx = 8"):
+        generate_text(gpt, tokenizer, "x" * 30, generator=torch.Generator())

@@ -272,3 +272,8 @@ def test_runs_of_nearly_two_computes_warn_nobody_and_give_a_law():
         law = scaling_laws.fit_floor_law(compute, loss)
         said = scaling_laws.predict(compute, loss, 200.0, np.random.default_rng(0))
     assert 0 <= law.c <= 1.45 and np.isfinite([said.value, said.low, said.high]).all()
+
+
+def test_a_run_that_broke_off_has_no_interval_score():
+    with pytest.raises(ValueError, match="nan"):
+        scaling_laws.interval_score(1.0, 2.0, float("nan"))

@@ -1,1 +1,1 @@
-"""What no model can beat: entropies, counting models, Bayes classifiers, optimal policies. Never torch, never a model."""
+"""What no model can beat: entropies, n-grams, Bayes classifiers, optimal policies. Never torch, never a model."""

@@ -20,6 +20,8 @@ def bradley_terry_floor(utilities: np.ndarray, weights: np.ndarray | None = None
     i, j = np.triu_indices(len(u), 1)
     if not len(i):
         raise ValueError(f"expected at least two answers to compare; got {len(u)}")
+    if not (w[i] * w[j]).any():
+        raise ValueError(f"expected weights above 0 for at least two answers; got {weights!r}")
     ahead = u[i] - u[j]
     surprise = np.logaddexp(0, -ahead), np.logaddexp(0, ahead)  # -log sigma(x), -log sigma(-x)
     entropy = sigma(ahead) * surprise[0] + sigma(-ahead) * surprise[1]

@@ -59,8 +59,9 @@ def confidence_and_accuracy(p, q) -> tuple[np.ndarray, np.ndarray]:
 def calibration_error(p, q) -> float:
     """Expected calibration error, exact: the mean of |accuracy - confidence| over questions, each a bin of its own.
 
-    With two choices as many questions and infinitely narrow bins as you like; with more it is an upper bound, since a
-    bin mixes questions of one confidence and several accuracies.
+    This is the limit of many questions and narrow bins where the confidence decides the accuracy, as with two choices
+    and a q that `tilted` makes of p; elsewhere it is an upper bound, since a bin mixes questions of one confidence and
+    several accuracies.
     Errors: as `confidence_and_accuracy`.
     """
     sure, right = confidence_and_accuracy(p, q)
@@ -70,7 +71,8 @@ def calibration_error(p, q) -> float:
 def mending_temperature(p, q) -> float:
     """Temperature that mends over-confidence best: the lowest cross-entropy -E_p[log q^(1/T) / Z]. Exact.
 
-    The derivative with respect to 1 / T is E[sum over i of (q_i - p_i) log q_i], which rises, so its zero is halved in.
+    The derivative with respect to 1 / T is E[sum over i of (q_i^(1/T) / Z - p_i) log q_i], which rises with 1 / T, so
+    its zero is found by bisection.
     Shapes: p and q (n, choices), q above 0. Searched between 0.01 and 1000.
     Errors: as `confidence_and_accuracy`; ValueError for a q with a zero.
     """

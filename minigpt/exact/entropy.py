@@ -178,7 +178,8 @@ def floor(nats: Sequence[float], n_tokens_each: Sequence[int]) -> Estimate:
     if nats.ndim != 1 or nats.shape != n.shape or len(nats) < 2:
         raise ValueError(f"expected nats and tokens of the same 2 or more documents; got {nats.shape} and {n.shape}")
     if not np.all(np.isfinite(nats)) or not np.all(np.isfinite(n)) or np.any(n <= 0):
-        raise ValueError("expected finite nats, and at least one token in each document")
+        odd = int(np.argmax(~np.isfinite(nats) | ~np.isfinite(n) | (n <= 0)))
+        raise ValueError(f"expected finite nats, and at least one token in each document; got {nats[odd]} and {n[odd]}")
     ratio = nats.sum() / n.sum()
     squares = np.sum((nats - ratio * n) ** 2)
     return Estimate(float(ratio), float(Z95 * np.sqrt(squares * len(n) / (len(n) - 1)) / n.sum()))

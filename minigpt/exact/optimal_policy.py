@@ -54,6 +54,8 @@ def soft_backup(answers: Answers, token_logps_sft: np.ndarray, reward: np.ndarra
 def objective(logp: np.ndarray, logp_sft: np.ndarray, reward: np.ndarray, beta: float) -> float:
     """Objective of PPO: J = E_pi[r] - beta KL(pi || pi_SFT). Source: InstructGPT, section 3.5, equation 2."""
     logp, logp_sft, reward = _policies(reward, logp, logp_sft)
+    seen = logp > -np.inf  # as in `kl`, answers that the policy never gives do not count
+    logp, logp_sft, reward = logp[seen], logp_sft[seen], reward[seen]
     return float(np.exp(logp) @ (reward - beta * (logp - logp_sft)))
 
 
@@ -112,7 +114,7 @@ def best_of_n(logp: np.ndarray, reward: np.ndarray, n: int) -> np.ndarray:
         raise ValueError(f"expected to draw at least 1 answer; got n = {n}")
     values, group = np.unique(reward, return_inverse=True)
     mass = np.bincount(group, weights=np.exp(logp), minlength=len(values))
-    below = np.concatenate([[0.0], np.cumsum(mass)])
+    below = np.minimum(np.concatenate([[0.0], np.cumsum(mass)]), 1.0)  # a sum of rounded numbers may pass 1
     below[-1] = 1.0
     kept = below[1:] ** n - below[:-1] ** n
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -157,7 +159,7 @@ def _policies(reward, *logps) -> list[np.ndarray]:
         if logp.max() > 1e-6 or abs(np.exp(logp).sum() - 1) > 1e-6:
             raise ValueError(f"expected log-probabilities whose exp adds to 1; got {logp[:3]} ...")
     if not np.isfinite(reward).all():
-        raise ValueError("expected finite rewards; there is an infinite one")
+        raise ValueError(f"expected finite rewards; got {reward[~np.isfinite(reward)][0]}")
     return [*logps, reward]
 
 

@@ -46,8 +46,11 @@ def turning_offsets(rewards, beta: float, shares=None) -> tuple[float, float]:
         -beta log E[exp(r / beta)]  <=  -E[r]
 
     Between the two the best policy answers, and the first step goes towards refusing.
+    Errors: ValueError for no answers, shares that do not add to 1, or a beta that is not above 0.
     """
     rewards, shares = _answers(0.5, rewards, shares)
+    if not 0 < beta < np.inf:
+        raise ValueError(f"expected a beta above 0; got {beta!r}")
     top = rewards.max()
     return float(-top - beta * np.log(shares @ np.exp((rewards - top) / beta))), float(-shares @ rewards)
 

@@ -33,7 +33,7 @@ def unread(p, n) -> np.ndarray:
 
     Shapes: p (n_entries,); n a number or an array of them; result as n.
     Errors: ValueError for probabilities that do not add to 1, or a negative n.
-    Source: Good 1953, whose estimate this is the mean of.
+    Source: Good 1953: the share of entries that occur once among n + 1 has this mean.
 
     >>> unread([0.5, 0.5], [0, 1, 2]).tolist()
     [1.0, 0.5, 0.25]

@@ -261,3 +261,25 @@ def test_r3_the_errors_are_right_when_the_pairs_of_a_prompt_are_taken_together(n
 def test_bad_input_is_named(call):
     with pytest.raises(ValueError, match="expected"):
         call()
+
+
+def test_best_of_n_with_a_best_answer_that_is_very_rare():
+    rng = np.random.default_rng(0)
+    for _ in range(100):
+        p = np.append(rng.dirichlet(np.ones(7)), 1e-17)
+        kept = optimal_policy.best_of_n(np.log(p), np.arange(8.0), 4)
+        assert not np.isnan(kept).any()
+        assert np.exp(kept[-1]) == pytest.approx(4e-17, abs=1e-12) and np.exp(kept).sum() == pytest.approx(1, abs=1e-12)
+
+
+def test_the_objective_of_a_policy_that_never_gives_an_answer():
+    with np.errstate(divide="ignore"):
+        greedy = np.log([1.0, 0.0])
+    found = optimal_policy.objective(greedy, np.log([0.5, 0.5]), np.array([1.0, 0.0]), 0.1)
+    assert found == pytest.approx(1 - 0.1 * math.log(2), abs=1e-12)
+
+
+@pytest.mark.parametrize("weights", [[0.0, 0.0], [1.0, 0.0]])
+def test_weights_that_leave_no_pair_of_answers(weights):
+    with pytest.raises(ValueError, match="at least two answers"):
+        bradley_terry.bradley_terry_floor([1.0, 2.0], weights)

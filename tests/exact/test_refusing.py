@@ -81,3 +81,9 @@ def test_the_first_step_of_learning_follows_the_gradient_on_average():
 def test_bad_input_is_told_what_was_expected(call, words):
     with pytest.raises(ValueError, match=words):
         call()
+
+
+@pytest.mark.parametrize("beta", [0.0, -1.0, float("nan")])
+def test_turning_offsets_need_a_beta_above_0(beta):
+    with pytest.raises(ValueError, match="beta above 0"):
+        refusing.turning_offsets([1.0, -2.0], beta)
