@@ -7,24 +7,20 @@ import math
 import numpy as np
 import pytest
 import torch
-from scipy import special, stats
+from answer_worlds import generator, small
+from scipy import special
 
-from minigpt import checkpoint, ppo, responses
+from minigpt import checkpoint, ppo
 from minigpt.exact import optimal_policy
 from minigpt.experiments.instructgpt import enumerable_ppo
 from minigpt.experiments.instructgpt.enumerable_ppo import TREE
-from minigpt.loss import IGNORED, lm_loss
+from minigpt.loss import lm_loss
 from minigpt.model import GPT
 from minigpt.ppo import PPOConfig, PPOState, gae, policy_loss, token_rewards, value_loss, whiten
-from minigpt.responses import answer_logps
 from minigpt.reward_model import RewardModel
 from minigpt.worlds.answer_tree import Answers
 
 BETA = 0.3
-
-
-def generator(seed=0):
-    return torch.Generator().manual_seed(seed)
 
 
 # --- exact: the expectation is a sum over all answers -----------------------------------------------------------------
@@ -254,42 +250,8 @@ def test_adaptive_beta():
     assert change(100.0) == change(8.0) == pytest.approx(0.102) and change(0.0) == pytest.approx(0.098)  # clipped
 
 
-# --- with a network ----------------------------------------------------------------------------------------------------
-
-
-def small(seed=0, **changes):
-    """(world, reference, agent, configuration of a short run)."""
-    world, reference = enumerable_ppo.small_world(seed)
-    config = dataclasses.replace(enumerable_ppo.PPO, n_iterations=4, batch_size=48, n_minibatches=4, **changes)
-    return world, reference, enumerable_ppo.agent_of(reference), config
-
-
 def run(world, reference, agent, config, seed=0, **also):
     return list(ppo.ppo(agent, reference, world.reward_fn, world.prompts, config, generator(seed), **also))
-
-
-def test_the_probabilities_of_all_answers_add_to_one():
-    world, reference, *_ = small()
-    for prompt in world.prompts:
-        logp = answer_logps(reference, prompt.expand(len(world.listed), -1), world.listed).sum(dim=1)
-        assert logp.double().exp().sum().item() == pytest.approx(1, abs=1e-5)
-    assert np.exp(world.logps(reference)).sum(axis=1) == pytest.approx(np.ones(3), abs=1e-5)
-    listed = answer_logps(reference, world.prompts[:1].expand(len(world.listed), -1), world.listed).sum(dim=1)
-    assert world.logps(reference)[0] == pytest.approx(listed.detach().numpy(), abs=1e-4)
-
-
-def test_what_is_sampled_is_what_is_scored():
-    world, reference, *_ = small()
-    answers = responses.rollout(reference, world.prompts[:1].expand(20_000, -1), 4, 4, generator(7))
-    logp = world.logps(reference)[0]
-    counts, expected = np.bincount(world.which(answers), minlength=341), 20_000 * np.exp(logp)
-    rare = expected < 5
-    counts = np.append(counts[~rare], counts[rare].sum())
-    expected = np.append(expected[~rare], expected[rare].sum())
-    assert stats.chisquare(counts, expected * counts.sum() / expected.sum(), ddof=0).pvalue > 1e-4
-    surprise = -logp[world.which(answers)]
-    z = (surprise.mean() + np.exp(logp) @ logp) / (surprise.std() / math.sqrt(20_000))
-    assert abs(z) < 4
 
 
 def test_the_first_ratio_is_one_with_dropout_in_the_configuration_too():
@@ -300,18 +262,6 @@ def test_the_first_ratio_is_one_with_dropout_in_the_configuration_too():
     agent = enumerable_ppo.agent_of(reference).train()
     for record in run(world, reference, agent, config):
         assert record.ratio_error < 1e-5
-
-
-def test_what_fills_up_an_answer_changes_nothing():
-    world, reference, agent, _ = small()
-    answers, prompts = world.listed, world.prompts[:1].expand(len(world.listed), -1)
-    mask = responses.answer_mask(answers)
-    logp = answer_logps(agent.policy, prompts, answers)
-    other = answers.masked_fill(answers == IGNORED, 3)  # what is read there instead of id 0
-    h = agent.policy.hidden(torch.cat([prompts, other[:, :-1]], dim=1))[:, 1:]
-    again = agent.policy.logits(h).log_softmax(dim=-1).gather(-1, other[..., None])[..., 0]
-    assert (logp[mask] - again[mask]).abs().max().item() < 1e-6
-    assert (logp[~mask] == 0).all() and mask.sum(dim=1).min() == 1
 
 
 def test_the_end_token_is_learned():
@@ -383,14 +333,6 @@ def test_an_interrupted_iteration_never_happened():
         next(broken)
     assert all(torch.equal(agent.state_dict()[name], t) for name, t in before[0].items())
     assert all(torch.equal(state.tensors()[name], t) for name, t in before[1].items()) and state.step == 1
-
-
-def test_an_answer_that_never_ends_is_cut_off_and_scored_where_it_stops():
-    world, reference, *_ = small()
-    answers = responses.rollout(reference, world.prompts.repeat(50, 1), 4, 4, generator())
-    lengths = responses.answer_mask(answers).sum(dim=1)
-    cut = (answers[:, -1] != 4) & (lengths == 4)
-    assert cut.any() and ((answers == 4).any(dim=1) | cut).all()
 
 
 def test_the_running_mean_of_the_weights():
@@ -564,22 +506,6 @@ def test_an_equation_refuses_what_does_not_fit(name):
     for wrong in wrongs:
         with pytest.raises(ValueError, match="must"):
             equation(fitting(**wrong))
-
-
-@pytest.mark.parametrize(("answers", "says"), [
-    (torch.tensor([[1.0, 4.0]]), "ids"), ([[1, 4]], "ids"), (torch.tensor([[-1, 4]]), "at least 0"),
-    (torch.tensor([[True, False]]), "ids"),
-])  # fmt: skip
-def test_answers_must_be_ids(answers, says):
-    with pytest.raises(ValueError, match=says):
-        responses.answer_mask(answers)
-
-
-@pytest.mark.parametrize("end_id", [-1, 5, 1.5])
-def test_an_end_that_no_answer_can_have_is_named(end_id):
-    world, reference, *_ = small()
-    with pytest.raises(ValueError, match="end_id"):
-        responses.rollout(reference, world.prompts, 4, end_id, generator())
 
 
 @pytest.mark.parametrize(("field", "value"), [

@@ -7,6 +7,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 import torch
+from answer_worlds import ANSWERS, PROMPTS, generator
 
 from minigpt import checkpoint, responses
 from minigpt.exact import bradley_terry
@@ -15,12 +16,6 @@ from minigpt.responses import answer_lengths
 from minigpt.reward_model import RewardModel, agreement, centre, pairs, ranking_loss
 
 CONFIG = GPTConfig(n_vocab=9, n_ctx=12, n_layers=2, n_heads=2, d_model=16, norm="pre", init_std=0.25)
-PROMPTS = torch.tensor([[8, 1, 2], [8, 3, 4], [8, 5, 6]])
-ANSWERS = torch.tensor([[1, 2, 3, 7], [7, -100, -100, -100], [4, 7, -100, -100]])
-
-
-def generator(seed=0):
-    return torch.Generator().manual_seed(seed)
 
 
 def reward_model(seed=0, dropout=0.0):
@@ -177,10 +172,6 @@ def test_absent_answers_are_in_no_pair_and_equal_scores_count_half():
     assert pairs(ranks).nonzero().tolist() == [[0, 2, 0]]
     assert agreement(torch.tensor([[1.0, 5.0, 1.0]]), ranks) == 0.5
     assert agreement(torch.tensor([[1.0, 1.0, 0.0]]), torch.tensor([[1, 2, 3]])) == pytest.approx((0.5 + 1 + 1) / 3)
-
-
-def test_padding_is_read_as_id_zero():
-    assert responses.readable(PROMPTS[1:2], ANSWERS[1:2]).tolist() == [[8, 3, 4, 7, 0, 0, 0]]
 
 
 @pytest.mark.parametrize(("call", "says"), [

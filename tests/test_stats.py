@@ -67,3 +67,11 @@ def test_bad_input_is_named(call):
 def test_the_verdict_counts_the_cases_with_at_least_the_margin(n, of, words):
     assert stats.verdict([0.5] * n + [0.25] * (of - n), 0.5) == words
     assert stats.verdict((x for x in [-0.5] * n + [-0.75] * (of - n)), -0.5) == words
+
+
+def test_intervals_of_several_quantities_are_cut_where_shares_end():
+    means, lows, highs = stats.intervals([[0.9, 1.0], [0.2, 0.4, 0.6]], 0, 1)
+    assert means == pytest.approx([0.95, 0.4])
+    assert highs[0] == 1 and lows[0] == stats.over_seeds([0.9, 1.0]).low
+    assert (lows[1], highs[1]) == (0, stats.over_seeds([0.2, 0.4, 0.6]).high)
+    assert stats.intervals([[5.0, 7.0]])[2][0] > 7

@@ -1,12 +1,11 @@
 """The optimum by two roads, identities that hold to the last digits, and brute force."""
 
 import math
-import statistics
 from itertools import product
 
 import numpy as np
 import pytest
-from scipy import optimize as scipy_optimize
+from answer_worlds import TREE, world
 from scipy import special
 from scipy import stats as scipy_stats
 
@@ -14,34 +13,11 @@ from minigpt import stats
 from minigpt.exact import bradley_terry, optimal_policy
 from minigpt.worlds.answer_tree import Answers
 
-TREE = Answers(4, 4)
 HALVES = np.log([0.5, 0.5])
-
-
-def world(seed, tree=TREE):
-    """(token log-probabilities of pi_SFT, log P of each answer, a reward for each)."""
-    rng = np.random.default_rng(seed)
-    token_logps = special.log_softmax(rng.normal(size=(len(tree.prefixes), tree.n_words + 1)), axis=1)
-    return token_logps, tree.logps(token_logps), rng.normal(size=len(tree.rows))
 
 
 def policy(seed, tree=TREE):
     return world(seed + 1000, tree)[:2]
-
-
-def test_the_answers_are_all_there():
-    assert len(TREE.prefixes) == 85 and len(TREE.rows) == len(set(TREE.rows)) == 341
-    for row in TREE.rows:
-        assert (row[-1] == TREE.end) != (len(row) == 4 and TREE.end not in row)
-        assert TREE.end not in row[:-1]
-    _, logp, _ = world(0)
-    assert np.exp(logp).sum() == pytest.approx(1, abs=1e-12)
-    by_hand = {row: 0.0 for row in TREE.rows}
-    token_logps = world(0)[0]
-    for row in TREE.rows:
-        for t, token in enumerate(row):
-            by_hand[row] += token_logps[TREE.prefixes.index(row[:t]), token]
-    assert logp == pytest.approx(list(by_hand.values()), abs=1e-12)
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -140,41 +116,6 @@ def test_means_under_the_optimum_from_samples_of_sft():
     assert optimal_policy.tilted_mean(np.zeros(5), np.arange(5.0), 1.0) == pytest.approx((2.0, 5.0))
 
 
-def test_the_floor_of_a_reward_model():
-    assert bradley_terry.bradley_terry_floor([0.0, 0.0, 0.0]) == pytest.approx(math.log(2))
-    assert bradley_terry.bradley_terry_floor([0.0, 1000.0]) == pytest.approx(0.0, abs=1e-12)
-    u = np.array([0.0, 1.0, -0.5])
-    p = special.expit(u[[0, 0, 1]] - u[[1, 2, 2]])
-    assert bradley_terry.bradley_terry_floor(u) == pytest.approx(np.mean([scipy_stats.entropy([x, 1 - x]) for x in p]))
-
-
-def test_the_floor_weighs_a_pair_by_both_answers():
-    u, w = np.array([0.0, 1.0, -0.5]), np.array([3.0, 1.0, 2.0])
-    total, weight = 0.0, 0.0
-    for i, j in ((0, 1), (0, 2), (1, 2)):
-        p = special.expit(u[i] - u[j])
-        total, weight = total + w[i] * w[j] * scipy_stats.entropy([p, 1 - p]), weight + w[i] * w[j]
-    assert bradley_terry.bradley_terry_floor(u, w) == pytest.approx(total / weight, abs=1e-12)
-
-
-def test_the_worth_of_pairs_by_another_fit_and_another_variance():
-    """Three repeats only, so that dividing the variance by n or by n - 1 is seen."""
-    found = bradley_terry.worth_of_pairs(3, np.random.default_rng(5), n_prompts=20, n_repeats=3)
-    rng, fitted, promised = np.random.default_rng(5), [], []
-    for _ in range(3):
-        x = rng.normal(size=(20, 3))
-        seems = x + rng.gumbel(size=x.shape)
-        ahead = [
-            (row[a] - row[b]) * (1 if s[a] > s[b] else -1) for row, s in zip(x, seems) for a, b in ((0, 1), (0, 2), (1, 2))
-        ]
-        ahead = np.array(ahead)
-        w = scipy_optimize.brentq(lambda v: (special.expit(-v * ahead) * ahead).sum(), -5, 20, xtol=1e-13)  # noqa: B023
-        p = special.expit(w * ahead)
-        fitted.append(w)
-        promised.append(1 / (p * (1 - p) * ahead**2).sum())
-    assert found == pytest.approx(3 * np.mean(promised) / statistics.variance(fitted), rel=1e-6)
-
-
 def test_best_of_very_many_is_the_best():
     """Seven sevenths add to 3e-16 less than 1; of 10^15 answers the best is among them all the same."""
     sevenths = np.log(np.full(7, 1 / 7))
@@ -197,44 +138,6 @@ def test_probabilities_in_place_of_log_probabilities_are_refused(call):
     for wrong in ([0.5, 0.5], np.log([0.5, 0.4])):
         with pytest.raises(ValueError, match="log-probabilities whose exp adds to 1"):
             call(wrong)
-
-
-def test_a_fitted_reward_model_is_where_scipy_puts_it():
-    rng = np.random.default_rng(0)
-    features, winners, losers = rng.normal(size=(40, 3)), rng.integers(0, 40, 200), rng.integers(0, 40, 200)
-    w = bradley_terry.fit_bradley_terry(features, winners, losers, ridge=0.5)
-
-    def loss(v):
-        return np.logaddexp(0, -(features[winners] - features[losers]) @ v).sum() + 0.25 * v @ v
-
-    assert w == pytest.approx(scipy_optimize.minimize(loss, np.zeros(3), tol=1e-10).x, abs=1e-5)
-
-
-def test_one_pair_is_worth_one_and_many_pairs_of_one_ranking_less_than_they_are():
-    rng = np.random.default_rng(1)
-    assert bradley_terry.worth_of_pairs(2, rng) == pytest.approx(1, abs=0.3)
-    four, nine = bradley_terry.worth_of_pairs(4, rng), bradley_terry.worth_of_pairs(9, rng)
-    assert 2 < four < 6 * 0.9 and four < nine < 36 * 0.6
-
-
-@pytest.mark.parametrize("n_answers", [4, 9])
-def test_r3_the_errors_are_right_when_the_pairs_of_a_prompt_are_taken_together(n_answers):
-    """Fitted to rankings again and again: errors that treat pairs as independent are too small, those of prompts are not."""
-    rng, (first, second) = np.random.default_rng(n_answers), np.triu_indices(n_answers, 1)
-    naive, together = [], []
-    for _ in range(200):
-        x = rng.normal(size=(150, n_answers))
-        seems = x + rng.gumbel(size=x.shape)
-        ahead = np.where(seems[:, first] > seems[:, second], 1, -1) * (x[:, first] - x[:, second])
-        features = np.append(ahead.ravel(), 0.0)[:, None]
-        (w,) = bradley_terry.fit_bradley_terry(features, np.arange(ahead.size), np.full(ahead.size, ahead.size), 0.0)
-        p = special.expit(ahead * w)
-        curvature = (p * (1 - p) * ahead**2).sum()
-        slopes = ((1 - p) * ahead).sum(axis=1)  # of each prompt
-        naive.append((w - 1) * math.sqrt(curvature))
-        together.append((w - 1) * curvature / math.sqrt((slopes**2).sum()))
-    assert np.std(naive) > {4: 1.1, 9: 1.4}[n_answers]  # measured: 1.2 and 1.7
-    assert abs(np.mean(together)) < 0.5 and 0.8 < np.std(together) < 1.3
 
 
 @pytest.mark.parametrize("call", [

@@ -117,3 +117,16 @@ def test_one_number_a_seed(folder):
         measured.get("some", task="difference")
     with pytest.raises(ValueError, match=r"several rows .* choose also from .'K': .'0', '8'."):
         measured.get("some", task="sum")
+
+
+def test_measured_rows_are_kept_once_and_say_where_they_are_from(tmp_path, monkeypatch):
+    monkeypatch.setattr(measured, "FOLDER", tmp_path / "measured")
+    key = ("seed", "quantity")
+    measured.keep("some", [{"seed": 1, "quantity": "gap", "value": "0.1"}], key)
+    measured.keep("some", [{"seed": 0, "quantity": "gap", "value": "0.2"}], key)
+    measured.keep("some", [{"seed": 1, "quantity": "gap", "value": "0.3"}], key)
+    assert [(row["seed"], row["value"]) for row in measured.rows("some")] == [("0", "0.2"), ("1", "0.3")]
+    measured.keep_canary("some", {"loss": 2.5})
+    said = measured.about("some")
+    assert said["canary"]["values"] == {"loss": 2.5} and said["measured"]["versions"]["torch"] == torch.__version__
+    assert re.fullmatch(r"[0-9a-f]{12}(-dirty)?|unknown", said["measured"]["commit"])

@@ -16,7 +16,7 @@ class Mistake(NamedTuple):
         return f"minigpt/{self.module.replace('.', '/')}.py"
 
 
-# Module -> test files beside the one that mirrors it (files that do not exist are left out).
+# Module -> test files beside the one that mirrors it (tests/X/test_Y.py of minigpt/X/Y.py).
 TESTS = {
     "devices": [],
     "attention": [],
@@ -25,18 +25,18 @@ TESTS = {
     "sample": ["tests/test_devices.py", "tests/test_fewshot.py"],
     "train": ["tests/test_devices.py"],
     "transforms": [],
-    "reward_model": [],
-    "ppo": [],
+    "reward_model": ["tests/test_responses.py"],
+    "ppo": ["tests/test_responses.py"],
     "responses": ["tests/test_ppo.py", "tests/test_reward_model.py"],
-    "exact.entropy": [],
-    "exact.optimal_policy": [],
-    "exact.bradley_terry": ["tests/exact/test_optimal_policy.py"],
-    "exact.ngram": ["tests/exact/test_entropy.py"],
-    "exact.bayes": ["tests/exact/test_entropy.py"],
+    "exact.entropy": ["tests/exact/test_ngram.py", "tests/exact/test_bayes.py"],
+    "exact.optimal_policy": ["tests/exact/test_bradley_terry.py", "tests/worlds/test_answer_tree.py"],
+    "exact.bradley_terry": ["tests/exact/test_optimal_policy.py", "tests/worlds/test_answer_tree.py"],
+    "exact.ngram": ["tests/exact/test_entropy.py", "tests/exact/test_bayes.py"],
+    "exact.bayes": ["tests/exact/test_entropy.py", "tests/exact/test_ngram.py"],
     "scaling_laws": [],
     "chinchilla": ["tests/test_scaling_laws.py"],
     "calibration": [],
-    "corpus": [],
+    "corpus": ["tests/test_batches.py"],
     "batches": ["tests/test_corpus.py"],
     "tokenizer": [],
     "scaling": [],
@@ -47,8 +47,18 @@ TESTS = {
     "experiments.gpt1.slips": [],
     "experiments.instructgpt.expected_updates": [],
     "experiments.instructgpt.readable_rewards": [],
-    "stats": ["tests/test_scaling_laws.py", "tests/test_fewshot.py", "tests/exact/test_entropy.py"],
+    "stats": [
+        "tests/test_scaling_laws.py", "tests/test_fewshot.py",
+        "tests/exact/test_entropy.py", "tests/exact/test_ngram.py", "tests/exact/test_bayes.py",
+    ],
 }
+
+
+def files(module: str) -> list[str]:
+    """The test files of a module: the one that mirrors it first."""
+    *folders, name = module.split(".")
+    return ["/".join(["tests", *folders, f"test_{name}.py"]), *TESTS[module]]
+
 
 _MISTAKES = {
     "devices": [

@@ -111,9 +111,7 @@ def test(folder: Path, mistake: planted.Mistake) -> None:
     sys.path.insert(0, str(folder))
     import pytest
 
-    *folders, name = mistake.module.split(".")
-    mirror = "/".join(["tests", *folders, f"test_{name}.py"])
-    wanted = [name for name in (mirror, *planted.TESTS[mistake.module]) if (folder / name).exists()]
+    wanted = planted.files(mistake.module)
     quiet = ["-x", "-q", "-p", "no:nbval", "-p", "no:cacheprovider", "--doctest-modules"]
     seconds = QuickFirst(folder.parent / f"{mistake.module}.json")
     os._exit(int(pytest.main([mistake.path, *wanted, *quiet], plugins=[seconds])))

@@ -22,6 +22,11 @@ def test_each_mistake_changes_one_place_and_still_can_be_read(module):
         assert ast.dump(changed) != right, f"{mistake.old!r} -> {mistake.new!r} changes nothing"
 
 
+@pytest.mark.parametrize("module", planted.TESTS)
+def test_each_module_has_the_test_files_that_are_run_for_it(module):
+    assert [file for file in planted.files(module) if not (ROOT / file).is_file()] == []
+
+
 def test_there_are_enough_of_them_and_few_are_excused():
     assert len(planted.MISTAKES) >= 450
     assert sum(bool(mistake.reason) for mistake in planted.MISTAKES) <= 0.02 * len(planted.MISTAKES) + 1

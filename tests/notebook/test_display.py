@@ -118,9 +118,9 @@ def test_source_shows_the_code_that_runs(put):
     ((bundle, _),) = put
     code = inspect.getsource(example).rstrip()
     assert (
-        bundle["text/markdown"] == f"From `test_display.py`:\n\n````python\n{code}\n````"
+        bundle["text/markdown"] == f"From `tests/notebook/test_display.py`:\n\n````python\n{code}\n````"
     )  # a longer fence than any inside
-    assert bundle["text/plain"] == f"# test_display.py\n{code}"
+    assert bundle["text/plain"] == f"# tests/notebook/test_display.py\n{code}"
 
 
 def test_source_without_docstrings_is_the_same_program(put):
@@ -346,3 +346,12 @@ def test_large_floats_are_short_if_nothing_is_lost(put, value, written):
 def test_bad_input_is_named(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_claims_are_judged_by_their_cases():
+    row = display.claim("it helps", "Table 1", [0.25, 0.75], "points", [True, False], "seeds")
+    assert row == ("it helps", "Table 1", "0.50 ± 3.18 points; 1 of 2 seeds", "partly: 1 of 2")
+    assert display.claim("a", "b", [1.0, 2.0, 3.0], "nats", [True] * 3)[2:] == ("2.00 ± 2.48 nats; 3 of 3", True)
+    assert display.claim("a", "b", [-1.0, -1.0], "nats", np.array([False, False]))[3] is False
+    with pytest.raises(ValueError, match="at least one case"):
+        display.claim("a", "b", [1.0, 2.0], "nats", [])

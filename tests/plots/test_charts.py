@@ -66,22 +66,6 @@ def test_axes_are_named(figure):
     )
 
 
-@pytest.mark.parametrize(
-    ("value", "written"),
-    [
-        (0, "0"),
-        (0.25, "0.25"),
-        (16, "16"),
-        (1024, "1,024"),
-        (334_656, "335k"),
-        (124_439_808, "124M"),
-        (1.75e11, "175B"),
-    ],
-)
-def test_numbers_on_axes_are_short(value, written):
-    assert plots.short(value) == written
-
-
 def test_every_public_chart_says_its_errors():
     for name, thing in vars(plots).items():
         if callable(thing) and name not in {"prompt_lines", "rows", "short", "plain_log"}:

@@ -1,4 +1,4 @@
-"""The diagram of data parallelism counts what a step reads."""
+"""Diagrams: the rows of a transform are the paper's, and data parallelism counts what a step reads."""
 
 import pytest
 from charts import FIGURES, words
@@ -27,3 +27,19 @@ def test_the_batch_is_the_product():
 def test_bad_diagrams_are_named(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_the_rows_of_a_transform_are_those_of_the_paper():
+    """GPT-1, section 3.3: both orders for similarity, a sequence for each answer, delimiters between the texts."""
+    start, delim, extract = ("start", "start"), ("delim", "delim"), ("extract", "extract")
+    a, b = ("text", "A one"), ("text", "B two")
+    assert plots.transform_rows("classification", ["A one"]) == [[start, a, extract]]
+    assert plots.transform_rows("entailment", ["A one", "B two"]) == [[start, a, delim, b, extract]]
+    both = [[start, a, delim, b, extract], [start, b, delim, a, extract]]
+    assert plots.transform_rows("similarity", ["A one", "B two"]) == both
+    choice = plots.transform_rows("multiple choice", ["A one", "B two", "C three"])
+    assert choice == [[start, a, delim, ("answer", text), extract] for text in ("B two", "C three")]
+    ((_, (_, cut), _),) = plots.transform_rows("classification", [" one two three four five six"])
+    assert cut == "one two ... five six"
+    with pytest.raises(ValueError, match="got 'poetry'"):
+        plots.transform_rows("poetry", ["A"])

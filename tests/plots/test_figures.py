@@ -9,15 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from minigpt import plots
-from minigpt.notebook import display
-from minigpt.plots import style
-from minigpt.plots.labels import darker, spread
-from minigpt.plots.style import PALETTE, png
+from minigpt.plots.style import png
 
 ROOT = Path(__file__).parents[2]
 STEPS = np.arange(0, 400, 4)
@@ -180,39 +176,6 @@ def test_the_attention_map_writes_weights_only_where_one_may_look():
     assert figure.axes[0].images[0].get_array().tolist()[1] == [0.5, 0.5, 0, 0]
 
 
-def test_a_window_of_an_attention_map_keeps_rows_that_add_to_one():
-    weights = np.tril(np.random.default_rng(0).random((6, 6)))
-    weights /= weights.sum(axis=1, keepdims=True)
-    part, tokens, allowed = plots.attention_window(weights, list("abcdef"), 4, 3)
-    assert tokens == ["(earlier)", "d", "e"] and allowed.tolist() == [[False] * 3, [True, True, False], [True] * 3]
-    np.testing.assert_allclose(part[1:].sum(axis=1), 1)
-    np.testing.assert_allclose(part[2], [weights[4, :3].sum(), weights[4, 3], weights[4, 4]])
-    whole, tokens, allowed = plots.attention_window(weights, list("abcdef"), 2, 3)
-    assert tokens == list("abc") and np.array_equal(whole, weights[:3, :3]) and np.array_equal(allowed, np.tri(3))
-    for end, n in ((6, 3), (-1, 3), (3, 1)):
-        with pytest.raises(ValueError, match=f"expected a position from 0 to 5 .* got {end} and {n}"):
-            plots.attention_window(weights, list("abcdef"), end, n)
-
-
-def test_arcs_are_as_thick_as_the_weight_and_stand_at_their_words():
-    figure = plots.attention_arcs(["a", " red", " hat", " The"], [0.02, 0.08, 0.7, 0.2], title="T")
-    arcs = [patch for patch in figure.axes[0].patches if hasattr(patch, "get_path") and len(patch.get_path()) == 4]
-    widths = [patch.get_linewidth() for patch in arcs]
-    assert {"0.08", "0.70", "0.20"} <= words(figure) and "0.02" not in words(figure)
-    assert len(widths) == 3 and widths[1] > widths[2] > widths[0]
-    with pytest.raises(ValueError, match="4 weights"):
-        plots.attention_arcs(list("abcd"), [1.0])
-    with pytest.raises(ValueError, match="60 tokens do not fit"):
-        plots.attention_arcs([" word"] * 60, [0.0] * 60)
-
-
-def test_faint_weights_get_more_colour_and_the_bar_says_so():
-    plain, faint = (plots.attention_map(np.eye(3), list("abc"), faint=faint) for faint in (False, True))
-    shade = [figure.axes[0].images[0].norm(0.04) for figure in (plain, faint)]
-    assert shade == pytest.approx([0.04, 0.2])
-    assert [t.get_text() for t in faint.axes[1].get_yticklabels()] == ["0", "0.05", "0.2", "0.5", "1"]
-
-
 def test_next_tokens_are_sorted_and_say_which_can_never_be_drawn():
     (axes,) = plots.next_token_bars(["x", " y", "z"], [0.2, 0.5, 0.3], [0.0, 0.8, 0.2], n=3).axes
     assert [label.get_text() for label in axes.get_yticklabels()] == ["␣y", "z", "x"]
@@ -259,117 +222,3 @@ def test_boxes_hold_their_words():
 def test_bad_input_is_named(call, message):
     with pytest.raises(ValueError, match=message):
         call()
-
-
-@pytest.mark.parametrize("seed", range(20))
-def test_spread_keeps_order_and_gaps_and_moves_no_more_than_it_must(seed):
-    rng = np.random.default_rng(seed)
-    wanted = rng.random(6)
-    placed = spread(wanted, 0.1)
-    order = np.argsort(wanted)
-    assert np.all(np.diff(placed[order]) >= 0.1 - 1e-9) and placed.min() >= 0 and placed.max() <= 1 + 1e-9
-    far = np.arange(6) * 0.2
-    assert np.allclose(spread(far, 0.1), far)
-    scipy = pytest.importorskip("scipy.optimize")
-    best = scipy.minimize(
-        lambda y: np.sum((y - wanted) ** 2), placed,
-        constraints=[{"type": "ineq", "fun": lambda y: np.diff(y[order]) - 0.1}], bounds=[(-9, 9)] * 6,
-    )  # fmt: skip
-    if best.x.min() >= 0 and best.x.max() <= 1:  # else the frame decides
-        assert np.allclose(best.x, placed, atol=1e-4)
-
-
-# --- colours -----------------------------------------------------------------------------------------------------
-
-# Machado, Oliveira and Fernandes (2009), severity 1.0, for linear RGB.
-EYES = {
-    "usual": np.eye(3),
-    "protanopia": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
-    "deuteranopia": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]],
-    "tritanopia": [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.303900]],
-}
-XYZ = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])  # sRGB, D65
-
-
-def linear(colour: str) -> np.ndarray:
-    channels = np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)]) / 255
-    return np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
-
-
-def contrast(a: str, b: str = "#ffffff") -> float:
-    """WCAG contrast ratio."""
-    light, dark = sorted((XYZ[1] @ linear(colour) for colour in (a, b)), reverse=True)
-    return (light + 0.05) / (dark + 0.05)
-
-
-def lab(rgb: np.ndarray) -> np.ndarray:
-    """CIELAB of linear RGB."""
-    t = XYZ @ np.clip(rgb, 0, 1) / np.array([0.9505, 1.0, 1.089])
-    x, y, z = np.where(t > 216 / 24389, np.cbrt(t), (24389 / 27 * t + 16) / 116)
-    return np.array([116 * y - 16, 500 * (x - y), 200 * (y - z)])
-
-
-def distance(a: str, b: str, eye: str) -> float:
-    """Euclidean distance in CIELAB as this eye sees the two colours; 2 is just noticeable side by side."""
-    return float(np.linalg.norm(lab(EYES[eye] @ linear(a)) - lab(EYES[eye] @ linear(b))))
-
-
-def test_the_measures_of_colour_know_what_is_known():
-    assert contrast("#000000") == pytest.approx(21) and contrast("#777777") == pytest.approx(4.48, abs=0.01)
-    assert lab(np.ones(3)) == pytest.approx([100, 0, 0], abs=0.05) and lab(linear("#ff0000"))[0] == pytest.approx(
-        53.2, abs=0.1
-    )
-    red, green = "#d62728", "#2ca02c"
-    assert distance(red, green, "usual") > 100 and distance(red, green, "deuteranopia") < 30
-
-
-def test_the_palette_stands_out_from_the_page():
-    assert min(contrast(colour) for colour in PALETTE) >= 3
-    assert min(contrast(darker(colour)) for colour in PALETTE) >= 4.5  # as text
-
-
-@pytest.mark.parametrize("eye", EYES)
-def test_the_palette_stays_apart_for_every_eye(eye):
-    distances = {(a, b): distance(a, b, eye) for a, b in itertools.combinations(PALETTE, 2)}
-    assert min(distances.values()) >= 30, min(distances, key=distances.get)
-
-
-def test_lines_differ_in_marker_and_dash_too():
-    lines = [style.line(i) for i in range(6)]
-    for key in ("color", "marker", "linestyle"):
-        assert len({str(line[key]) for line in lines}) == 6
-    assert str(style.FLOOR_DASH) not in {str(line["linestyle"]) for line in lines}
-    assert len(set(style.HATCHES)) == 6
-    looks = [tuple(map(str, (each["color"], each["marker"], each["linestyle"]))) for each in map(style.line, range(12))]
-    assert len(set(looks)) == 12  # beyond six a colour comes again, but with another marker and dash
-
-
-def test_words_in_boxes_can_be_read():
-    backgrounds = [*display.TOKEN_COLOURS, *(face for face, _ in style.ROLES.values())]
-    assert min(contrast("#111111", face) for face in backgrounds) >= 7
-    assert min(contrast(edge, face) for face, edge in style.ROLES.values()) >= 3
-    assert min(contrast("#444444", face) for face in display.TOKEN_COLOURS) >= 4.5  # ids
-
-
-def test_numbers_on_the_attention_map_can_be_read():
-    from matplotlib import colormaps
-
-    for weight in np.linspace(0, 1, 101):
-        ink = "#ffffff" if weight > 0.7 else style.INK
-        assert contrast(ink, to_hex(colormaps["Blues"](weight))) >= 3.5
-
-
-def test_the_rows_of_a_transform_are_those_of_the_paper():
-    """GPT-1, section 3.3: both orders for similarity, a sequence for each answer, delimiters between the texts."""
-    start, delim, extract = ("start", "start"), ("delim", "delim"), ("extract", "extract")
-    a, b = ("text", "A one"), ("text", "B two")
-    assert plots.transform_rows("classification", ["A one"]) == [[start, a, extract]]
-    assert plots.transform_rows("entailment", ["A one", "B two"]) == [[start, a, delim, b, extract]]
-    both = [[start, a, delim, b, extract], [start, b, delim, a, extract]]
-    assert plots.transform_rows("similarity", ["A one", "B two"]) == both
-    choice = plots.transform_rows("multiple choice", ["A one", "B two", "C three"])
-    assert choice == [[start, a, delim, ("answer", text), extract] for text in ("B two", "C three")]
-    ((_, (_, cut), _),) = plots.transform_rows("classification", [" one two three four five six"])
-    assert cut == "one two ... five six"
-    with pytest.raises(ValueError, match="got 'poetry'"):
-        plots.transform_rows("poetry", ["A"])

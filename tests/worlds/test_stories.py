@@ -1,7 +1,7 @@
 """Grammar of stories: every document is possible, every small grammar sums to 1, and what the texts say is true.
 
-The parsers in this file know the stories only from their words and from the tables of `lexicon`: they share no code
-with the grammar.
+The parsers in this file and in tests/helpers/reading.py know the stories only from their words and from the tables of
+`lexicon`: they share no code with the grammar.
 """
 
 import hashlib
@@ -15,23 +15,15 @@ from itertools import product
 from pathlib import Path
 
 import pytest
+from reading import ANIMALS, AT, MOODS_OF, PRONOUN, check_homecoming, check_mood, could_be, read_opening
 from scipy.stats import binomtest, chisquare
 
 from minigpt.worlds import grammar, stories, story_tasks
 from minigpt.worlds.lexicon import LEXICON, Animal, Character, Colour, Lexicon, Mood, Noun, Place
 
-ANIMALS = {animal.name: animal for animal in LEXICON.animals}
-PRONOUN = {character.name: character.pronoun for character in LEXICON.characters}
 OBJECTS = {thing.name: thing for thing in LEXICON.objects}
-AT = {place.name: place.at for place in LEXICON.places}
-MOODS_OF = {
-    word: {m.name for m in LEXICON.moods if word in m.adjectives} for m in LEXICON.moods for word in m.adjectives
-}
-MOOD_OF_REACTION = {reaction: mood.name for mood in LEXICON.moods for reaction in mood.reactions}
 PAST = {verb for verb, _ in LEXICON.verbs}
 COLOURS = {colour.name for colour in LEXICON.colours}
-AT_HOME = ("It was good to be home", "knew every corner of it", "had lived there for years")
-AWAY = ("It was far from home", "had never been there before", "did not know the way back")
 
 DATA = Path(__file__).parents[2] / "data" / "README.md"
 
@@ -149,7 +141,7 @@ def test_the_comparisons_of_a_small_world_sum_to_1():
     lines = ["fox is bigger than the hen", "fox is bigger than the cow", "hen is smaller than the fox",
              "cow is smaller than the fox", "hen is as big as the cow", "cow is as big as the hen"]  # fmt: skip
     animals = tuple(Animal(name, "", "", "", "", size, "", "") for name, size in (("fox", 2), ("hen", 1), ("cow", 1)))
-    three = Lexicon(**{**vars(SMALL), "animals": animals})
+    three = replace(SMALL, animals=animals)
     texts = ["\n".join(f"The {line}." for line in four) for four in product(lines, repeat=4)]
     logps = [grammar.score(partial(stories.sizes, lexicon=three), text).logp for text in texts]
     assert math.fsum(map(math.exp, logps)) == pytest.approx(1 / 3)  # of 4, 5 and 6 lines
@@ -260,28 +252,6 @@ def test_bad_mixes(mix, message):
         list(stories.documents(1, random.Random(0), mix))
 
 
-# --- what the lexicon says ------------------------------------------------------------------------------------------
-
-
-def test_the_lexicon_agrees_with_itself():
-    assert {animal.home for animal in LEXICON.animals} == set(AT)
-    assert {animal.food for animal in LEXICON.animals} == set(LEXICON.foods)
-    assert {animal.size for animal in LEXICON.animals} == {0, 1, 2}
-    assert {x.gender for x in (*LEXICON.animals, *LEXICON.objects)} == {"m", "f"}
-    assert set(PRONOUN.values()) == {"she", "he"}
-    for group in (LEXICON.animals, LEXICON.characters, LEXICON.objects, LEXICON.colours, LEXICON.places, LEXICON.moods):
-        assert len({x.name for x in group}) == len(group)
-    for group in (LEXICON.traits, LEXICON.descriptions, LEXICON.times, LEXICON.spots, LEXICON.verbs):
-        assert len(set(group)) == len(group)
-    for mood in LEXICON.moods:
-        assert mood.name == mood.adjectives[0] and len(set(mood.adjectives)) == len(mood.adjectives)
-    assert len(MOOD_OF_REACTION) == sum(len(mood.reactions) for mood in LEXICON.moods)  # no verb in two moods
-    for place in AT:
-        assert {animal.name for animal in LEXICON.animals_living(place)} == {
-            name for name, animal in ANIMALS.items() if animal.home == place
-        }
-
-
 # --- what the texts say ---------------------------------------------------------------------------------------------
 
 VOWEL = re.compile(r"\ban? (\w)")
@@ -328,41 +298,6 @@ def test_stories_hold_together(drawn):
             }
     extras = Counter(text.partition("\n")[2][:3] for text in drawn["story"])
     assert chisquare([extras[""], extras["Que"], extras["TL;"]], [200, 120, 80]).pvalue > 1e-3
-
-
-def read_opening(story):
-    """Who a story is about, and what kind of animal: from its first sentence."""
-    long = re.match(r"Once upon a time there was an? (\w+) (\w+) named (\w+)\.", story)
-    if long:
-        trait, animal, hero = long.groups()
-        assert trait in LEXICON.traits
-    else:
-        hero, animal = re.match(r"This is a story about (\w+) the (\w+)\.", story).groups()
-    assert animal in ANIMALS and hero in PRONOUN
-    return hero, animal
-
-
-def check_homecoming(line, animal):
-    """What is said of home fits the animal and the place; returns whether it is home."""
-    at_home = ANIMALS[animal].home == re.search(r"went to the (\w+)\.", line).group(1)
-    assert any(phrase in line for phrase in (AT_HOME if at_home else AWAY)), line
-    assert not any(phrase in line for phrase in (AWAY if at_home else AT_HOME)), line
-    return at_home
-
-
-def check_mood(story, hero):
-    """The mood that the hero's adjectives and the verb at the end have in common."""
-    she = PRONOUN[hero]
-    told = re.search(rf"(?:{she.capitalize()} (?:was|felt)|All day {she} was) (\w+)(?: and (\w+))?\.", story).groups()
-    reaction = re.search(rf"(?:In the end|At last) {hero} (\w+)", story).group(1)
-    mood = MOOD_OF_REACTION[reaction]
-    assert told[0] != told[1] and all(mood in MOODS_OF[word] for word in told if word)
-    return {mood}
-
-
-def could_be(same, moods, others):
-    """Whether two sets of possible moods allow the verdict."""
-    return bool(moods & others) if same else any(x != y for x in moods for y in others)
 
 
 def test_could_be_is_able_to_refuse():
@@ -541,92 +476,3 @@ def test_instructions_can_be_followed(drawn):
         asks, mood, animal, colour, thing = request
         assert asks in stories.REQUESTS and mood in {m.name for m in LEXICON.moods}
         assert animal in ANIMALS and colour in COLOURS and thing in OBJECTS
-
-
-# --- labelled tasks -------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def labelled():
-    return {task: story_tasks.labelled(task, 1200, random.Random(f"labels {task}")) for task in story_tasks.TASKS}
-
-
-@pytest.mark.parametrize(
-    ("task", "n_parts", "n_labels"), [("entailment", 2, 3), ("similarity", 2, 2), ("multiple choice", 3, 2)]
-)
-def test_labels_are_balanced(labelled, task, n_parts, n_labels):
-    assert {len(parts) for parts, _ in labelled[task]} == {n_parts}
-    counts = Counter(label for _, label in labelled[task])
-    assert set(counts) == set(range(n_labels)) and chisquare(list(counts.values())).pvalue > 1e-3
-
-
-def test_moods_are_as_frequent_as_the_program_says(labelled):
-    """Half of the walks lead home: P(happy) = (4/7 + 1/5.2) / 2, and the rest is shared equally."""
-    happy = (4 / 7 + 1 / 5.2) / 2
-    counts = Counter(label for _, label in labelled["classification"])
-    expected = [1200 * p for p in (happy, *[(1 - happy) / 3] * 3)]
-    assert chisquare([counts[label] for label in range(4)], expected).pvalue > 1e-3
-
-
-def test_labels_of_moods(labelled):
-    for (text,), label in labelled["classification"]:
-        hero, animal = read_opening(text)
-        check_homecoming(text, animal)
-        she = PRONOUN[hero]
-        told = re.search(
-            rf"(?:{she.capitalize()} (?:was|felt)|All day {she} was) (\w+)(?: and (\w+))?\.$", text
-        ).groups()
-        assert all(LEXICON.moods[label].name in MOODS_OF[word] for word in told if word)
-
-
-def test_labels_of_similarity(labelled):
-    for parts, label in labelled["similarity"]:
-        (first, adjective), (second, other) = (re.fullmatch(r"(\w+) was (\w+)\.", part).groups() for part in parts)
-        assert first != second and adjective != other
-        assert could_be(label == 1, MOODS_OF[adjective], MOODS_OF[other])
-
-
-def test_labels_of_multiple_choice(labelled):
-    for (context, *endings), label in labelled["multiple choice"]:
-        hero, _ = read_opening(context)
-        thing = re.search(r" The (\w+) was \w+\.", context).group(1)
-        verbs = [
-            re.fullmatch(rf" (?:In the end|At last) {hero} (\w+) and \w+ the {thing}\.", e).group(1) for e in endings
-        ]
-        right, wrong = MOOD_OF_REACTION[verbs[label]], MOOD_OF_REACTION[verbs[1 - label]]
-        assert right != wrong
-        assert check_mood(context + endings[label], hero) == {right}
-
-
-def test_labels_of_entailment(labelled):
-    met = Counter()
-    for (premise, hypothesis), label in labelled["entailment"]:
-        hero, animal = read_opening(premise)
-        place, feeling = (
-            re.search(pattern, premise) for pattern in (r"went to the (\w+)\.$", r"(?:She|He) was (\w+)\.$")
-        )
-        claims_home = [phrase in hypothesis for phrase in (*AT_HOME, *AWAY)]
-        assert set(re.findall(r"\b(she|he)\b", (premise + hypothesis).lower())) <= {PRONOUN[hero]}
-        if place and any(claims_home):
-            true = any(claims_home[:3]) == (ANIMALS[animal].home == place.group(1))
-            assert label == (0 if true else 1)
-            met["place", label] += 1
-        elif feeling and not any(claims_home):
-            adjective = re.fullmatch(r" (?:She|He) was (\w+)\.", hypothesis).group(1)
-            assert label < 2 and could_be(label == 0, MOODS_OF[feeling.group(1)], MOODS_OF[adjective])
-            met["mood", label] += 1
-        else:
-            assert label == 2
-            met["neutral", label] += 1
-    assert len(met) == 5 and min(met.values()) > 100
-
-
-def test_the_label_is_what_the_program_returns():
-    for task, program in story_tasks.TASKS.items():
-        for parts, label in story_tasks.labelled(task, 30, random.Random(8)):
-            assert grammar.score(program, "\n".join(parts)).by_value.get(label, -math.inf) > -math.inf
-
-
-def test_unknown_tasks():
-    with pytest.raises(ValueError, match="among .*'entailment'.*got 'poetry'"):
-        story_tasks.labelled("poetry", 1, random.Random(0))

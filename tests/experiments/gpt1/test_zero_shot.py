@@ -1,19 +1,19 @@
 """Zero-shot heuristics on the test set of fine-tuning; entailment by what agrees with the hypothesis."""
 
+import random
+
 import numpy as np
 import pytest
 import torch
 
 from minigpt import sample
-from minigpt.experiments import dataset, pretraining
+from minigpt.experiments import pretraining
+from minigpt.experiments.dataset import N_VOCAB
 from minigpt.experiments.gpt1 import finetuning, zero_shot
+from minigpt.worlds import story_tasks
 from minigpt.worlds.lexicon import LEXICON
 
-
-@pytest.fixture(scope="module")
-def data():
-    return dataset.story_dataset(n_documents=200, n_held_out=20)
-
+pytestmark = pytest.mark.xdist_group("tiny training")  # pre-trained once for all files of the group
 
 HOMES = {animal.name: animal.home for animal in LEXICON.animals}
 AT_HOME = ("good to be home", "knew every corner", "had lived there")
@@ -89,3 +89,106 @@ def test_an_adjective_of_two_moods_agrees_with_both(data, monkeypatch):
     assert share == pytest.approx(2 / 4) and n_kinds == 4
     share, n_kinds = zero_shot._agreement(None, data.tokenizer, "He was glad.", "It was far from home.")
     assert share == pytest.approx(1 / 2) and n_kinds == 2
+
+
+# --- asking without training ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_continuations_by_hand(data, untrained):
+    """Token after token, each with everything before it."""
+    tokenizer = data.tokenizer
+    prefix, continuation = "Lucy was glad.", " Tom was sad. They felt"
+    before, after = [tokenizer.endoftext, *tokenizer.encode(prefix)], tokenizer.encode(continuation)
+    assert len(after) > 3
+    nats = []
+    with torch.no_grad():
+        for t, id in enumerate(after):
+            logits = untrained(torch.tensor([before + after[:t]]))[0, -1].double()
+            nats.append(-logits.log_softmax(-1)[id].item())
+    value = sample.continuation_nats(untrained, tokenizer, prefix, continuation)
+    assert value == pytest.approx(np.mean(nats), rel=1e-5)
+    logps = sample.next_logps(untrained, tokenizer, prefix)
+    assert logps.shape == (N_VOCAB,) and logps.exp().sum().item() == pytest.approx(1, rel=1e-5)
+    assert -logps[after[0]].item() == pytest.approx(nats[0], rel=1e-5)
+
+
+@pytest.mark.slow
+def test_many_continuations_at_once_are_as_likely_as_one_by_one(data, untrained):
+    prefix, verbs = data.held_out[0][:60], [f" {verb}" for mood in LEXICON.moods for verb in mood.reactions]
+    lengths = {len(data.tokenizer.encode(verb)) for verb in verbs}
+    assert len(lengths) > 1  # or the padding is not tried
+    together = sample.continuation_logps(untrained, data.tokenizer, prefix, verbs)
+    alone = [
+        sample.response_logp(
+            untrained,
+            torch.tensor([data.tokenizer.endoftext, *data.tokenizer.encode(prefix)]),
+            torch.tensor(data.tokenizer.encode(verb)),
+        ).item()
+        for verb in verbs
+    ]
+    assert together.tolist() == pytest.approx(alone, abs=1e-4)
+
+
+class OneWord(torch.nn.Module):
+    """A model that always expects the first token of one word."""
+
+    def __init__(self, tokenizer, word):
+        super().__init__()
+        self.logits = torch.zeros(N_VOCAB)
+        self.logits[tokenizer.encode(word)[0]] = 5.0
+
+    def forward(self, ids):
+        return self.logits.expand(*ids.shape, N_VOCAB)
+
+
+def share(task, label, n=40):
+    """The share of a label among the questions that zero_shot asks."""
+    return np.mean([y == label for _, y in story_tasks.labelled(task, n, random.Random(f"zero-shot {task}"))])
+
+
+@pytest.mark.slow
+def test_heuristics_with_a_model_of_one_answer(data, monkeypatch):
+    """Whoever always says the same is right as often as that is the answer."""
+    tokenizer = data.tokenizer
+    for word, label in ((" felt", 1), (" did", 0)):
+        right = zero_shot.zero_shot(OneWord(tokenizer, word), data, "similarity", 40)
+        assert right == pytest.approx(share("similarity", label))
+    for label, mood in enumerate(LEXICON.moods):  # a whole verb, not only its first letters
+
+        def knows(gpt, tokenizer, prefix, continuations, verb=f" {mood.reactions[-1]}"):
+            return torch.tensor([-0.1 if text == verb else -9.0 for text in continuations])
+
+        monkeypatch.setattr(sample, "continuation_logps", knows)
+        right = zero_shot.zero_shot(None, data, "classification", 40)
+        assert right == pytest.approx(share("classification", label))
+
+
+@pytest.mark.slow
+def test_endings_are_compared_by_their_mean_surprise(data, monkeypatch):
+    examples = story_tasks.labelled("multiple choice", 40, random.Random("zero-shot multiple choice"))
+    answers = {(parts[0], parts[1 + label]) for parts, label in examples}
+
+    def knows(gpt, tokenizer, prefix, continuation):
+        return 1.0 if (prefix, continuation) in answers else 2.0
+
+    monkeypatch.setattr(sample, "continuation_nats", knows)
+    assert zero_shot.zero_shot(None, data, "multiple choice", 40) == 1.0
+    monkeypatch.setattr(sample, "continuation_nats", lambda *question: -knows(*question))
+    assert zero_shot.zero_shot(None, data, "multiple choice", 40) == 0.0
+
+
+@pytest.mark.slow
+def test_real_models_can_be_asked(data, pretrained):
+    for task in finetuning.CLASSES:
+        assert 0 <= zero_shot.zero_shot(pretrained.model, data, task, 10) <= 1
+
+
+@pytest.mark.slow
+def test_tasks_without_a_heuristic(data, untrained):
+    with pytest.raises(ValueError, match="'classification'.*'entailment'.*got 'translation'"):
+        zero_shot.accuracy(untrained, data, "translation", [(("a",), 0)])
+    with pytest.raises(ValueError, match="at least one example, got none"):
+        zero_shot.accuracy(untrained, data, "similarity", [])
+    with pytest.raises(ValueError, match="task among .*got 'poetry'"):
+        zero_shot.zero_shot(untrained, data, "poetry")

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from minigpt.experiments import dataset, sizes
-from minigpt.experiments.gpt2 import architecture, memorisation
+from minigpt.experiments.gpt2 import architecture
 from minigpt.model import GPT
 
 
@@ -56,15 +56,3 @@ def test_any_text_of_unicode_survives_the_vocabulary():
     for _ in range(50):
         text = architecture.some_text(rng, 40)
         assert len(text) == 40 and tokenizer.decode(tokenizer.encode(text)) == text
-
-
-@pytest.mark.slow
-def test_planted_documents_stand_in_the_training_text_so_many_times(monkeypatch):
-    monkeypatch.setattr(memorisation, "N_BASE", 600)
-    data, times = memorisation.planted(3)
-    assert sorted(set(times.tolist())) == [0, *memorisation.TIMES]
-    for text, n in zip(data.held_out, times):
-        assert data.documents.count(text) >= n
-    assert len(data.documents) == memorisation.N_BASE + memorisation.N_EACH * sum(memorisation.TIMES)
-    other, again = memorisation.planted(4)[1], memorisation.planted(3)[1]
-    assert (times == again).all() and not (times == other).all()

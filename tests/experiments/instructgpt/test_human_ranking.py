@@ -2,17 +2,9 @@
 
 import numpy as np
 import pytest
-import torch
 
-from minigpt.experiments import sizes
 from minigpt.experiments.instructgpt import human_ranking
-from minigpt.model import GPT
 from minigpt.worlds import tales
-
-
-@pytest.fixture(scope="module")
-def gpt():
-    return GPT(sizes.INSTRUCTGPT, torch.Generator().manual_seed(0)).eval()
 
 
 def test_the_tasks_are_the_same_everywhere():
