@@ -29,14 +29,21 @@ def pytest_configure(config):
         matplotlib.use("Agg")  # in this process only: kernels started by tests draw into the notebook
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
+@pytest.hookimpl(wrapper=True)  # around xdist, which reads the groups
 def pytest_collection_modifyitems(config, items):
     """On several cores: the slow tests first; those of one file in one process, and its other tests in one, so that
-    what a file trains for all its tests is trained once. Where slow and other tests share what is trained, the file
-    names one group for them all: `pytestmark = pytest.mark.xdist_group(...)`."""
+    what a file trains for all its tests is trained once. Where slow and other tests share what is trained, or several
+    files do, they name one group for them all: `pytestmark = pytest.mark.xdist_group(...)`."""
     if hasattr(config, "workerinput"):
         items.sort(key=lambda item: item.get_closest_marker("slow") is None)
         for item in items:
             slow = " slow" if item.get_closest_marker("slow") else ""
             if item.get_closest_marker("xdist_group") is None:
                 item.add_marker(pytest.mark.xdist_group(item.location[0] + slow))
+    result = yield
+    if hasattr(config, "workerinput") and config.getvalue("loadgroup"):
+        for item in items:
+            group = item.get_closest_marker("xdist_group").args[0]
+            if not item.nodeid.endswith(f"@{group}"):  # xdist 3.8 writes it to where pytest 9.2 no longer reads it
+                item._id = type(item._id).parse(f"{item.nodeid}@{group}")
+    return result

@@ -1,5 +1,11 @@
-"""Tests mirror the package: those of minigpt/X/Y.py are in tests/X/test_Y.py, or where the table below says."""
+"""Tests mirror the package: those of minigpt/X/Y.py are in tests/X/test_Y.py, or where the table below says.
 
+And on several cores those of one group run in one process.
+"""
+
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -69,3 +75,30 @@ def test_the_table_names_modules_without_a_namesake_and_files_that_exist(module)
 def test_what_is_left_to_its_canary_has_one():
     tables = {f"experiments/{table}" for table in measured.tables()} | {"experiments/instructgpt/shortened"}
     assert {module for module, file in ELSEWHERE.items() if file == CANARIES} <= tables
+
+
+SHARING = """
+import os
+import pytest
+{mark}
+
+@pytest.mark.parametrize("i", range(6))
+def test_where(i):
+    with open({log!r}, "a") as file:
+        file.write("{name} " + os.environ["PYTEST_XDIST_WORKER"] + "\\n")
+"""
+
+
+@pytest.mark.slow
+def test_on_several_cores_tests_of_one_file_and_of_one_group_run_in_one_process(tmp_path):
+    """Otherwise what they share would be made once in every process (conftest.py)."""
+    shutil.copy(ROOT / "conftest.py", tmp_path)
+    log, group = tmp_path / "log.txt", 'pytestmark = pytest.mark.xdist_group("group")'
+    for name, mark in (("alone", ""), ("one", group), ("two", group), ("other", "")):
+        text = SHARING.format(name="group" if mark else name, mark=mark, log=str(log))
+        (tmp_path / f"test_{name}.py").write_text(text, encoding="utf-8")
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:nbval", "-n", "2", "--dist", "loadgroup"]
+    ran = subprocess.run([*command, "-o", "markers=slow"], cwd=tmp_path, capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stdout
+    lines = log.read_text().splitlines()
+    assert len(lines) == 24 and sorted(line.split()[0] for line in set(lines)) == ["alone", "group", "other"]
