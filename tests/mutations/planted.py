@@ -312,7 +312,7 @@ _MISTAKES = {
         ("responses.answer_lengths(answers) - 1", "responses.answer_lengths(answers) - 2"),
         ("last])[:, 0] - self.shift", "last])[:, 0]"),
         ("return self.head(h)[..., 0] - self.shift", "return self.head(h)[..., 0]"),
-        ("        self.train(was_training)\n        return scores", "        self.train()\n        return scores"),
+        ("            self.train(was_training)", "            self.train()"),
         ("nn.init.zeros_(self.head.weight)", "nn.init.ones_(self.head.weight)"),
         ("answers[:, :-1]))[:, prompts.shape[1] - 1 :]", "answers[:, :-1]))[:, prompts.shape[1] - 2 : -1]"),
         ("(ranks[:, :, None] < ranks[:, None, :])", "(ranks[:, :, None] <= ranks[:, None, :])"),
