@@ -146,3 +146,15 @@ def test_bad_joint_runs_are_refused(change, match):
 def test_a_bad_delta_is_refused(delta):
     with pytest.raises(ValueError, match="delta above 0"):
         chinchilla.fit_joint_law(*chinchilla_runs(HOFFMANN, 0.0, 0, n=20), delta=delta)
+
+
+def test_of_all_starts_the_one_that_fits_best_is_kept(monkeypatch):
+    misfits = iter([3.0, 1.0, 2.0, *[4.0] * (len(chinchilla._STARTS) - 3)])
+
+    def descend(u, v, y, start, delta):
+        misfit = next(misfits)
+        return misfit, np.array([0.0, 0.0, 0.0, misfit / 10, 0.5])
+
+    monkeypatch.setattr(chinchilla, "_descend", descend)
+    N, D = (each.ravel() for each in np.meshgrid([1e3, 1e4, 1e5], [1e5, 1e6, 1e7]))
+    assert chinchilla.fit_joint_law(N, D, 1 + 10 / N**0.3).alpha == pytest.approx(0.1)

@@ -1,7 +1,7 @@
 """One place decides the device, and everything follows: training, sampling, evaluation, PPO, images, checkpoints.
 
-No GPU is needed: `tests/helpers/elsewhere.py` has a second device that refuses what a GPU refuses, and computes what the CPU
-computes. What a real GPU says is in benchmarks/gpu.py.
+No GPU is needed: `tests/helpers/elsewhere.py` has a second device that refuses what a GPU refuses, and computes what
+the CPU computes. What a real GPU says is in benchmarks/gpu.py.
 """
 
 import copy

@@ -559,3 +559,13 @@ def test_a_value_function_of_zero_gives_the_reward_model_at_zero():
     _, reference, agent, _ = small()
     assert isinstance(agent.value, RewardModel)
     assert (agent.value.values(torch.tensor([[4, 0]]), torch.tensor([[1, 2, 4]])) == 0).all()
+
+
+def test_the_kl_of_a_record_is_that_of_whole_answers():
+    """The mean over 4,000 drawn answers, beside the sum over all 341 that there are."""
+    world, reference, *_ = small()
+    policy = enumerable_ppo.small_world(5)[1]
+    exact = enumerable_ppo.distance(world, policy, reference, BETA).kl
+    config = dataclasses.replace(enumerable_ppo.PPO, n_iterations=1, batch_size=4000, n_minibatches=1)
+    (record,) = run(world, reference, enumerable_ppo.agent_of(policy), config)
+    assert exact > 0.2 and record.kl == pytest.approx(exact, rel=0.1)

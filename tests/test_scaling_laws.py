@@ -93,6 +93,7 @@ def test_with_little_noise_the_interval_is_students_t_for_a_linear_model(c):
         of_c = np.sqrt(np.linalg.inv(J.T @ J)[2, 2]) / scale[2]
         width = 2 * stats.t.ppf((1 + level) / 2, k) * s * of_c
         assert told.floors[1] - told.floors[0] == pytest.approx(width, rel=0.1)
+        assert told.floors[0] < fit.c < told.floors[1]
 
 
 def test_losses_that_rise_give_a_flat_law_at_their_weighted_level():

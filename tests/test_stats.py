@@ -61,7 +61,7 @@ def test_bad_input_is_named(call):
 
 @pytest.mark.parametrize(("n", "of", "words"), [
     (5, 5, "reproduced"), (4, 5, "reproduced"), (8, 10, "reproduced"), (12, 15, "reproduced"), (1, 1, "reproduced"),
-    (3, 5, "partly"), (7, 10, "partly"), (2, 5, "partly"), (3, 10, "partly"), (1, 2, "partly"),
+    (3, 5, "partly"), (7, 10, "partly"), (2, 5, "partly"), (3, 10, "partly"), (1, 2, "partly"), (3, 4, "partly"), (1, 4, "partly"),
     (1, 5, "not reproduced"), (2, 10, "not reproduced"), (3, 15, "not reproduced"), (0, 1, "not reproduced"),
 ])  # fmt: skip
 def test_the_verdict_counts_the_cases_with_at_least_the_margin(n, of, words):

@@ -131,7 +131,7 @@ def check(label: str, ok_or_value, lo: float | None = None, hi: float | None = N
             raise ValueError(f"{label!r}: a truth value has no bounds; pass the number itself, or leave lo and hi out")
         ok, claim, exact = value, label, f"{label}: no. It is {value}."
     elif isinstance(value, numbers.Real) and (lo is not None or hi is not None):
-        ok = (lo is None or value >= lo) and (hi is None or value <= hi) and not math.isnan(value)
+        ok = (lo is None or value >= lo) and (hi is None or value <= hi)  # a nan is never in
         subject, bound = _subject(label), _range(lo, hi)
         claim, exact = f"{subject} {_short(value)} ({bound})", f"{subject} {value:.6g} ({bound}): no."
     else:

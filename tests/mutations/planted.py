@@ -430,7 +430,11 @@ _MISTAKES = {
         ("if once else 0.5", "if once else 0.0"),
         ("return np.where(known, mixed, shorter)", "return mixed"),
         ("corpus.offsets[:-1] + np.arange(len(corpus))", "corpus.offsets[:-1]"),
-        ("(number + 1) * (n - 1)", "(number + 1) * (n - 1) - 1"),
+        (
+            "(number + 1) * (n - 1)",
+            "(number + 1) * (n - 1) - 1",
+            "everything stands one place earlier, and the place left over at the end holds end-of-text, as the first did",
+        ),
         ("stream[places - k] * self.n_vocab**k", "stream[places - 1] * self.n_vocab**k"),
     ],
     "exact.bayes": [
@@ -567,7 +571,11 @@ _MISTAKES = {
         ("left[1:] != self.next[left[:-1]]", "left[1:] != left[:-1] + 1"),
         ("self._add(np.unique(np.append(self.previous[left], left)))", "self._add(left)"),
         ("heapq.heapreplace(self.queue, entry)", "heapq.heappop(self.queue)"),
-        ("= len(self.tokens), self.GAP", "= len(self.tokens), len(self.tokens)"),
+        (
+            "= len(self.tokens), self.GAP",
+            "= len(self.tokens), len(self.tokens)",
+            "nothing leads to a place that has been joined to the one before, and the pairs counted there are of old tokens",
+        ),
         ("(-int(self.repeats[group].sum()), int(group[0]), pair)", "(-len(group), int(group[0]), pair)"),
         ("for i, special in enumerate(SPECIALS)}", "for i, special in enumerate(reversed(SPECIALS))}"),
         ("self.encoding.encode_ordinary(_checked(text))", 'self.encoding.encode(_checked(text), allowed_special="all")'),
@@ -606,7 +614,6 @@ _MISTAKES = {
         ('{"✓": "#2e7d32", "✗": "#c62828"}', '{"✗": "#2e7d32", "✓": "#c62828"}'),
         ("value >= lo) and (hi is None or value <= hi)", "value >= lo) or (hi is None or value <= hi)"),
         ("(lo is None or value >= lo)", "(lo is None or value > lo)"),
-        (" and not math.isnan(value)\n", "\n"),
     ],
     "exercises.judging": [
         ('hint if found == "not yet" else ""', "hint"),

@@ -169,6 +169,12 @@ def test_checks_print_the_claim_the_number_and_the_bound(arguments, line, capsys
     assert capsys.readouterr().out == f"check: {line}: yes\n"
 
 
+@pytest.mark.parametrize("bounds", [(0.5,), (None, 0.5), (0.5, 0.5)])
+def test_a_bound_itself_is_allowed(bounds, capsys):
+    display.check("the share", 0.5, *bounds)
+    assert capsys.readouterr().out.endswith("yes\n")
+
+
 @pytest.mark.parametrize(
     "arguments", [(False,), (0.2, 0, 0.1), (-0.1, 0, 0.1), (float("nan"), 0, 1), (float("nan"), 0), (2, None, 1)]
 )

@@ -99,3 +99,13 @@ def test_before_pre_training_means_the_weights_it_starts_from(data):
     assert {step for _, step, _ in found} == {0, 4} and {groups for groups, *_ in found} == {"moods", "kinds"}
     for (groups, step, quantity), value in found.items():
         assert value == found[groups, 4 - step, quantity], "nothing was trained here"
+
+
+def test_each_snapshot_is_measured_with_its_own_weights(data):
+    early, late = (GPT(GPT1, torch.Generator().manual_seed(seed)) for seed in (4, 5))
+    snapshots = {1: early.state_dict(), 2: late.state_dict()}
+    found = geometry.measure(data, pretraining.Pretrained(late, *[np.zeros(1)] * 5, snapshots=snapshots), 3)
+    for step, gpt in ((1, early), (2, late)):
+        _, groups, vectors = geometry.embeddings(gpt, data, "kinds")
+        expected = geometry.within_minus_between(groups, vectors)
+        assert found["kinds", step, "within minus between"] == pytest.approx(expected, abs=1e-9)
