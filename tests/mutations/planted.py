@@ -677,7 +677,11 @@ _MISTAKES = {
         ("+= surprise - least", "+= surprise"),
         ("total[group] / n[group]", "total[group] / len(known)"),
         ("row[: row.index(endoftext)]", "row[: row.index(endoftext) + 1]"),
-        ("ids[1 - ngram.n :]", "ids[:]"),
+        (
+            "ids[1 - ngram.n :]",
+            "ids[:]",
+            "an n-gram model looks at the last n - 1 tokens of what it is given: those before them change nothing",
+        ),
         ('before.startswith("un") != target', 'before.startswith("un") == target'),
         ('if first in ("Once", "This"):', 'if first in ("Once",):'),
         ("return word in (words if may is None else may)", "return word in words"),

@@ -1,13 +1,14 @@
 """Heads: where they look and what their ablation costs, against loops and weights set by hand."""
 
 import copy
+from unittest import mock
 
 import numpy as np
 import pytest
 import torch
 
 from minigpt.batches import evaluation_batches
-from minigpt.experiments import canaries, measured
+from minigpt.experiments import canaries, measured, pretraining
 from minigpt.experiments.gpt1 import heads
 from minigpt.model import GPT, GPTConfig
 from minigpt.worlds import grammar
@@ -153,6 +154,66 @@ def test_loss_is_that_of_the_evaluation(gpt, data, documents):
     from minigpt import train
 
     assert heads.loss(gpt, documents) == pytest.approx(train.evaluate(gpt, documents).nats_per_token, abs=1e-5)
+
+
+@pytest.fixture(scope="module")
+def seed(gpt, data):
+    """One seed of the table, without training: (what was measured, the model after step 1, the dataset)."""
+    part = canaries.part(data, 10)
+    earlier = GPT(gpt.config, torch.Generator().manual_seed(2)).eval()
+    nothing, snapshots = np.zeros(2), {1: earlier.state_dict(), 2: gpt.state_dict()}
+    trained = pretraining.Pretrained(gpt, np.array([1, 2]), nothing, nothing, nothing, nothing, snapshots)
+    with mock.patch.object(pretraining, "pretrain", lambda data, seed: trained):
+        return heads.measure(part, 0, n_stories=3, n_batches=1), earlier, part
+
+
+def replaced(gpt, layer, head, output):
+    """A copy in which W_o does not read a head and adds, in its bias, what it would make of `output` there."""
+    without, columns = copy.deepcopy(gpt), slice(head * WIDTH, (head + 1) * WIDTH)
+    with torch.no_grad():
+        W_o = without.blocks[layer].attn.W_o
+        W_o.bias += W_o.weight[:, columns] @ output
+        W_o.weight[:, columns] = 0
+    return without
+
+
+def test_each_head_has_its_own_row_in_the_table(seed, gpt):
+    found, earlier, data = seed
+    at, end = heads.places(data, 3), heads.places(data, 3, heads.AT_THE_END)
+    for layer, head in np.ndindex(2, 6):
+        for step, quantity, shares in (
+            (1, "looks back, on the way", heads.looking_back(earlier, at)),
+            (2, "looks back, on the way", heads.looking_back(gpt, at)),
+            (2, "looks back", heads.looking_back(gpt, at)),
+            (2, "looks back at the end", heads.looking_back(gpt, end)),
+            (2, "looks at the token before", heads.looking_at_previous(gpt, at)),
+        ):
+            assert found[step, quantity, layer + 1, head + 1] == pytest.approx(shares[layer, head], abs=1e-6)
+
+
+@pytest.mark.parametrize(("layer", "head"), [(0, 3), (1, 4)])
+def test_the_table_names_the_ablation_by_what_stands_in_place_of_the_head(seed, gpt, layer, head):
+    found, _, data = seed
+    at, end = heads.places(data, 3), heads.places(data, 3, heads.AT_THE_END)
+    documents = list(evaluation_batches(data.held_out_corpus, data.tokenizer, 128, 4096))[:1]
+    mean = heads.mean_outputs(gpt, documents)[layer, head]
+    for how, output in (("mean", mean), ("zero", torch.zeros(WIDTH))):
+        without = replaced(gpt, layer, head, output)
+        expected = heads.at_the_object(without, at) | {"loss": heads.loss(without, documents)}
+        expected["surprisal at the end"] = heads.at_the_object(without, end)["surprisal"]
+        for name, value in expected.items():
+            assert found[2, f"{name}, {how}", layer + 1, head + 1] == pytest.approx(value, abs=1e-4), (name, how)
+
+
+def test_on_the_way_the_head_that_will_look_back_most_is_replaced_by_its_mean_of_then(seed, gpt):
+    found, earlier, data = seed
+    at = heads.places(data, 3)
+    documents = list(evaluation_batches(data.held_out_corpus, data.tokenizer, 128, 4096))[:1]
+    most = max(np.ndindex(2, 6), key=lambda cell: found[2, "looks back", cell[0] + 1, cell[1] + 1])
+    for step, then in ((1, earlier), (2, gpt)):
+        without = replaced(then, *most, heads.mean_outputs(then, documents)[most])
+        expected = heads.at_the_object(without, at)["which object"]
+        assert found[step, "which object without it, on the way", 0, 0] == pytest.approx(expected, abs=1e-4)
 
 
 def test_the_same_head_looks_and_matters_or_not():

@@ -1,5 +1,7 @@
 """Slips: the first impossible word, found and named, against a search word by word and mistakes made by hand."""
 
+import copy
+import itertools
 import math
 import random
 
@@ -19,6 +21,11 @@ STORY = (
     "Once upon a time there was a quick goat named Victor. One Sunday he went to the mountain. It was good to be home. "
     "There he found a grey box. The box was cold. He was frightened and afraid. Then Mia the owl came. Mia was happy. "
     "They did not feel the same. In the end Victor shook and left the box.\nTL;DR: Victor the goat found a grey box."
+)
+TOLD = (
+    "This is a story about Olga the frog. One Friday she went to the jungle. She had never been there before. "
+    "There she made a white watch. The watch was broken. She felt tearful. Then Nora the whale came. Nora was sad. "
+    "They felt the same. In the end Olga mourned and took the watch."
 )
 QUESTION = STORY.split("\n")[0] + "\nQuestion: What was grey?\nAnswer: the box."
 FACTS = (
@@ -46,14 +53,15 @@ ENGLISH = (
     "une poule noire = a black hen"
 )
 PAGES = {
-    "story": STORY, "question": QUESTION, "facts": FACTS, "walks": WALKS, "feelings": FEELINGS, "sizes": SIZES,
-    "French": FRENCH, "English": ENGLISH,
+    "story": STORY, "told": TOLD, "question": QUESTION, "facts": FACTS, "walks": WALKS, "feelings": FEELINGS,
+    "sizes": SIZES, "French": FRENCH, "English": ENGLISH,
 }  # fmt: skip
 MISTAKES = [  # page, what stands there, what stands there instead, the kind of slip
     ("story", "a quick", "an quick", "English grammar"),
     ("story", " went", " go", "English grammar"),
     ("story", "One Sunday he", "One Sunday she", "who"),
     ("story", ". He was", ". She was", "who"),
+    ("story", ". He was", ". It was", "English grammar"),  # nobody is "it"
     ("story", "end Victor", "end Mia", "who"),
     ("story", "Mia was", "Victor was", "who"),
     ("story", "the goat", "the owl", "who"),
@@ -72,6 +80,9 @@ MISTAKES = [  # page, what stands there, what stands there instead, the kind of 
     ("story", "\nTL;DR: Victor the goat found a grey box.", " He", "form of the page"),
     ("story", STORY[STORY.index(" In the end") :], "", "form of the page"),
     ("story", "and left", "and found", "English grammar"),
+    ("told", "Friday she", "Friday he", "who"),
+    ("told", "The watch", "The hat", "object"),
+    ("told", "was sad", "was happy", "mood"),
     ("question", "was grey", "was red", "deed or colour"),
     ("question", "Answer: the box", "Answer: the hat", "object"),
     ("question", "Answer: the box", "Answer: grey", "English grammar"),
@@ -86,6 +97,7 @@ MISTAKES = [  # page, what stands there, what stands there instead, the kind of 
     ("facts", FACTS[FACTS.index(" What does") :], "", "form of the page"),
     ("facts", "eats", "eat", None),
     ("walks", "He knew", "She knew", "who"),
+    ("walks", "He knew", "All knew", "English grammar"),
     ("walks", "He knew every corner of it", "He did not know the way back", "home in a story"),
     ("walks", "never been there", "lived there", "home in a story"),
     ("walks", "\nSam the owl went to the jungle. He had never been there before.", "", "form of the page"),
@@ -218,6 +230,38 @@ def test_a_model_writes_the_same_documents_again():
     texts = [slips.write(gpt, data, 3, torch.Generator().manual_seed(seed)) for seed in (5, 5, 6)]
     assert texts[0] == texts[1] != texts[2] and len(texts[0]) == 3
     assert all(isinstance(text, str) for text in texts[0])
+
+
+def knowing_nothing(gpt):
+    """The model with all its weights 0: whatever it has read, each of the 1,024 tokens is equally likely."""
+    return {name: torch.zeros_like(weight) for name, weight in gpt.state_dict().items()}
+
+
+def drawn(data, n, generator):
+    """What such a model writes: a uniform number u draws token floor(1024 u), and end-of-text ends the document."""
+    u = [torch.rand(n, 1, dtype=torch.float64, generator=generator) for _ in range(dataset.N_CTX - 1)]
+    rows = (1024 * torch.cat(u, dim=1)).long().tolist()
+    return [list(itertools.takewhile(lambda token: token != data.tokenizer.endoftext, row)) for row in rows]
+
+
+def test_a_document_goes_up_to_its_end():
+    data, gpt = canaries.small_dataset(), copy.deepcopy(canaries.gpt1(2))
+    gpt.load_state_dict(knowing_nothing(gpt))
+    rows = drawn(data, 8, torch.Generator().manual_seed(0))
+    assert {len(row) < dataset.N_CTX - 1 for row in rows} == {True, False}  # some end, others fill the context
+    found = slips.write(gpt, data, 8, torch.Generator().manual_seed(0))
+    assert found == [data.tokenizer.decode(row) for row in rows]
+
+
+def test_each_snapshot_writes_as_the_model_was_at_that_step(monkeypatch):
+    data, gpt = canaries.small_dataset(), canaries.gpt1(2)
+    nothing, snapshots = np.zeros(2), {7: knowing_nothing(gpt)}
+    trained = pretraining.Pretrained(gpt, np.array([7, 8]), nothing, nothing, nothing, nothing, snapshots)
+    monkeypatch.setattr(pretraining, "pretrain", lambda data, seed: trained)
+    with canaries.reading_along((slips, "write")) as written:
+        slips.measure(data, 3, n_documents=2, n_known=1)
+    rows = drawn(data, 2, torch.Generator().manual_seed(3007))  # of seed 3 and step 7
+    assert written == [data.tokenizer.decode(row) for row in rows]
 
 
 def test_an_ngram_model_writes_too():
