@@ -135,7 +135,8 @@ def parse_options(argv):
     part.add_argument("--quick", action="store_true",
                       help="with test: leave out slow tests, the canaries of the measured tables, and every notebook")
     parser.add_argument("--jobs", type=int, metavar="N",
-                        help="with test: so many at once (as many as this computer has cores, at most %d)" % MOST_JOBS)
+                        help="with test: how many to run at once (by default one for each core, at most %d)"
+                             % MOST_JOBS)
     build = parser.add_mutually_exclusive_group()
     build.add_argument("--cpu", dest="torch", action="store_const", const="cpu", help="PyTorch without CUDA")
     build.add_argument("--cuda", dest="torch", action="store_const", const="cuda", help="PyTorch for NVIDIA GPUs")
@@ -151,7 +152,7 @@ def parse_options(argv):
     if options.which and options.command not in ("reset", "handout", "slides", "grade"):
         parser.error("%s cannot follow the command %s" % (" ".join(options.which), options.command))
     if options.jobs is not None and options.jobs < 1:
-        parser.error("--jobs needs a number from 1 on, not %d" % options.jobs)
+        parser.error("--jobs needs a number of at least 1, not %d" % options.jobs)
     if options.port is not None and not 0 < options.port < 65536:
         parser.error("--port needs a number from 1 to 65535, not %d" % options.port)
     if rest and options.command not in ("open", "test", "web"):
@@ -753,8 +754,9 @@ def diagnose_inside(inside, nvidia):
     else:
         device = inside["device"]
         idle = nvidia and device == "CPU"
-        report.append(("Device", "%s, %d cores, %s thread%s" % (
-            device, inside["cores"], inside["threads"], "" if inside["threads"] == 1 else "s"),
+        report.append(("Device", "%s, %d core%s, %s thread%s" % (
+            device, inside["cores"], "" if inside["cores"] == 1 else "s", inside["threads"],
+            "" if inside["threads"] == 1 else "s"),
             "there is an NVIDIA GPU that this PyTorch cannot use; the book does not need it. To use it:\n"
             "python3 start.py --cuda" if idle else None))
     if inside["book_error"]:
@@ -812,8 +814,11 @@ def run_clean_cache():
             shutil.rmtree(path)
         else:
             os.remove(path)
-    trained = sum(not entry.endswith(".lock") for entry in entries)
-    print("Deleted %d trained models from %s" % (trained, folder) if trained else
+    trained = sum(not entry.endswith((".lock", ".partial")) for entry in entries)
+    begun = sum(entry.endswith(".partial") for entry in entries)
+    found = ["%d trained model%s" % (trained, "s" * (trained != 1))] if trained else []
+    found += ["%d unfinished run%s" % (begun, "s" * (begun != 1))] if begun else []
+    print("Deleted %s from %s" % (" and ".join(found), folder) if found else
           "There are no trained models in %s" % folder)
     return 0
 

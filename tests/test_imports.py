@@ -1,6 +1,7 @@
 """Who may import whom: the five rules of minigpt/__init__.py, held by reading the source."""
 
 import ast
+import json
 import re
 from pathlib import Path
 
@@ -125,3 +126,40 @@ def test_the_package_says_what_lies_in_it():
 def test_no_file_is_too_long_to_read():
     lengths = {name: len(path.read_text(encoding="utf-8").splitlines()) for name, path in FILES.items()}
     assert {name: n for name, n in lengths.items() if n > 450} == {}
+
+
+# --- the oldest Python ------------------------------------------------------------------------------------------------
+
+
+def too_new(source: str) -> list[str]:
+    """What Python 3.10 cannot read: what `ast` finds, and a star in brackets without parentheses, which it does not."""
+    try:
+        tree = ast.parse(source, feature_version=(3, 10))
+    except SyntaxError as error:
+        return [f"line {error.lineno}: {error.msg}"]
+    lines = source.splitlines()
+    return [
+        f"line {node.lineno}: a star in brackets"
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Tuple)
+        and any(isinstance(each, ast.Starred) for each in node.slice.elts)
+        and lines[node.slice.lineno - 1].encode()[node.slice.col_offset :][:1] != b"("
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("source", ["a[1, *b]", "é = a[*b]", "try:\n    pass\nexcept* E:\n    pass"])
+def test_what_is_too_new_is_found(source):
+    assert too_new(source) and not too_new("é = a[(1, *b)], (1, *c)")
+
+
+def test_python_3_10_can_read_everything():
+    root = PACKAGE.parent
+    sources = {path: path.read_text(encoding="utf-8") for path in [*root.glob("*.py"), *PACKAGE.rglob("*.py")]}
+    for name in ("tests", "tools", "benchmarks"):
+        sources |= {path: path.read_text(encoding="utf-8") for path in (root / name).rglob("*.py")}
+    for path in (root / "chapters").rglob("*.ipynb"):
+        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+        code = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+        sources |= {(path, i): text for i, text in enumerate(code) if not re.search(r"^[%!]", text, re.M)}
+    wrong = {str(place): found for place, source in sources.items() if (found := too_new(source))}
+    assert len(sources) > 1000 and not wrong

@@ -133,15 +133,23 @@ def program(original: dict, solutions: dict, submitted: dict) -> list[dict]:
     """What is run to grade a notebook: the cells of the solutions, with the submitted answers in place of its own.
 
     Each step: {"code", and for an answer "exercise", "of", "check"}. An answer is found by the check cell after it,
-    whose text the student had no reason to change; an answer that is not there has the code None.
+    whose text the student had no reason to change; an answer that is not there has the code None. Cells that the
+    student has put before an answer, such as half of it, are steps of their own: what fails there costs nothing.
     """
     asked = {workbook.source(original["cells"][check]).strip() for _, check in pairs(original)}
-    cells = [cell for cell in submitted["cells"] if cell.get("cell_type") == "code"]
-    answers = {
-        name_of(cell): workbook.source(before)
-        for before, cell in zip(cells, cells[1:])
-        if workbook.source(cell).strip() in asked
-    }
+    answered = [answer for answer, _ in pairs(original)]
+    given = {
+        key
+        for i, cell in enumerate(original["cells"]) if i not in answered
+        for key in (cell.get("id"), workbook.source(cell).strip())
+    } - {None}  # fmt: skip
+    cells, answers = [cell for cell in submitted["cells"] if cell.get("cell_type") == "code"], {}
+    own: list[str] = []  # the student's cells since the last one of the notebook itself
+    for cell in cells:
+        code = workbook.source(cell)
+        if code.strip() in asked and own:
+            answers[name_of(cell)] = own
+        own = [] if given & {cell.get("id"), code.strip()} else [*own, code]
     worth = {name_of(original["cells"][check]): points(original, a) for a, check in pairs(original)}
     checks = {a: check for a, check in pairs(solutions, "solution")}
     steps = []
@@ -149,7 +157,9 @@ def program(original: dict, solutions: dict, submitted: dict) -> list[dict]:
         if i in checks:
             check = workbook.source(solutions["cells"][checks[i]]).strip()
             name = name_of(solutions["cells"][checks[i]])
-            steps.append({"code": answers.get(name), "exercise": name, "of": worth.get(name, 1), "check": check})
+            *before, answer = answers.get(name, [None])
+            steps += [{"code": code} for code in before]
+            steps.append({"code": answer, "exercise": name, "of": worth.get(name, 1), "check": check})
         elif cell["cell_type"] == "code" and i not in checks.values():
             steps.append({"code": workbook.source(cell)})
     return steps

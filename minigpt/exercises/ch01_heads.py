@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
-from minigpt.exercises.judging import NotAttempted, Problem, called, exercise, short
+from minigpt.exercises.judging import NotAttempted, Problem, called, exercise, scalar, short
 from minigpt.exercises.tensors import compare_tensors
 from minigpt.experiments.gpt1 import heads
 from minigpt.model import GPT, GPTConfig
@@ -89,6 +89,7 @@ def first_slip(answer: Callable[[list, Callable[[list], bool]], int | None]) -> 
             if list(beginning) != words[: len(beginning)]:
                 raise Problem(f"ask about beginnings of the text, words[:i]; you asked about {short(beginning)}")
         where = f"for {n} words, all possible" if slip is None else f"for {n} words, number {slip} the first slip"
+        got = scalar(got)
         if isinstance(got, bool) or got is not None and not isinstance(got, int):
             raise Problem(f"expected a whole number or None, got {short(got)} {where}")
         if got != slip:

@@ -110,7 +110,7 @@ def _wrong_scores(gpt: GPT, tokenizer: Tokenizer, before: str, choice: str, rest
                           "for one blank, and the whole texts are compared")  # fmt: skip
         yield (
             of_choice / n,
-            "that is the choice alone, and divided by a length: score choice and rest, by nothing divided",
+            "that is the choice alone, and divided by a length: score choice and rest, and divide by nothing",
         )
     yield -total, "the sign is wrong: that is a loss; the best choice should have the largest score"
     yield math.exp(total), "a log-probability is below 0: take the logarithm of that probability"

@@ -38,7 +38,8 @@ def pf_days(answer: Callable[[float, float], float]) -> None:
             (right * 1e15, "divide by 10^15: a petaflop/s is so many operations in a second"),
             (right * 1e3, "a petaflop/s is 10^15 operations in a second, not 10^12"),
             (right / 1e3, "a petaflop/s is 10^15 operations in a second, not 10^18"),
-            (right * 24 * 60, "a day has 24 hours of 3,600 seconds: you left out a 60 or a 24"),
+            (right * 24 * 60, "that is in petaflop/s-minutes: a day has 1,440 minutes"),
+            (right * 60, "a day has 24 hours of 3,600 seconds: you left out a 60"),
             (right * 24 * 3600**2, "divide by the 86,400 seconds of a day; you multiplied"),
         )
         where = f"for {N / 1e9:g} billion parameters and {D / 1e9:g} billion tokens"
@@ -112,7 +113,7 @@ def _misread(how: str, logp: dict, n_tokens: dict, alone: dict, scores: dict) ->
             least,
         )
     return (
-        (max(logp, key=lambda c: logp[c] / n_tokens[c]), "plain means: nothing is divided by"),
+        (max(logp, key=lambda c: logp[c] / n_tokens[c]), "plain means: divide by nothing"),
         (max(logp, key=lambda c: logp[c] - alone[c]), "plain means: nothing is taken away"),
         least,
     )

@@ -77,7 +77,7 @@ def reliability(answer: Callable[[list, list, int], tuple]) -> None:
             sure[:8] = [0.2, 0.4, 0.6, 0.8, 0.2, 0.6, 1.0, 0.9]  # on the edges
         if n == 1:
             sure, right = [1.0], [0]
-        where = f"for {n} answers in {n_bins} bins"
+        where = f"for {n} answer{'s' * (n > 1)} in {n_bins} bins"
         got = called(answer, list(sure), list(right), n_bins)
         if not isinstance(got, (tuple, list)) or len(got) != 2:
             raise Problem(f"expected two things, the bins and the error; got {short(got)} {where}")

@@ -40,7 +40,7 @@ def blind_score(answer: Callable[[list], float]) -> None:
              "one of the answers that occur is commoner than the others: name that one"),
             (1 - total / n, "that is the share of wrong answers"),
         )  # fmt: skip
-        compare(called(answer, list(pairs)), total / n, mistakes, f"for {n} questions")
+        compare(called(answer, list(pairs)), total / n, mistakes, f"for {n} question{'s' * (n > 1)}")
 
 
 @exercise(

@@ -113,7 +113,7 @@ def lstm_cell(answer: Callable[..., tuple[Tensor, Tensor]]) -> None:
         W, U = (torch.randn(4 * d, d, generator=generator) for _ in range(2))
         b = torch.randn(4 * d, generator=generator)
         right = _cell(x, h, c, W, U, b)
-        got = called(answer, x, h, c, W, U, b)
+        got = called(answer, *(each.clone() for each in (x, h, c, W, U, b)))
         if not isinstance(got, (tuple, list)) or len(got) != 2 or not all(isinstance(each, Tensor) for each in got):
             raise Problem(f"expected two tensors, the next h and the next c, got {short(got)}")
         if any(each.shape != (d,) for each in got):

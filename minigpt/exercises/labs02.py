@@ -70,7 +70,7 @@ def total_variation(answer: Callable[[dict, dict], float]) -> None:
         gaps = [p.get(w, 0.0) - q.get(w, 0.0) for w in p.keys() | q.keys()]
         right = sum(map(abs, gaps)) / 2
         mistakes = (
-            (2 * right, "half of that: what one has too much, the other has too little, and it was counted twice"),
+            (2 * right, "half of that: what one has too much of, the other has too little of, and it was counted twice"),
             (sum(abs(p[w] - q[w]) for w in p.keys() & q.keys()) / 2,
              "words that only one of the two knows count too, with probability 0 in the other"),
             (sum(abs(p[w] - q.get(w, 0.0)) for w in p) / 2, "words that only q knows are missing"),

@@ -102,7 +102,7 @@ def brier(answer: Callable[[list, list], float]) -> None:
             (sum(-math.log(row[r]) for row, r in zip(p, right)) / n, "that is the cross-entropy"),
             (1 - sum(each) / n, "smaller is better here: do not subtract from 1"),
         )  # fmt: skip
-        where = f"for {n} questions with {choices} choices"
+        where = f"for {n} question{'s' * (n > 1)} with {choices} choices"
         compare(called(answer, [list(row) for row in p], list(right)), sum(each) / n, mistakes, where)
 
 

@@ -6,10 +6,13 @@ not one: no text, too few words, or the same words over and over.
 
 import math
 import numbers
+import re
 
 from minigpt.exercises.judging import NotAttempted, Problem, exercise, scalar, short
 
 LEAST = {"critique": 25, "reason": 10}  # words
+_WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]|[^\s\u3040-\u30ff\u3400-\u9fff]+")  # or a letter of Chinese, Japanese
+_SIGNS = ".,;:!?\"'()，。；：！？、（）“”"
 
 
 @exercise("my_critique", "Nobody has judged it: compare it with the solution, or with a neighbour's.", done="written",
@@ -46,11 +49,11 @@ def _check_words(answer, least: int, what: str) -> None:
         raise NotAttempted
     if not isinstance(answer, str):
         raise Problem(f"{what} should be a text in quotation marks, and it is {short(answer)}")
-    words = [word.strip(".,;:!?\"'()") for word in answer.lower().split()]
+    words = [word.strip(_SIGNS) for word in _WORD.findall(answer.lower())]
     words = [word for word in words if word]
     if not words or words == ["..."]:
         raise NotAttempted
     if len(words) < least:
-        raise Problem(f"{what} has {len(words)} words: write at least {least}, in sentences")
+        raise Problem(f"{what} has {len(words)} word{'s' * (len(words) != 1)}: write at least {least}, in sentences")
     if len(set(words)) < least / 2:
         raise Problem(f"{what} has only {len(set(words))} different words")

@@ -92,9 +92,15 @@ def main(argv: list[str]) -> int:
         options.table = options.table.replace(".", "/")
         if options.table not in measured.tables():
             try:
-                module(options.table)
+                known = hasattr(module(options.table), "SEEDS")  # an experiment whose table is not there yet
             except ModuleNotFoundError:
+                known = False
+            if not known:
                 parser.error(f"expected one of {', '.join(measured.tables())}; got {options.table}")
+    if options.store and not options.canary:
+        parser.error("--store belongs to --canary")
+    if options.replay is not None and (options.table is None or options.seeds or options.canary):
+        parser.error("--replay needs one experiment, and neither further seeds nor --canary")
     if options.canary:
         tables = [options.table] if options.table else measured.tables()
         return max(check_canary(table, options.store) for table in tables)

@@ -215,10 +215,10 @@ def describe(value, _seen: tuple = ()):
         return [_named(type(value)), value.fingerprint]
     if isinstance(value, nn.Module):
         settings = inner(value.config) if hasattr(value, "config") else None
-        return [_named(type(value)), settings, inner(dict(value.state_dict()))]
+        return [_kind(type(value), inner), settings, inner(dict(value.state_dict()))]
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         fields = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
-        return [_named(type(value)), inner(fields)]
+        return [_kind(type(value), inner), inner(fields)]
     if isinstance(value, functools.partial):
         return ["partial", inner(value.func), inner(value.args), inner(value.keywords)]
     if isinstance(value, types.MethodType):
@@ -227,6 +227,11 @@ def describe(value, _seen: tuple = ()):
         return _function(inspect.unwrap(value), inner)
     if isinstance(value, types.ModuleType):
         return [value.__name__, code_key(value.__name__)]
+    owner = value.__self__ if isinstance(value, types.BuiltinFunctionType) else None
+    if owner is not None and not isinstance(owner, (types.ModuleType, type)):
+        return [value.__name__, inner(owner)]  # a method of an object, such as table.get
+    if isinstance(value, type) and _in_notebook(value):
+        return [_named(value), *_own_class(value, inner)]
     if isinstance(value, (type, types.BuiltinFunctionType)):
         return [_named(value), code_key(value.__module__)]
     raise ValueError(
@@ -244,12 +249,28 @@ def _function(function: types.FunctionType, inner) -> list:
     return [_own_syntax(function), *settings, inner({name: function.__globals__[name] for name in sorted(set(names))})]
 
 
+def _own_class(kind: type, inner) -> list:
+    """What makes a class of a notebook: its bases, its methods, and the numbers and words that stand in it."""
+    parts = {name: getattr(each, "__func__", getattr(each, "fget", each)) for name, each in vars(kind).items()}
+    written = {  # not what a decorator such as dataclass has made, whose code has no file
+        name: each for name, each in parts.items()
+        if isinstance(each, types.FunctionType) and each.__code__.co_filename != "<string>"
+        or isinstance(each, (bool, int, float, str)) and not name.startswith("__")
+    }  # fmt: skip
+    return [inner(list(kind.__bases__)), inner(written)]
+
+
 def _own_syntax(function: types.FunctionType) -> str:
-    """A function's own syntax; its bytecode if there is no source (typed at a prompt) or only part of a line."""
+    """A function's own syntax; its bytecode if there is no source (typed at a prompt) or only part of a line.
+
+    The source of a lambda is the whole statement around it: of several in one statement the bytecode tells which.
+    """
     try:
-        return _bare(ast.parse(textwrap.dedent(inspect.getsource(function))))
+        tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
     except (OSError, SyntaxError, TypeError):
         return _bytecode(function.__code__)
+    several = function.__name__ == "<lambda>" and sum(isinstance(node, ast.Lambda) for node in ast.walk(tree)) > 1
+    return _bare(tree) + (_bytecode(function.__code__) if several else "")
 
 
 def _bytecode(code: types.CodeType) -> str:
@@ -260,6 +281,16 @@ def _bytecode(code: types.CodeType) -> str:
 def _names(code: types.CodeType) -> list[str]:
     nested = [name for each in code.co_consts if isinstance(each, types.CodeType) for name in _names(each)]
     return [*code.co_names, *nested]
+
+
+def _kind(kind: type, inner):
+    """The class of a value: its name, or, if it stands in a notebook, what stands in it."""
+    return inner(kind) if _in_notebook(kind) else _named(kind)
+
+
+def _in_notebook(kind: type) -> bool:
+    """Whether a class was defined in a notebook (or a script), not in a module of this package or another one."""
+    return kind.__module__ == "__main__" and not _inside(_importable(kind.__module__))
 
 
 def _named(thing) -> str:

@@ -76,6 +76,9 @@ def keep(table: str, new: list[dict], key: tuple[str, ...]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(path.with_suffix(".lock")):
         old = rows(table) if path.exists() else []
+        odd = next((row for row in [*old, *new] if set(row) != {*new[0], *key}), None)
+        if odd is not None:
+            raise ValueError(f"expected rows with the columns {list(new[0])}, {key} among them; got {list(odd)}")
         kept = {tuple(str(row[column]) for column in key): row for row in [*old, *new]}
         text = io.StringIO()
         writer = csv.DictWriter(text, list(new[0]), lineterminator="\n")

@@ -18,6 +18,7 @@ from minigpt.batches import WindowBatches, windows
 from minigpt.experiments.dataset import N_VOCAB, TOKENS_PER_BATCH
 from minigpt.experiments.sizes import GPT1, PRETRAINING
 from minigpt.experiments.training import train_or_load
+from minigpt.io import files
 from minigpt.model import GPT
 from minigpt.notebook.progress import progress
 from minigpt.tokenizer import Tokenizer, train_bpe
@@ -111,15 +112,15 @@ def train_on_text(path, n_steps: int | None = None, seed: int = 0) -> TextModel:
 def expand(path) -> Path:
     """The path that was meant: without quotes and blanks around it, `~` expanded.
 
-    Errors: ValueError for an empty path, or for one with characters such as a tab, which no path has: a backslash of
-    Windows between plain quotes makes them.
+    Errors: ValueError for an empty path, for a ~ that has no home folder, or for a path with characters such as a tab,
+    which no path has: a backslash of Windows between plain quotes makes them.
     """
     text = str(path).strip().strip("\"'")
     if not text:
         raise ValueError("expected the path of a text file or folder; got an empty one")
     if min(text) < " ":
         raise ValueError(f'expected a path; got {text!r}. Write a path with backslashes as r"C:\\...", with an r')
-    return Path(text).expanduser()
+    return files.reader_path(text)
 
 
 def vocabulary_size(text: str) -> int:

@@ -33,7 +33,7 @@ def gpt2(d_model: int) -> GPTConfig:
     """The book's GPT-2 of one width: LayerNorm before each step, residual steps drawn smaller.
 
     Source: GPT-2, section 2.3. Differs: two blocks; first weights of 1 / sqrt(d), and positions that start as sines,
-    as in chapter 01. Errors: a width that is not in SIZES is a ValueError.
+    as in chapter 01. Errors: a width that is not in GPT2_SIZES is a ValueError.
     """
     if d_model not in GPT2_SIZES:
         raise ValueError(f"expected a width among {sorted(GPT2_SIZES)}; got {d_model!r}")

@@ -4,6 +4,7 @@ A file is what others write, too: numbers of 16 bits one after another (.bin, al
 or a numpy array (.npy). A folder of such files is one long text in pieces.
 """
 
+import contextlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -53,11 +54,17 @@ def open_tokens(path: str | Path, n_ctx: int) -> Tokens:
     if not held_out and training:
         n = min(MOST_HELD_OUT, max(n_ctx + 1, int(HELD_OUT * len(training[-1]))))
         training[-1], held_out = training[-1][:-n], (training[-1][-n:],)
+    if not training:
+        raise ValueError(
+            f"expected a file of tokens to train on in {path}: the names there all hold the letters val, which means "
+            "held out. Rename one"
+        )
     training = tuple(ids for ids in training if len(ids) > n_ctx)
     if not training or max(map(len, held_out), default=0) <= n_ctx:
         raise ValueError(
             f"expected tokens for at least one window of {n_ctx} + 1 to train on and one to validate with; {path} has "
-            f"{sum(map(len, found.values())):,} tokens in {len(found)} files: use more text or a smaller context"
+            f"{sum(map(len, found.values())):,} tokens in {len(found)} file{'s' * (len(found) != 1)}: use more text or "
+            "a smaller context"
         )
     return Tokens(training, held_out)
 
@@ -130,7 +137,7 @@ def text_pieces(path: Path) -> Iterator[str | None]:
     for file in text_files(path):
         rest = ""
         with files.explained(file, "read"), open(file, encoding="utf-8-sig", newline=None) as opened:
-            while part := opened.read(PIECE):
+            while part := _read(opened, file):
                 rest += part
                 cut = rest.rfind("\n") + 1 or (len(rest) if len(rest) > 4 * PIECE else 0)
                 if cut:
@@ -139,6 +146,17 @@ def text_pieces(path: Path) -> Iterator[str | None]:
         if rest:
             yield rest
         yield None
+
+
+def _read(opened, file: Path) -> str:
+    """The next piece of an open text. Errors: ValueError, with the name of the file, if it is not UTF-8."""
+    try:
+        return opened.read(PIECE)
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"{file} is not UTF-8: it has a byte {error.object[error.start]:#04x}. Open it in a text editor and save "
+            "it with the encoding UTF-8"
+        ) from None
 
 
 def text_files(path: Path) -> list[Path]:
@@ -162,8 +180,9 @@ def write_tokens(path: Path, tokenizer: Tokenizer, folder: Path) -> Path:
     about = {"tokenizer": tokenizer.fingerprint, "sources": sources}
     kind = np.uint16 if tokenizer.endoftext < 2**16 else np.uint32
     place, beside = folder / ("tokens.bin" if kind is np.uint16 else "tokens.npy"), folder / "tokens.json"
-    if place.exists() and json.loads(files.read_file(beside) or b"{}") == about:
-        return place
+    with contextlib.suppress(ValueError):  # a damaged note: encode the text again
+        if place.exists() and json.loads(files.read_file(beside) or b"{}") == about:
+            return place
     folder.mkdir(parents=True, exist_ok=True)
     unfinished = files.unused_name(folder)
     try:

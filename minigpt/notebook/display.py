@@ -292,9 +292,10 @@ def _cells(rows: list, columns, digits: int | None) -> tuple[list[list[str]], li
         raise ValueError("a table needs at least one row")
     if isinstance(rows[0], dict):
         columns = list(rows[0]) if columns is None else columns
-        unknown = [key for key in columns if key not in rows[0]]
-        if unknown:
-            raise ValueError(f"no such columns: {unknown}; the rows have {list(rows[0])}")
+        for row in rows:
+            unknown = [key for key in columns if key not in row]
+            if unknown:
+                raise ValueError(f"no such columns: {unknown}; the rows have {list(row)}")
         headings = [str(heading) for heading in (columns.values() if isinstance(columns, dict) else columns)]
         rows = [[row[key] for key in columns] for row in rows]
     else:

@@ -151,7 +151,7 @@ def attention_explorer(
         kept[0].texts[0].set_text(title)
         best = np.argmax(weights[-1])
         where = "" if names[best] == plots.EARLIER else f", position {last - len(names) + best + 2}"
-        who = "the last position" if place is None else f"position {place + 1}"
+        who = "the last position" if last == len(tokens) - 1 and place is None else f"position {last + 1}"
         return kept[0], (
             f"Layer {layer}, head {head}: {who}, {style.visible(names[-1])}, looks most at "
             f"{style.visible(names[best])}{where}, with weight {weights[-1, best]:.2f}."

@@ -33,6 +33,8 @@ class RankingDesk(ipywidgets.VBox):
         self.tasks = [(str(request), [str(answer) for answer in answers]) for request, answers in tasks]
         if not self.tasks or min(len(answers) for _, answers in self.tasks) < 2:
             raise ValueError("expected at least one task, with two answers or more to each")
+        if len(recorded) > len(self.tasks):
+            raise ValueError(f"expected at most {len(self.tasks)} recorded rankings, one a task; got {len(recorded)}")
         for ranks, (_, answers) in zip(recorded, self.tasks):
             if len(ranks) != len(answers):
                 raise ValueError(f"expected a recorded rank for each of {len(answers)} answers, but got {ranks}")

@@ -6,6 +6,8 @@ from itertools import product
 
 import numpy as np
 
+from minigpt.io.checks import is_whole
+
 
 @dataclass(frozen=True)
 class Answers:
@@ -20,7 +22,7 @@ class Answers:
 
     def __post_init__(self):
         for name in ("n_words", "longest"):
-            if not isinstance(getattr(self, name), int) or getattr(self, name) < 1:
+            if not is_whole(getattr(self, name), 1):
                 raise ValueError(f"expected {name} of at least 1; got {getattr(self, name)!r}")
 
     @property

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from minigpt.io.checks import is_whole
+
 _SYLLABLES = "ba ce di fo gu ha ki lo me nu pa ri so tu va wi".split()
 
 
@@ -130,7 +132,7 @@ def draw_encyclopedia(n_words: int = 256, zipf: float = 1.6, right: float = 0.95
 
     Errors: ValueError for fewer than 2 words, a negative s, or a share of right values outside (0, 1].
     """
-    if not isinstance(n_words, int) or n_words < 2:
+    if not is_whole(n_words, 2):
         raise ValueError(f"expected at least 2 words; got {n_words!r}")
     if not zipf >= 0:
         raise ValueError(f"expected Zipf's s of at least 0; got {zipf!r}")

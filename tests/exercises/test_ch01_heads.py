@@ -2,6 +2,7 @@
 
 import copy
 
+import numpy as np
 import torch
 from exercising import named_checks
 
@@ -86,3 +87,11 @@ WRONG = {
 }
 
 globals().update(named_checks(ch01_heads, RIGHT, WRONG))
+
+
+def test_a_whole_number_of_numpy_is_a_right_first_slip():
+    def first_slip(words, possible):
+        found = next((i for i in range(len(words)) if not possible(words[: i + 1])), None)
+        return None if found is None else np.int64(found)
+
+    assert ch01_heads.first_slip.verdict(first_slip)[0] == "correct"

@@ -293,3 +293,8 @@ def test_the_open_exercises_belong_to_the_chapter():
 
 
 globals().update(named_checks(ch03, RIGHT, grouped(WRONG)))
+
+
+def test_a_day_that_is_too_short_is_named():
+    for seconds, words in ((24 * 60, "left out a 60"), (60, "1,440 minutes")):
+        assert words in ch03.pf_days.verdict(lambda N, D, seconds=seconds: 6 * N * D / (1e15 * seconds))[1]

@@ -84,3 +84,13 @@ def test_the_merges_are_those_of_the_tokenizer():
 
 
 globals().update(named_checks(labs, RIGHT, grouped(WRONG)))
+
+
+def test_an_lstm_cell_that_writes_into_its_inputs_is_still_told_its_slip():
+    def cell(x, h, c, W, U, b):
+        i, f, g, o = (W @ x + U @ h + b).chunk(4)
+        c *= f.sigmoid()
+        c += i.sigmoid() * g.tanh()
+        return o.sigmoid() * c, c
+
+    assert "tanh is missing" in labs.lstm_cell.verdict(cell)[1]

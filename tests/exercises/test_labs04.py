@@ -139,3 +139,8 @@ WRONG = [
 ]
 
 globals().update(named_checks(labs04, RIGHT, grouped(WRONG)))
+
+
+def test_k3_that_is_cut_off_at_0_has_lost_all_digits_too():
+    found, words = labs04.k3.verdict(lambda logp, ref: ((ref - logp).exp() - 1 - (ref - logp)).clamp(min=0))
+    assert found == "not yet" and "loses all digits" in words

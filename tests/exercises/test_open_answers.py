@@ -61,3 +61,10 @@ def test_a_grader_has_what_is_missing_raised_and_what_is_written_not(name, monke
     for answer in (..., "x"):
         with pytest.raises(AssertionError, match=f"my_{name}: not"):
             getattr(open_answers, name)(answer)
+
+
+def test_words_without_blanks_between_them_are_counted():
+    told = "第三行的结果只来自一个种子，所以差别可能是偶然；应当换五个种子重新训练，再看区间是否包含零。"
+    assert open_answers.critique.verdict(told)[0] == "written"
+    assert "has 4 words" in open_answers.critique.verdict("太短了。吧")[1]
+    assert "has 1 word:" in open_answers.critique.verdict("Short.")[1]

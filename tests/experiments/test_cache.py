@@ -251,3 +251,57 @@ def test_every_module_of_the_package_has_a_key():
     for kind in KINDS:
         assert len(code_key(kind)) == 64 and importlib.import_module(kind)
     assert len({code_key(kind) for kind in KINDS}) == len(KINDS)
+
+
+def test_a_class_of_a_notebook_is_described_by_what_stands_in_it():
+    def made(answer, size=3):
+        code = f"""
+class Base:
+    def f(self):
+        return {answer}
+
+class Kind(Base):
+    size = {size}
+
+    def g(self):
+        return super().f()
+"""
+        names = {"__name__": "__main__"}
+        exec(compile(code, "cell", "exec"), names)
+        return names["Kind"]
+
+    assert describe(made(1)) == describe(made(1))
+    assert describe(made(1)) != describe(made(2)) and describe(made(1)) != describe(made(1, size=4))
+
+
+def test_a_method_of_a_builtin_object_is_described_with_its_object():
+    assert describe({"a": 1}.get) == describe({"a": 1}.get) != describe({"a": 2}.get)
+    assert describe(len) == describe(len) != describe(sum)
+
+
+def test_two_lambdas_of_one_statement_are_told_apart():
+    one, two = {"a": lambda x: x + 1, "b": lambda x: x + 2}.values()
+    assert describe(one) == describe(one) != describe(two)
+
+
+def test_a_model_of_a_notebook_is_described_with_its_class():
+    def made(times):
+        code = f"class Net(nn.Linear):\n    def forward(self, x):\n        return {times} * super().forward(x)\n"
+        names = {"__name__": "__main__", "nn": nn}
+        exec(compile(code, "cell", "exec"), names)
+        net = names["Net"](1, 1)
+        net.load_state_dict({"weight": torch.ones(1, 1), "bias": torch.zeros(1)})
+        return net
+
+    assert describe(made(1)) == describe(made(1)) != describe(made(2))
+
+
+def test_a_dataclass_of_a_notebook_is_described_with_its_class():
+    def made(times):
+        code = "@dataclass\nclass Reward:\n    weight: float = 1.0\n\n"
+        code += f"    def __call__(self, x):\n        return {times} * x\n"
+        names = {"__name__": "__main__", "dataclass": dataclass}
+        exec(compile(code, "cell", "exec"), names)
+        return names["Reward"]()
+
+    assert describe(made(1)) == describe(made(1)) != describe(made(2))

@@ -130,3 +130,25 @@ def test_measured_rows_are_kept_once_and_say_where_they_are_from(tmp_path, monke
     said = measured.about("some")
     assert said["canary"]["values"] == {"loss": 2.5} and said["measured"]["versions"]["torch"] == torch.__version__
     assert re.fullmatch(r"[0-9a-f]{12}(-dirty)?|unknown", said["measured"]["commit"])
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["gpt3"], ["gpt1.settings", "--canary"], ["gpt3.in_context", "--store"], ["--replay", "0"],
+     ["gpt3.in_context", "1", "--replay", "0"]],
+)  # fmt: skip
+def test_a_command_line_that_makes_no_sense_is_refused_in_words(words, monkeypatch, capsys):
+    for name in ("measure", "replay", "check_canary"):
+        monkeypatch.setattr(runner, name, lambda *_: pytest.fail("nothing should be measured"))
+    with pytest.raises(SystemExit) as stopped:
+        runner.main(words)
+    assert stopped.value.code == 2 and "error:" in capsys.readouterr().err
+
+
+def test_rows_of_other_columns_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(measured, "FOLDER", tmp_path)
+    measured.keep("made_up", [{"seed": 0, "value": "1"}], ("seed",))
+    for row in ({"seed": 1, "value": "1", "more": "2"}, {"value": "1"}):
+        with pytest.raises(ValueError, match="expected rows with the columns"):
+            measured.keep("made_up", [row], ("seed",))
+    assert measured.rows("made_up") == [{"seed": "0", "value": "1"}]

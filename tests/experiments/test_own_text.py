@@ -193,3 +193,8 @@ def test_a_model_of_the_command_is_tied_to_the_code(monkeypatch):
 def test_held_out_ids_are_numbers_for_a_model(story):
     ids = own_text.encode("", own_text._train_tokenizer(story[:2000]))
     assert ids.shape == (0,) and ids.dtype == np.int64
+
+
+def test_a_home_folder_that_does_not_exist_is_refused_in_words():
+    with pytest.raises(ValueError, match="no home folder"):
+        own_text.expand("~nosuchuser1/my.txt")

@@ -318,3 +318,23 @@ def test_a_process_that_is_lost_is_named_and_the_run_goes_on(tmp_path, text, kil
     found, expected = losses(tmp_path / "run")[0], losses(tmp_path / "whole")[0]
     assert len(found) == kept + 3
     np.testing.assert_allclose(found, expected, rtol=1e-4)
+
+
+def test_a_text_of_another_encoding_is_named(tmp_path):
+    (tmp_path / "a.txt").write_bytes("caf\u00e9\n".encode("latin-1"))
+    with pytest.raises(ValueError, match=r"a\.txt is not UTF-8"):
+        list(token_files.text_pieces(tmp_path))
+
+
+def test_a_damaged_note_beside_the_tokens_means_that_they_are_made_again(tmp_path):
+    (tmp_path / "a.txt").write_text("hello\n", encoding="utf-8")
+    cut = tokenizer.Tokenizer({bytes([i]): i for i in range(256)})
+    place = token_files.write_tokens(tmp_path / "a.txt", cut, tmp_path)
+    (tmp_path / "tokens.json").write_text("{broken", encoding="utf-8")
+    assert token_files.write_tokens(tmp_path / "a.txt", cut, tmp_path) == place
+
+
+def test_a_name_with_val_in_it_is_explained(tmp_path):
+    np.arange(5000, dtype=np.uint16).tofile(tmp_path / "medieval.bin")
+    with pytest.raises(ValueError, match="letters val"):
+        token_files.open_tokens(tmp_path / "medieval.bin", 16)

@@ -361,3 +361,8 @@ def test_claims_are_judged_by_their_cases():
     assert display.claim("a", "b", [-1.0, -1.0], "nats", np.array([False, False]))[3] is False
     with pytest.raises(ValueError, match="at least one case"):
         display.claim("a", "b", [1.0, 2.0], "nats", [])
+
+
+def test_a_row_without_a_column_is_refused_in_words():
+    with pytest.raises(ValueError, match=r"no such columns: \['b'\]"):
+        display.table([{"a": 1, "b": 2}, {"a": 1}])

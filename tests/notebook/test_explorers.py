@@ -465,3 +465,11 @@ def test_the_box_beside_a_slider_shows_no_rounding_of_the_browser():
     assert repr(box.value) == "0.3"
     box.value = 0.25
     assert slider.value == 0.25
+
+
+def test_the_last_position_that_is_drawn_need_not_be_the_last():
+    maps = [np.full((1, 40, 40), 1 / 40)]
+    made = explorers.attention_explorer(maps, [f"w{i}" for i in range(40)])
+    assert "position 24, w23, looks" in made.alt and "last" not in made.alt
+    few = explorers.attention_explorer([maps[0][:, :3, :3]], ["a", "b", "c"])
+    assert "the last position, c, looks" in few.alt

@@ -80,3 +80,8 @@ def test_starting_again_and_what_is_saved():
     for wrong in ({"tasks": []}, {"tasks": [("a", ["one"])]}, {"recorded": [(1, 2)]}):
         with pytest.raises(ValueError, match="expected"):
             desk(**wrong)
+
+
+def test_more_recorded_rankings_than_tasks_are_refused():
+    with pytest.raises(ValueError, match="at most 1 recorded"):
+        ranking_desk.RankingDesk([("q", ["a", "b"])], lambda _: None, [(1, 2), (2, 1)], "a desk with one task alone")

@@ -124,6 +124,29 @@ def test_right_wrong_and_missing_answers(book, tmp_path):
     assert found["one wrong.ipynb"]["my_double"]["message"] == "it should be 8, and you have 16"
 
 
+def test_an_answer_in_several_cells_is_one_answer(book, tmp_path):
+    """Half of it in a cell of its own, and a trial that fails."""
+    answer = [("code", "def twice(x):\n    return 2 * x", []), ("code", "1 / 0", []),
+              ("code", "my_double = twice", ["exercise"])]  # fmt: skip
+    paper(tmp_path / "in", "a", cells=[*LESSON[:3], *answer, *LESSON[4:]])
+    found = graded(book, tmp_path / "in")["a.ipynb"]
+    assert {name: row["verdict"] for name, row in found.items()} == {
+        "my_double": "correct", "my_half": "not attempted yet",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("cell_id, given", [("ch01-001", False), ("abc", True)])
+def test_a_cell_of_the_lesson_that_was_changed_is_not_run_a_cell_of_the_student_is(cell_id, given):
+    original, solutions = notebook(LESSON), notebook(SOLUTIONS)
+    for i, cell in enumerate(original["cells"]):
+        cell["id"] = f"ch01-{i:03d}"
+    submitted = json.loads(json.dumps(original))
+    changed = dict(submitted["cells"][1], id=cell_id, source="train_for_hours()")
+    submitted["cells"][1:2] = [changed]
+    codes = [step["code"] for step in handout.program(original, solutions, submitted)]
+    assert ("train_for_hours()" in codes) == given
+
+
 @pytest.mark.parametrize(
     "answer, words",
     [

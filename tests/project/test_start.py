@@ -1215,3 +1215,12 @@ def test_the_facts_of_check_from_within(monkeypatch, tmp_path):
     assert facts["cache"] == str(tmp_path / "cache") and facts["cache_error"] is None
     assert os.path.samefile(facts["executable"], sys.executable) and facts["memory_gb"] > 0
     assert ["numpy", __import__("numpy").__version__] in facts["versions"]
+
+
+def test_clean_cache_tells_models_from_unfinished_runs(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("MINIGPT_CACHE", str(tmp_path))
+    monkeypatch.setattr(start, "clean_environ", lambda environ, venv: {})
+    for name in (f"gpt-{1:016d}", f"gpt-{2:016d}.partial"):
+        (tmp_path / name).mkdir()
+    start.run_clean_cache()
+    assert "Deleted 1 trained model and 1 unfinished run from" in capsys.readouterr().out

@@ -2,8 +2,9 @@
 
 The table data/measured/gpt1/lstm.csv has a row for each seed, model, quantity, learning rate and step: "gap" (the loss
 above the floor, as a share of it) at the steps that are watched, for the rates that were tried on a short run (a quarter
-of the documents) and for the whole run at the best of them; the extra surprisal of words that can be copied from earlier in a story, by kind of word and by how many
-words ago it was mentioned; zero-shot accuracy; and accuracy after fine-tuning (500 test examples). Ten minutes a seed.
+of the documents) and for the whole run at the best of them; the extra surprisal of words that can be copied from
+earlier in a story, by kind of word; zero-shot accuracy; and accuracy after fine-tuning (500 test examples). Ten minutes
+a seed.
 """
 
 import math

@@ -99,12 +99,12 @@ def measure(gpt: GPT, lists: Dataset, n_asked: int = 300, n_copied: int = 60) ->
     means, kinds = mean_outputs(gpt, documents), kinds_of_heads(copying, previous)
     for layer, head in np.ndindex(copying.shape):
         where = (layer + 1, head + 1)
-        found["copying", *where], found["previous", *where] = copying[layer, head], previous[layer, head]
+        found[("copying", *where)], found[("previous", *where)] = copying[layer, head], previous[layer, head]
         with ablated(gpt, layer, head, means[layer, head]):
             found |= {(name, *where): value for name, value in accuracies(gpt, lists, n_asked).items()}
             left = in_context.copying_attention(gpt, lists.tokenizer, asked)
         left[layer, head] = 0
-        found["copying left", *where] = left.max()
+        found[("copying left", *where)] = left.max()
     conditions = {f"without {name}": which for name, which in kinds.items()}
     conditions["these alone"] = ~(kinds["induction"] | kinds["previous"])
     for condition, which in conditions.items():

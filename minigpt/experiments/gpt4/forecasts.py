@@ -80,7 +80,10 @@ def contest(intervals: dict) -> list[tuple]:
         if name not in NAMES:
             raise ValueError(f"expected one of {', '.join(NAMES)}; got {name!r}")
         if given is not ...:
-            low, high = given
+            try:
+                low, high = map(float, given)
+            except (TypeError, ValueError):
+                raise ValueError(f"{name}: expected an interval, (low, high); got {given!r}") from None
             ladder = ladder_game.ladder(NAMES[name])
             law = ladder_game.outcome(ladder, ladder_game.floor_law)
             mine = scaling_laws.interval_score(low, high, law.measured) / (law.measured - law.floor)

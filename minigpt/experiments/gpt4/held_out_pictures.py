@@ -29,7 +29,7 @@ GPT_CONFIG = GPTConfig(
     n_vocab=len(shapes.vocabulary()), n_ctx=shapes.LONGEST, n_layers=2, n_heads=4, d_model=64, norm="pre",
     init="width", init_std=0.125, position_init="sinusoid",
 )  # fmt: skip
-TRAINING = TrainConfig(n_steps=N_STEPS, lr=2e-3, warmup_steps=100, final_lr_fraction=0.02, betas=(0.9, 0.98))
+TRAINING = TrainConfig(n_steps=N_STEPS, lr=2e-3, warmup_steps=N_STEPS // 20, final_lr_fraction=0.02, betas=(0.9, 0.98))
 
 
 @dataclass(frozen=True)

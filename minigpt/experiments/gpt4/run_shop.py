@@ -112,7 +112,7 @@ def _is_large(run: Run) -> bool:
 
 
 def _same_price(compute: float, wanted: float) -> bool:
-    return abs(compute / wanted - 1) < WITHIN
+    return abs(compute - wanted) < WITHIN * abs(wanted)
 
 
 def play(strategy: Strategy, budget: float = BUDGET, seed: int = 0) -> dict[str, Outcome]:

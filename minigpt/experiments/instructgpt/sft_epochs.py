@@ -1,7 +1,7 @@
 """Chapter 04, section 3. SFT for sixteen epochs: held-out loss of asked and of free words, reward score, utility.
 
-A row for each seed, dropout, number of demonstrations n and epoch; the four arms differ in dropout or in n, and in
-nothing else. "asked" and "free" are parts of the loss on unseen demonstrations, in nats per demonstration: of what the
+A row for each seed, dropout, number of demonstrations n and epoch; the four arms differ in dropout or in n, and so in
+the number of updates (the epochs are the same), and in nothing else. "asked" and "free" are parts of the loss on unseen demonstrations, in nats per demonstration: of what the
 request decides (the animal, the thing, and whether a word has the right mood), and of everything else. "score" is the
 mean score of one fixed reward model, the one of `figure1`; "utility" is the true utility. Both are of whole answers,
 also where the base model goes on to further requests: `figure1` reads their first line alone. Two minutes a seed on

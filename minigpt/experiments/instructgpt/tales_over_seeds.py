@@ -39,7 +39,7 @@ def stages(seed: int) -> Iterator[tuple[str, dict[str, float]]]:
     yield "sft", numbers(beside, beside)
     yield "base", numbers(step3_ppo.report(base.model), beside)
     yield "base, prompted", numbers(step3_ppo.report(base.model, titled=True), beside)
-    for name, how in (("dropout 0", {"dropout": 0.0, "n": 300}), ("dropout 0.2", {"dropout": 0.2})):
+    for name, how in (("dropout 0, n 300", {"dropout": 0.0, "n": 300}), ("dropout 0.2", {"dropout": 0.2})):
         yield f"epochs, {name}", epochs(step1_sft.sft(base, seed, mix=0.0, watch=True, **how))
     data, test = step2_reward_model.rankings(sft, 3200, seed), step2_reward_model.rankings(sft, 200, seed, "test")
     yield "labelers", labelers(test)

@@ -115,3 +115,9 @@ def test_surprises_and_misled_answers_are_grouped_by_width():
 def test_the_best_size_with_larger_batches_grows_with_compute():
     law = forecasts.larger_batches()
     assert law.n == 4 and 0 < law.b < 1 and math.isfinite(law.b_low)
+
+
+@pytest.mark.parametrize("given", [1.5, (1.2,), ("a", "b"), None])
+def test_an_interval_that_is_none_is_refused_in_words(given):
+    with pytest.raises(ValueError, match=r"ladder 1: expected an interval, \(low, high\)"):
+        forecasts.contest({"ladder 1": given})

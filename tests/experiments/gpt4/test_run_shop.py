@@ -85,3 +85,8 @@ def test_each_seed_has_its_own_large_run_and_sells_its_own_runs_first():
             assert repeats == [stored.pop(seed), *stored]
     with pytest.raises(ValueError, match="a seed out of .* got 3"):
         run_shop.shops(seed=3)
+
+
+def test_a_run_for_nothing_is_not_on_the_menu():
+    with pytest.raises(ValueError, match="on the menu"):
+        run_shop.shops()["A"].buy(0, 12)
