@@ -96,8 +96,8 @@ def test_of_equally_likely_tokens_the_smaller_id_comes_first():
 
 
 def test_a_share_that_is_reached_up_to_rounding_is_reached():
-    """Eight times 0.1 is 0.7999999999999999 in float64."""
-    assert sum([0.1] * 8) < 0.8
+    """Eight times 0.1, added one after another, is 0.7999999999999999 in float64."""
+    assert np.cumsum([0.1] * 8)[-1] < 0.8
     assert probs_of([0.1] * 10, top_p=0.8) == pytest.approx([0.125] * 8 + [0, 0], abs=1e-12)
 
 

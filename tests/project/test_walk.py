@@ -35,10 +35,21 @@ def inner(table) -> set[str]:
     return found
 
 
+OWN_NAMES = (ast.FunctionDef, ast.Lambda, ast.ClassDef, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
+
+
 def given(source) -> set[str]:
-    """Names that a cell gives a meaning."""
-    symbols = symtable.symtable(source, "<cell>", "exec").get_symbols()
-    return {symbol.get_name() for symbol in symbols if symbol.is_assigned() and not symbol.is_imported()}
+    """Names that a cell gives a meaning. (Not asked of symtable: since Python 3.12 it counts those of comprehensions.)"""
+    found, left = set(), list(ast.parse(source).body)
+    while left:
+        node = left.pop()
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+            found.add(node.name)
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            found.add(node.id)
+        if not isinstance(node, OWN_NAMES):
+            left += ast.iter_child_nodes(node)
+    return found
 
 
 def rebound(cells: list[str]) -> list[tuple[str, str]]:
