@@ -252,9 +252,10 @@ def _function(function: types.FunctionType, inner) -> list:
 def _own_class(kind: type, inner) -> list:
     """What makes a class of a notebook: its bases, its methods, and the numbers and words that stand in it."""
     parts = {name: getattr(each, "__func__", getattr(each, "fget", each)) for name, each in vars(kind).items()}
-    written = {  # not what a decorator such as dataclass has made, whose code has no file
+    written = {  # not what a decorator such as dataclass has made or brought along: it has no file, or another module
         name: each for name, each in parts.items()
-        if isinstance(each, types.FunctionType) and each.__code__.co_filename != "<string>"
+        if isinstance(each, types.FunctionType)
+        and each.__code__.co_filename != "<string>" and each.__module__ == kind.__module__
         or isinstance(each, (bool, int, float, str)) and not name.startswith("__")
     }  # fmt: skip
     return [inner(list(kind.__bases__)), inner(written)]

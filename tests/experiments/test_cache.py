@@ -4,6 +4,7 @@ import ast
 import functools
 import importlib
 import json
+import linecache
 import os
 import shutil
 import subprocess
@@ -253,6 +254,13 @@ def test_every_module_of_the_package_has_a_key():
     assert len({code_key(kind) for kind in KINDS}) == len(KINDS)
 
 
+def run_cell(code, names):
+    """Run a cell as a notebook does, which keeps its source where `inspect` looks."""
+    place = f"cell {len(code)} {hash(code)}"
+    linecache.cache[place] = len(code), None, code.splitlines(keepends=True), place
+    exec(compile(code, place, "exec"), names)
+
+
 def test_a_class_of_a_notebook_is_described_by_what_stands_in_it():
     def made(answer, size=3):
         code = f"""
@@ -267,7 +275,7 @@ class Kind(Base):
         return super().f()
 """
         names = {"__name__": "__main__"}
-        exec(compile(code, "cell", "exec"), names)
+        run_cell(code, names)
         return names["Kind"]
 
     assert describe(made(1)) == describe(made(1))
@@ -288,7 +296,7 @@ def test_a_model_of_a_notebook_is_described_with_its_class():
     def made(times):
         code = f"class Net(nn.Linear):\n    def forward(self, x):\n        return {times} * super().forward(x)\n"
         names = {"__name__": "__main__", "nn": nn}
-        exec(compile(code, "cell", "exec"), names)
+        run_cell(code, names)
         net = names["Net"](1, 1)
         net.load_state_dict({"weight": torch.ones(1, 1), "bias": torch.zeros(1)})
         return net
@@ -301,7 +309,7 @@ def test_a_dataclass_of_a_notebook_is_described_with_its_class():
         code = "@dataclass\nclass Reward:\n    weight: float = 1.0\n\n"
         code += f"    def __call__(self, x):\n        return {times} * x\n"
         names = {"__name__": "__main__", "dataclass": dataclass}
-        exec(compile(code, "cell", "exec"), names)
+        run_cell(code, names)
         return names["Reward"]()
 
     assert describe(made(1)) == describe(made(1)) != describe(made(2))
