@@ -137,8 +137,8 @@ def complete(
     """Free-form completion: what a model writes after a prompt, up to `stop`, the end of the document, or n_new tokens.
 
     how: "greedy", the likeliest token each time, or "beam", `beam_search` with its width and length_penalty.
-    Errors: ValueError for another `how`, settings of a search if that is not "beam", an empty stop, or what does not fit
-    into the window.
+    Errors: ValueError for another `how`, settings of a search if that is not "beam", an empty stop, or what does not
+    fit into the window.
     Source: GPT-3, section 2.4, free-form completion. Differs: the paper does not say where an answer ends.
     """
     if how not in WRITING or not stop:
@@ -219,7 +219,8 @@ def evaluate(
     The model is not changed by it, and that is checked to the bit (`no_learning`).
 
     Errors: ValueError for no examples, another k or how, settings of a search if `how` is not "beam", a prompt that
-    does not fit the window (unless k is "fit"), or choices that are missing where they are needed (where none are needed they are not looked at).
+    does not fit the window (unless k is "fit"), or choices that are missing where they are needed (where none are
+    needed they are not looked at).
     Source: GPT-3, section 2.4.
     """
     _check_evaluation(examples, k, how)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from minigpt.io.checks import is_number, is_whole
+from minigpt.io.checks import is_number, is_whole, kind
 from minigpt.tokenizer import IGNORED  # -100: nothing is to be predicted (padding, or a token that BERT did not hide)
 
 
@@ -111,7 +111,7 @@ def mask_tokens(
     Differs: nothing in the rule; BERT masks a text once for all epochs or ten times, here each call draws anew.
     """
     if not isinstance(inputs, Tensor) or inputs.ndim != 2 or inputs.dtype not in (torch.int64, torch.int32):
-        raise ValueError(f"inputs must be a tensor of ids of shape (B, T), but they are {_kind(inputs)}")
+        raise ValueError(f"inputs must be a tensor of ids of shape (B, T), but they are {kind(inputs)}")
     if not is_number(fraction) or not 0 < fraction <= 1:
         raise ValueError(f"fraction must be above 0 and at most 1, but it is {fraction}")
     if not is_whole(n_vocab, 1) or not is_whole(mask_id, 0) or mask_id >= n_vocab:
@@ -139,10 +139,6 @@ def _rand(like: Tensor, generator: torch.Generator) -> Tensor:
     return drawn.to(like.device)
 
 
-def _kind(x) -> str:
-    return f"{x.dtype} of shape {tuple(x.shape)}" if isinstance(x, Tensor) else type(x).__name__
-
-
 def _at_least_float32(logits: Tensor) -> Tensor:
     """A sum over a vocabulary needs more digits than a product of matrices: half precision becomes float32."""
     return logits.float() if logits.dtype in (torch.bfloat16, torch.float16) else logits
@@ -154,7 +150,7 @@ def _checked(logits: Tensor, targets: Tensor) -> Tensor:
     if not whole or not isinstance(logits, Tensor) or not logits.is_floating_point():
         raise ValueError(
             f"logits must be a tensor of floats and targets one of ids, "
-            f"but they are {_kind(logits)} and {_kind(targets)}"
+            f"but they are {kind(logits)} and {kind(targets)}"
         )
     targets = targets.long().to(logits.device)
     if logits.shape[:-1] != targets.shape:

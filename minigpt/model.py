@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from minigpt import devices
 from minigpt.attention import KeyValueCache, MultiHeadAttention
-from minigpt.io.checks import is_number, is_whole, use_python_numbers
+from minigpt.io.checks import is_number, is_whole, kind, use_python_numbers
 
 
 @dataclass(frozen=True)
@@ -296,8 +296,8 @@ class TaskModel(nn.Module):
 
     def _hidden(self, ids: Tensor, extract: Tensor) -> Tensor:
         if not isinstance(ids, Tensor) or not isinstance(extract, Tensor) or extract.dtype != torch.int64:
-            came = [str(each.dtype) if isinstance(each, Tensor) else type(each).__name__ for each in (ids, extract)]
-            raise ValueError(f"ids and extract must be tensors of whole numbers, extract of int64; got {', '.join(came)}")
+            came = f"{kind(ids)} and {kind(extract)}"
+            raise ValueError(f"ids and extract must be tensors of whole numbers, extract of int64; got {came}")
         if ids.ndim != 3 or extract.shape != ids.shape[:2] or (self.combine == "single" and ids.shape[1] != 1):
             sizes = "(B, 1, T) and (B, 1)" if self.combine == "single" else "(B, S, T) and (B, S)"
             came = f"{tuple(ids.shape)} and {tuple(extract.shape)}"

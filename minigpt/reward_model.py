@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from minigpt import responses
+from minigpt.io.checks import kind
 from minigpt.model import GPT
 
 ABSENT = 0  # the rank of an answer that is not there, where prompts have different numbers of answers
@@ -137,8 +138,8 @@ def centre(reward_model: RewardModel, prompts: Tensor, answers: Tensor) -> float
 def _checked(scores: Tensor, ranks: Tensor) -> Tensor:
     """The pairs, if scores and ranks fit each other."""
     if not isinstance(scores, Tensor) or not isinstance(ranks, Tensor) or not scores.is_floating_point():
-        came = [str(each.dtype) if isinstance(each, Tensor) else type(each).__name__ for each in (scores, ranks)]
-        raise ValueError(f"scores must be a tensor of floats and ranks one of whole numbers; got {' and '.join(came)}")
+        came = f"{kind(scores)} and {kind(ranks)}"
+        raise ValueError(f"scores must be a tensor of floats and ranks one of whole numbers; got {came}")
     if scores.shape != ranks.shape:
         raise ValueError(f"scores and ranks need the same shape (P, K): {tuple(scores.shape)}, {tuple(ranks.shape)}")
     if not scores[(ranks != ABSENT).to(scores.device)].isfinite().all():

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from minigpt.io.checks import is_number, is_whole, whole
+from minigpt.io.checks import is_number, is_whole, kind, whole
 from minigpt.loss import IGNORED, token_logps
 from minigpt.tokenizer import Tokenizer
 
@@ -54,8 +54,7 @@ def next_probs(
     """
     _check_settings(temperature, top_k, top_p)
     if not isinstance(logits, Tensor) or not logits.ndim:
-        came = f"{tuple(logits.shape)}" if isinstance(logits, Tensor) else type(logits).__name__
-        raise ValueError(f"logits must be a tensor of shape (..., V), but they are {came}")
+        raise ValueError(f"logits must be a tensor of shape (..., V), but they are {kind(logits)}")
     logits = logits.detach().to("cpu" if logits.device.type == "mps" else logits.device, torch.float64)
     if logits.numel() == 0 or not logits.max(dim=-1).values.isfinite().all():  # the largest of a row with a nan is nan
         raise ValueError("each row of logits must have a finite largest value and no nan: look at the model's loss")

@@ -4,22 +4,12 @@ import random
 
 import numpy as np
 import pytest
-from letters import BYTES, SHARED, draw_documents
+from letters import BYTES, SHARED
 from scipy.stats import chisquare
 
 from minigpt import corpus
 from minigpt.batches import DocumentBatches, WindowBatches, evaluation_batches, mixture_order, windows
 from minigpt.tokenizer import IGNORED, train_bpe
-
-
-@pytest.fixture(scope="module")
-def documents():
-    return draw_documents()
-
-
-@pytest.fixture(scope="module")
-def encoded(documents):
-    return corpus.encode(documents, BYTES)
 
 
 def rows_as_text(batch):

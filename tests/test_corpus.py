@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from letters import BYTES, SHARED, draw_documents
+from letters import BYTES, SHARED
 
 from minigpt import corpus
 from minigpt.batches import DocumentBatches, WindowBatches, evaluation_batches
@@ -21,17 +21,6 @@ from minigpt.corpus import Corpus
 from minigpt.io import files
 from minigpt.io.download import PublicText
 from minigpt.tokenizer import ENDOFTEXT, Tokenizer, train_bpe
-
-
-@pytest.fixture(scope="module")
-def documents():
-    return draw_documents()
-
-
-@pytest.fixture(scope="module")
-def encoded(documents):
-    return corpus.encode(documents, BYTES)
-
 
 # --- documents as ids -----------------------------------------------------------------------------------------------
 

@@ -31,8 +31,7 @@ _TRAIN = train.train  # few_updates puts another function in its place
 def remembering() -> Iterator[None]:
     """Inside, what the grammars are asked again and again with the same arguments is computed once.
 
-    Nothing else changes: the functions are the same, and each is called the first time. Of a canary's time they took
-    more than half.
+    Nothing else changes: the functions are the same, and each is called the first time.
     """
     from minigpt.experiments.gpt2 import zero_shot_questions
 

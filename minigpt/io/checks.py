@@ -35,6 +35,17 @@ def whole(value, name: str, smallest: int) -> int:
     return int(value)
 
 
+def kind(value) -> str:
+    """What a value is, for messages: type and shape of an array or tensor, of anything else the name of its class.
+
+    >>> kind(np.zeros((2, 3))), kind("words")
+    ('float64 of shape (2, 3)', 'str')
+    """
+    if hasattr(value, "dtype") and hasattr(value, "shape"):
+        return f"{value.dtype} of shape {tuple(value.shape)}"
+    return type(value).__name__
+
+
 def use_python_numbers(config) -> None:
     """Replace numpy's numbers in the fields of a frozen dataclass by Python's, which JSON and cache keys understand."""
     for field in fields(config):

@@ -5,22 +5,13 @@ import random
 import pytest
 import torch
 
-from minigpt.experiments import dataset, measured, sizes
+from minigpt.experiments import measured
 from minigpt.experiments.gpt2 import demonstrations, zero_shot_questions
-from minigpt.model import GPT
 from minigpt.worlds import grammar, stories
 
+pytestmark = pytest.mark.xdist_group("library")  # a dataset that is made once for all files of the group
+
 STORY = "Once upon a time there was a shy fox named Mia. At last Mia sang and kept the lamp."
-
-
-@pytest.fixture(scope="module")
-def library():
-    return dataset.story_dataset(600, 20)
-
-
-@pytest.fixture(scope="module")
-def untrained():
-    return GPT(sizes.gpt2(16), torch.Generator().manual_seed(0)).eval()
 
 
 def test_each_kind_of_demonstration_is_cut_and_nothing_else():
