@@ -426,7 +426,7 @@ def average_weights(averages: dict[str, Tensor], policy: nn.Module, share: float
 def _adam(agent: ActorCritic, config: PPOConfig, state: PPOState) -> torch.optim.Adam:
     """torch's Adam, one group of parameters for each network, whose memory is the state's own tensors."""
     groups = [{"params": list(net.parameters()), "lr": config.lr} for net in (agent.policy, agent.value)]
-    optimizer = torch.optim.Adam(groups, betas=config.betas)
+    optimizer = torch.optim.Adam(groups, betas=config.betas, foreach=True)  # the same numbers, in half the time
     for name, p in agent.named_parameters():
         zeros = {"step": torch.tensor(0.0), "exp_avg": torch.zeros_like(p), "exp_avg_sq": torch.zeros_like(p)}
         moments = optimizer.state[p] = state.moments.setdefault(name, zeros)

@@ -108,17 +108,26 @@ def generate(
     with without_dropout(model):
         cache = model.new_cache() if use_cache else None
         unread, stopped, home = ids, torch.zeros(len(ids), dtype=torch.bool, device=ids.device), ids.device
+        rows = torch.arange(len(ids), device=ids.device)  # that are computed: all, until half of them have stopped
         for _ in range(n_new):
-            logits = model.logits(model.hidden(unread, cache)[:, -1])  # (B, V)
-            ids, stopped = ids.to(logits.device), stopped.to(logits.device)  # where the model is
-            new = _draw(next_probs(logits, temperature, top_k, top_p), generator).to(logits.device)  # (B,)
+            logits = model.logits(model.hidden(unread, cache)[:, -1])  # (b, V)
+            ids, stopped, rows = (each.to(logits.device) for each in (ids, stopped, rows))  # where the model is
+            u = None if generator is None else _uniform(len(ids), generator).to(logits.device)  # (B, 1)
+            new = _draw(next_probs(logits, temperature, top_k, top_p), u if u is None else u[rows])  # (b,)
             if stop_id is not None:
-                new = new.masked_fill(stopped, stop_id)
+                everywhere = ids.new_full((len(ids),), stop_id)  # a row that has stopped repeats the token
+                everywhere[rows] = new.masked_fill(stopped[rows], stop_id)
+                new = everywhere  # (B,)
                 stopped = stopped | (new == stop_id)
+                going = (~stopped[rows]).nonzero()[:, 0]
+                if 2 * len(going) <= len(rows):
+                    rows = rows[going]
+                    for layer in cache or []:
+                        layer.select(going)
             ids = torch.cat([ids, new[:, None]], dim=1)  # (B, T + 1)
-            unread = new[:, None] if use_cache else ids
-            if stop_id is not None and stopped.all():
+            if stop_id is not None and not len(going):
                 break
+            unread = new[rows, None] if use_cache else ids[rows]
     ids = ids.to(home)
     return ids[0] if one else ids
 
@@ -281,11 +290,15 @@ def response_logp(model, prompt: Tensor, response: Tensor) -> Tensor:
     return logp[0] if one else logp
 
 
-def _draw(probs: Tensor, generator: torch.Generator | None) -> Tensor:
-    """One token per row of probs (B, V): the first whose cumulative probability exceeds a uniform number."""
-    if generator is None:
+def _uniform(n: int, generator: torch.Generator) -> Tensor:
+    """A number in [0, 1) for each of n rows, drawn where the generator lives. Shapes: (n, 1)."""
+    return torch.rand(n, 1, dtype=torch.float64, generator=generator, device=generator.device)
+
+
+def _draw(probs: Tensor, u: Tensor | None) -> Tensor:
+    """One token per row of probs (B, V): the first whose cumulative probability exceeds the row's number u (B, 1)."""
+    if u is None:
         return probs.argmax(dim=-1)
-    u = torch.rand(len(probs), 1, dtype=torch.float64, generator=generator, device=generator.device).to(probs.device)
     cumulative = probs.cumsum(dim=-1)  # (B, V)
     return (cumulative / cumulative[:, -1:] <= u).sum(dim=-1)  # (B,)
 

@@ -240,6 +240,21 @@ def test_a_row_ends_where_it_draws_the_stop_token(model):
     assert generate(model, ids(3), 7, generator(3), stop_id=one[-1]).tolist() == one  # cut, not filled up
 
 
+@pytest.mark.parametrize("use_cache", [True, False])
+def test_rows_that_have_stopped_are_no_longer_computed(model, use_cache, monkeypatch):
+    free, seen, hidden = generate(model, ids(40, 1), 9, generator(3)), [], model.hidden
+    stop = max(range(V), key=lambda token: (free[:, 1:] == token).any(dim=1).sum())  # what most rows draw
+    going = [40, *(40 - (free[:, 1:t] == stop).any(dim=1).sum().item() for t in range(2, 10))]
+    going = [n for n in going if n]  # it ends when all have stopped
+    assert going[-1] < 20, "most rows should have stopped"
+    monkeypatch.setattr(model, "hidden", lambda unread, cache=None: seen.append(len(unread)) or hidden(unread, cache))
+    stopped = generate(model, ids(40, 1), 9, generator(3), stop_id=stop, use_cache=use_cache)
+    assert all(n <= computed < max(2 * n, 40) + 1 for n, computed in zip(going, seen, strict=True)) and min(seen) < 40
+    for a, b in zip(free[:, 1:].tolist(), stopped[:, 1:].tolist(), strict=True):
+        end = a.index(stop) if stop in a else 9
+        assert b == a[:end] + [stop] * (9 - end)  # the same tokens as if all had been computed
+
+
 def test_a_stop_token_in_the_prompt_stops_nothing(model):
     assert generate(model, torch.tensor([2, 2]), 4, generator(), stop_id=2).shape[0] > 2
 
