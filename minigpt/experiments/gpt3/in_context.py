@@ -44,7 +44,7 @@ N_VOCAB, N_CTX, TOKENS_PER_BATCH = 704, 40, 1024
 
 
 def list_dataset(names: tuple[str, ...] = LEARNED, n_documents: int = 90_000) -> dataset.Dataset:
-    """A corpus of lists, all families equally often: 3.3 million tokens, drawn in ten seconds."""
+    """A corpus of lists, all families equally often: 3.3 million tokens, drawn in ten seconds the first time."""
     mixture = in_context_lists.mixture(dict.fromkeys(names, 1.0))
     return dataset.build_dataset(mixture, n_documents, 300, 1, N_VOCAB)
 
