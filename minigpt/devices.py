@@ -1,8 +1,9 @@
 """Where models compute, and how exactly: device, processes, mixed precision, how much of a card's speed is used.
 
 The environment variable MINIGPT_DEVICE decides, unless a model is built inside `with torch.device(...)`, which wins:
-`device()` is asked when a model is built, and whatever a model is given follows it there. Initial weights and samples
-are drawn on the CPU, so that they are the same on every device.
+`device()` is asked when a model is built. Whatever a model is given follows it there, and what it answers lies where it
+was asked: a model on a card takes ids of the CPU and gives logits on the CPU; ids on the card give logits on the card.
+Initial weights and samples are drawn on the CPU, so that they are the same on every device.
 """
 
 import contextlib
@@ -57,6 +58,12 @@ def on_cpu():
         yield
     finally:
         os.environ.pop(VARIABLE) if before is None else os.environ.update({VARIABLE: before})
+
+
+def of(model) -> torch.device:
+    """Where a model's weights are; the CPU for a stand-in without weights. Who reads much moves it there first."""
+    first = next(model.parameters(), None) if isinstance(model, nn.Module) else None
+    return torch.device("cpu") if first is None else first.device
 
 
 def available() -> list[str]:

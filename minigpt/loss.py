@@ -13,12 +13,13 @@ from minigpt.io.checks import is_number, is_whole, kind
 from minigpt.tokenizer import IGNORED  # -100: nothing is to be predicted (padding, or a token that BERT did not hide)
 
 
-def lm_loss(logits: Tensor, targets: Tensor) -> Tensor:
+def lm_loss(logits: Tensor, targets: Tensor, n_vocab: int | None = None) -> Tensor:
     """Cross-entropy loss of a language model: the mean surprise at the next token.
 
         L1 = - mean over t of log P(u_t | u_1 ... u_{t-1})
 
-    Shapes: logits (..., V), targets (...) with -100 where nothing is predicted; result one number.
+    Shapes: logits (..., V), targets (...) with -100 where nothing is predicted; result one number. n_vocab: how many of
+    the columns are tokens, where others behind them fill up (`GPT.logits` with whole_tiles).
     Unit: nats per token.
     Errors: ValueError if the shapes do not fit, a target is no token id, or every target is -100.
     Source: GPT-1, section 3.1, equation 1; with mask_tokens' targets, BERT's masked LM (section 3.1, task 1).
@@ -28,7 +29,7 @@ def lm_loss(logits: Tensor, targets: Tensor) -> Tensor:
     >>> round(lm_loss(torch.zeros(1, 3, 2), torch.tensor([[0, 1, -100]])).item(), 4)
     0.6931
     """
-    targets = _checked(logits, targets)
+    targets = _checked(logits, targets, n_vocab)
     if not torch.compiler.is_compiling() and (targets == IGNORED).all():
         raise ValueError(f"lm_loss needs at least one target to predict, but all {targets.numel()} are {IGNORED}")
     logits = _at_least_float32(logits).reshape(-1, logits.shape[-1])
@@ -144,7 +145,7 @@ def _at_least_float32(logits: Tensor) -> Tensor:
     return logits.float() if logits.dtype in (torch.bfloat16, torch.float16) else logits
 
 
-def _checked(logits: Tensor, targets: Tensor) -> Tensor:
+def _checked(logits: Tensor, targets: Tensor, n_vocab: int | None = None) -> Tensor:
     """The targets as int64 where the logits are, if they fit them."""
     whole = isinstance(targets, Tensor) and targets.dtype in (torch.int64, torch.int32, torch.int16, torch.uint8)
     if not whole or not isinstance(logits, Tensor) or not logits.is_floating_point():
@@ -160,7 +161,7 @@ def _checked(logits: Tensor, targets: Tensor) -> Tensor:
         )
     if torch.compiler.is_compiling():  # no look at the numbers there
         return targets
-    V = logits.shape[-1]
+    V = logits.shape[-1] if n_vocab is None else n_vocab
     wrong = ((targets < 0) | (targets >= V)) & (targets != IGNORED)
     if wrong.any():
         raise ValueError(f"targets must be from 0 to {V - 1}, or {IGNORED}, but there is a {targets[wrong][0].item()}")

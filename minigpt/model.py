@@ -1,7 +1,8 @@
 """GPT: the Transformer decoder of GPT-1 (post-LN) and of GPT-2 (pre-LN), and a classifier on top of it.
 
 Ids go in, logits of the next token come out; with a TaskModel on top, logits of labels. Every initial weight is drawn
-from the generator that the caller hands in. A model is built on the device of `devices.device()`; ids follow it there.
+from the generator that the caller hands in. A model is built on the device of `devices.device()`; ids follow it there,
+and what it answers lies where they were.
 """
 
 import math
@@ -123,7 +124,8 @@ class GPT(nn.Module):
 
     s = config.embedding_scale is 1 in both papers.
 
-    Shapes: ids (B, T) -> logits (B, T, V); P is the softmax of the logits.
+    Shapes: ids (B, T) -> logits (B, T, V), on the device of the ids; P is the softmax of the logits. whole_tiles: as in
+    `logits`.
     Errors: ValueError if the ids are not whole numbers of shape (B, T), if one is not in the vocabulary, or if there
     are more than n_ctx.
     Source: GPT-1, section 3.1, equation 2. With norm="pre" GPT-2, section 2.3: one more LayerNorm, ln_f, at the end.
@@ -148,7 +150,7 @@ class GPT(nn.Module):
     def embed(self, ids: Tensor, n_past: int = 0) -> Tensor:
         """Embeddings of tokens and positions: h_0 of the formula, before dropout.
 
-        Shapes: ids (B, T), the T tokens after n_past others; result (B, T, d_model).
+        Shapes: ids (B, T), where the model is, the T tokens after n_past others; result (B, T, d_model).
         Source: the factor s: Vaswani et al. 2017, section 3.4. Differs: here it multiplies the positions, too.
         """
         positions = torch.arange(n_past, n_past + ids.shape[1], device=ids.device)  # (T,)
@@ -158,29 +160,43 @@ class GPT(nn.Module):
         """Hidden states of the last block at each position: h_n of the formula (after ln_f where there is one).
 
         Shapes: ids (B, T); cache from new_cache(), then ids are the T tokens after those read before; visible
-        (B, T) bool, False for padding, for models that are not causal; result (B, T, d_model).
+        (B, T) bool, False for padding, for models that are not causal; result (B, T, d_model), where the ids are.
         """
         n_past = self.check_inputs(ids, cache, visible)
-        ids, visible = self.here(ids), None if visible is None else self.here(visible)
+        home, ids, visible = ids.device, self.here(ids), None if visible is None else self.here(visible)
         h = self.drop(self.embed(ids, n_past))  # (B, T, d)
         for i, block in enumerate(self.blocks):
             h = block(h, None if cache is None else cache[i], visible)
-        return self.ln_f(h)
+        return self.ln_f(h).to(home)
 
-    def logits(self, h: Tensor) -> Tensor:
-        """Logits of the next token: h W_e^T. Shapes: h (..., d_model); result (..., V)."""
+    def logits(self, h: Tensor, whole_tiles: bool = False) -> Tensor:
+        """Logits of the next token: h W_e^T. Shapes: h (..., d_model); result (..., V), where h is.
+
+        whole_tiles: as many columns as the next multiple of 64 has, which is what a GPU multiplies and reads fastest
+        (GPT-2's V = 50,257 is odd). Those behind the V tokens only fill up: their logit is -inf, their probability 0.
+        """
         weight = self.W_e.weight if self.W_out is None else self.W_out.weight
-        V = len(weight)
-        if V % 64 and h.is_cuda and torch.is_grad_enabled():  # a GPU multiplies whole tiles: GPT-2's 50,257 has none
-            return F.linear(h, F.pad(weight, (0, 0, 0, -V % 64)))[..., :V]
-        return F.linear(h, weight)
+        home, h, V = h.device, self.here(h), len(weight)
+        if not V % 64 or not (whole_tiles or h.is_cuda and torch.is_grad_enabled()):
+            return F.linear(h, weight).to(home)
+        logits = F.linear(h, F.pad(weight, (0, 0, 0, -V % 64)))  # (..., next multiple of 64)
+        if whole_tiles:
+            behind = torch.arange(logits.shape[-1], device=h.device) >= V
+            return logits.masked_fill(behind, -math.inf).to(home)
+        return logits[..., :V].to(home)
 
     def here(self, x: Tensor) -> Tensor:
         """The same numbers on the device of this model."""
         return x.to(self.W_e.weight.device)
 
-    def forward(self, ids: Tensor, cache: list[KeyValueCache] | None = None, visible: Tensor | None = None) -> Tensor:
-        return self.logits(self.hidden(ids, cache, visible))  # (B, T, V)
+    def forward(
+        self,
+        ids: Tensor,
+        cache: list[KeyValueCache] | None = None,
+        visible: Tensor | None = None,
+        whole_tiles: bool = False,
+    ) -> Tensor:
+        return self.logits(self.hidden(ids, cache, visible), whole_tiles)  # (B, T, V)
 
     def new_cache(self) -> list[KeyValueCache]:
         """An empty key-value cache, one for each block, for reading a text piece by piece."""
@@ -266,7 +282,7 @@ class TaskModel(nn.Module):
     vectors are added before W_y: similarity, S = 2 orders of the pair), "choice" (one score per sequence, softmax
     across them: multiple choice, S answers).
 
-    Shapes: ids (B, S, T), extract (B, S) positions -> logits (B, n_outputs), for "choice" (B, S).
+    Shapes: ids (B, S, T), extract (B, S) positions -> logits (B, n_outputs), for "choice" (B, S), where the ids are.
     Errors: ValueError if the shapes do not fit or an extract position is not in 0 ... T-1.
     Source: GPT-1, section 3.2, equation 3, and section 3.3; dropout of 0.1 on the classifier: section 4.1.
     Differs: nothing in the formula; W_y has no bias, as printed (the released code adds one).
@@ -287,12 +303,12 @@ class TaskModel(nn.Module):
         draw_normal(self.W_y.weight, gpt.config.init_std, generator)
 
     def forward(self, ids: Tensor, extract: Tensor) -> Tensor:
-        return self._task_logits(self._hidden(ids, extract), extract)
+        return self._task_logits(self._hidden(ids, extract), extract).to(ids.device)
 
     def task_and_lm(self, ids: Tensor, extract: Tensor) -> tuple[Tensor, Tensor]:
         """Both logits from one forward pass: (B, C) of the labels for L2, (B, S, T, V) of the next tokens for L1."""
         h = self._hidden(ids, extract)
-        return self._task_logits(h, extract), self.gpt.logits(h)
+        return self._task_logits(h, extract).to(ids.device), self.gpt.logits(h).to(ids.device)
 
     def _hidden(self, ids: Tensor, extract: Tensor) -> Tensor:
         if not isinstance(ids, Tensor) or not isinstance(extract, Tensor) or extract.dtype != torch.int64:

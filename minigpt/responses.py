@@ -4,6 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from minigpt import devices
 from minigpt.loss import IGNORED, token_logps
 from minigpt.sample import generate
 
@@ -58,20 +59,22 @@ def answer_mask(answers: Tensor) -> Tensor:
 
 
 def answer_logits(policy: nn.Module, prompts: Tensor, answers: Tensor) -> Tensor:
-    """Logits from which each token of the answer was drawn. Shapes: result (B, N, V).
+    """Logits from which each token of the answer was drawn. Shapes: result (B, N, V), where the prompts are.
 
     The logits at position t are for the token at t + 1: they start at the last token of the prompt.
     """
+    home, prompts, answers = prompts.device, *(ids.to(devices.of(policy)) for ids in (prompts, answers))
     h = policy.hidden(readable(prompts, answers[:, :-1]))[:, prompts.shape[1] - 1 :]  # (B, N, d)
-    return policy.logits(h)
+    return policy.logits(h).to(home)
 
 
 def answer_logps(policy: nn.Module, prompts: Tensor, answers: Tensor) -> Tensor:
     """Log-probability log pi(y_t | x, y_1 ... y_{t-1}) of each token of the answers; 0 where filled up.
 
-    Shapes: result (B, N).
+    Shapes: result (B, N), where the prompts are.
     """
-    return token_logps(answer_logits(policy, prompts, answers), answers)
+    home, prompts, answers = prompts.device, *(ids.to(devices.of(policy)) for ids in (prompts, answers))
+    return token_logps(answer_logits(policy, prompts, answers), answers).to(home)
 
 
 def check_prompts(prompts) -> Tensor:

@@ -23,7 +23,8 @@ class RewardModel(nn.Module):
     The head starts at zero, so that before training every score is 0 and every pair costs log 2. The same network
     serves as the value function of PPO: `values` reads the number at every position, before each token is written.
 
-    Shapes: prompts (B, T) without padding, answers (B, N) filled up with -100 on the right.
+    Shapes: prompts (B, T) without padding, answers (B, N) filled up with -100 on the right; numbers come back to where
+    the prompts are.
     Errors: ValueError if an answer is empty (it must have at least its end token) or the shapes do not fit.
     Source: InstructGPT, section 3.5 and appendix C.2. Differs: nothing; how the head starts is not printed.
     """
@@ -38,16 +39,17 @@ class RewardModel(nn.Module):
 
     def forward(self, prompts: Tensor, answers: Tensor) -> Tensor:
         """Score of each answer. Shapes: result (B,)."""
-        prompts, answers = self.gpt.here(prompts), self.gpt.here(answers)
-        return self.read(self.gpt.hidden(responses.readable(prompts, answers)), prompts, answers)
+        home, prompts, answers = prompts.device, self.gpt.here(prompts), self.gpt.here(answers)
+        return self.read(self.gpt.hidden(responses.readable(prompts, answers)), prompts, answers).to(home)
 
     def read(self, h: Tensor, prompts: Tensor, answers: Tensor) -> Tensor:
-        """Score of each answer from the last hidden states. Shapes: h (B, T + N, d), result (B,)."""
+        """Score of each answer from the last hidden states. Shapes: h (B, T + N, d), result (B,), where h is."""
         if h.shape[:2] != (len(prompts), prompts.shape[1] + answers.shape[1]):
             rows = f"{tuple(prompts.shape)} and {tuple(answers.shape)}"
             raise ValueError(f"h must be (B, T + N, d) for prompts and answers {rows}, but it is {tuple(h.shape)}")
         last = (prompts.shape[1] + responses.answer_lengths(answers) - 1).to(h.device)  # (B,)
-        return self.head(h[torch.arange(len(h), device=h.device), last])[:, 0] - self.shift
+        h_last = self.gpt.here(h[torch.arange(len(h), device=h.device), last])  # (B, d)
+        return (self.head(h_last)[:, 0] - self.shift).to(h.device)
 
     @torch.no_grad()
     def score(self, prompts: Tensor, answers: Tensor) -> Tensor:
@@ -61,8 +63,9 @@ class RewardModel(nn.Module):
 
     def values(self, prompts: Tensor, answers: Tensor) -> Tensor:
         """Value function: what is still to come, before each token of the answer. Shapes: result (B, N)."""
+        home, prompts, answers = prompts.device, self.gpt.here(prompts), self.gpt.here(answers)
         h = self.gpt.hidden(responses.readable(prompts, answers[:, :-1]))[:, prompts.shape[1] - 1 :]  # (B, N, d)
-        return self.head(h)[..., 0] - self.shift
+        return (self.head(h)[..., 0] - self.shift).to(home)
 
 
 def pairs(ranks: Tensor) -> Tensor:

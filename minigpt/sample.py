@@ -2,7 +2,8 @@
 
 The model is handed in: anything with `config` (n_ctx and n_vocab), `hidden`, `logits` and `new_cache` will do.
 Probabilities are float64 and each token costs one uniform number from the generator, which stays on the CPU, so that
-the same generator gives the same text on every machine whose logits agree. On a GPU only that number travels. Dropout
+the same generator gives the same text on every machine whose logits agree. On a GPU only that number travels: ids are
+moved to the model first, and results come back. Dropout
 is off while a model writes or is scored here, except in `response_logp`; afterwards the model's mode (training or not)
 is put back.
 """
@@ -15,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from minigpt import devices
 from minigpt.io.checks import is_number, is_whole, kind, whole
 from minigpt.loss import IGNORED, token_logps
 from minigpt.tokenizer import Tokenizer
@@ -107,13 +109,14 @@ def generate(
         raise ValueError(f"stop_id must be from 0 to {model.config.n_vocab - 1}, or None, but it is {stop_id!r}")
     with without_dropout(model):
         cache = model.new_cache() if use_cache else None
-        unread, stopped, home = ids, torch.zeros(len(ids), dtype=torch.bool, device=ids.device), ids.device
+        home, ids = ids.device, ids.to(devices.of(model))
+        unread, stopped = ids, torch.zeros(len(ids), dtype=torch.bool, device=ids.device)
         rows = torch.arange(len(ids), device=ids.device)  # that are computed: all, until half of them have stopped
         for _ in range(n_new):
             logits = model.logits(model.hidden(unread, cache)[:, -1])  # (b, V)
-            ids, stopped, rows = (each.to(logits.device) for each in (ids, stopped, rows))  # where the model is
-            u = None if generator is None else _uniform(len(ids), generator).to(logits.device)  # (B, 1)
-            new = _draw(next_probs(logits, temperature, top_k, top_p), u if u is None else u[rows])  # (b,)
+            probs = next_probs(logits, temperature, top_k, top_p)  # (b, V), on the CPU for Apple's GPU
+            u = None if generator is None else _uniform(len(ids), generator).to(ids.device)[rows].to(probs.device)
+            new = _draw(probs, u).to(ids.device)  # (b,)
             if stop_id is not None:
                 everywhere = ids.new_full((len(ids),), stop_id)  # a row that has stopped repeats the token
                 everywhere[rows] = new.masked_fill(stopped[rows], stop_id)
@@ -198,6 +201,7 @@ def beam_search(
     unread, one = _rows(prompt_ids, "prompt_ids")
     if not one:
         raise ValueError(f"prompt_ids must be one row of ids, but their shape is {tuple(unread.shape)}")
+    unread = unread.to(devices.of(gpt))
     cache, stops, done = gpt.new_cache(), set(stop_ids), []
     kept, logps = [()], torch.zeros(1, dtype=torch.float64)
     with without_dropout(gpt):
@@ -220,7 +224,7 @@ def beam_search(
             logps = torch.tensor(logps, dtype=torch.float64)
             for layer in cache:
                 layer.select(parents)
-            unread = torch.tensor([ids[-1:] for ids in kept])
+            unread = torch.tensor([ids[-1:] for ids in kept]).to(devices.of(gpt))
     return max(done, key=lambda written: written.score)
 
 
@@ -230,9 +234,9 @@ def next_logps(gpt, tokenizer: Tokenizer, prefix: str) -> Tensor:
 
     Shapes: result (V,), on the CPU. Unit: nats.
     """
-    ids = torch.tensor([[tokenizer.endoftext, *tokenizer.encode(prefix)]])
+    ids = torch.tensor([[tokenizer.endoftext, *tokenizer.encode(prefix)]]).to(devices.of(gpt))
     with without_dropout(gpt):
-        return gpt(ids)[0, -1].log_softmax(dim=-1)
+        return gpt(ids)[0, -1].log_softmax(dim=-1).cpu()
 
 
 @torch.no_grad()
@@ -251,7 +255,8 @@ def continuation_logps(gpt, tokenizer: Tokenizer, prefix: str, continuations: Se
     targets = torch.full((len(ids), max(map(len, ids))), IGNORED)
     for row, tokens_of_it in zip(targets, ids):
         row[: len(tokens_of_it)] = torch.tensor(tokens_of_it)
-    before = torch.tensor([[tokenizer.endoftext, *tokenizer.encode(prefix)]])
+    before, targets = torch.tensor([[tokenizer.endoftext, *tokenizer.encode(prefix)]]), targets.to(devices.of(gpt))
+    before = before.to(targets.device)
     with without_dropout(gpt):
         logits = gpt(before, cache)[:, -1:].expand(len(ids), -1, -1)  # (n, 1, V)
         for layer in cache:
@@ -284,9 +289,10 @@ def response_logp(model, prompt: Tensor, response: Tensor) -> Tensor:
     if one != also_one or len(prompt) != len(response):
         raise ValueError(f"each prompt needs one response, but {len(prompt)} and {len(response)} rows came")
     _check_fits(prompt.shape[1], response.shape[1], model.config.n_ctx, "the response")
+    home, prompt, response = prompt.device, *(ids.to(devices.of(model)) for ids in (prompt, response))
     read = response[:, :-1].masked_fill(response[:, :-1] == IGNORED, 0)  # what fills up is read but never scored
     h = model.hidden(torch.cat([prompt, read], dim=1))[:, prompt.shape[1] - 1 :]  # (B, n, d)
-    logp = token_logps(model.logits(h).double(), response).sum(dim=1)  # (B,)
+    logp = token_logps(model.logits(h).double(), response).sum(dim=1).to(home)  # (B,)
     return logp[0] if one else logp
 
 

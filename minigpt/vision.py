@@ -52,7 +52,8 @@ class VisionGPT(nn.Module):
     Image and text are both optional: with text alone it is the GPT that it was made from; with an image alone it says
     which token would come first. Each word sees all patches; a patch sees the patches before it.
 
-    Shapes: images (B, H, W, channels) or None, ids (B, T) or None; result (B, T, V), or (B, 1, V) without text.
+    Shapes: images (B, H, W, channels) or None, ids (B, T) or None; result (B, T, V), or (B, 1, V) without text, on the
+    device of the ids (of the images without text).
     Errors: ValueError if neither comes, if they do not belong together, or as `patches` and GPT.
     Source: ViT, section 3.1, for the patches; the GPT-4 report says no more than that images go in and text comes out.
     """
@@ -69,7 +70,7 @@ class VisionGPT(nn.Module):
             self.W_image.bias.zero_()
 
     def start(self, images: Tensor | None, ids: Tensor | None) -> Tensor:
-        """h_0: what goes into the first block. Shapes: result (B, patches + T, d_model)."""
+        """h_0: what goes into the first block. Shapes: result (B, patches + T, d_model), where the model is."""
         if images is None and ids is None:
             raise ValueError("expected images, text, or both; got neither")
         parts = []
@@ -95,14 +96,14 @@ class VisionGPT(nn.Module):
         for block in self.gpt.blocks:
             h = block(h)
         n_text = 1 if ids is None else ids.shape[1]
-        return self.gpt.logits(self.gpt.ln_f(h[:, -n_text:]))
+        return self.gpt.logits(self.gpt.ln_f(h[:, -n_text:])).to((images if ids is None else ids).device)
 
     @torch.no_grad()
     def attention_to_image(self, images: Tensor, ids: Tensor) -> list[Tensor]:
-        """Attention weights of the last word on each patch. Shapes: n_layers tensors (B, H, patches)."""
+        """Attention weights of the last word on each patch. Shapes: n_layers tensors (B, H, patches), where ids are."""
         h, found = self.start(images, ids), []
         n_patches = h.shape[1] - ids.shape[1]
         for block in self.gpt.blocks:
-            found.append(block.attn(block.ln_1(h), return_weights=True)[1][:, :, -1, :n_patches])
+            found.append(block.attn(block.ln_1(h), return_weights=True)[1][:, :, -1, :n_patches].to(ids.device))
             h = block(h)
         return found

@@ -6,6 +6,7 @@ the CPU computes. What a real GPU says is in benchmarks/gpu.py.
 
 import copy
 import os
+from dataclasses import replace
 from types import SimpleNamespace
 from unittest import mock
 
@@ -16,9 +17,13 @@ from elsewhere import DEVICE, Elsewhere, elsewhere, no_fused_kernels
 
 from minigpt import checkpoint, devices, fewshot, ppo, responses, sample, scaling, train
 from minigpt.batches import WindowBatches
+from minigpt.exercises import ch01_model
 from minigpt.experiments import __main__ as experiments
 from minigpt.experiments import canaries, measured
-from minigpt.experiments.instructgpt import enumerable_ppo
+from minigpt.experiments.gpt1 import lstm
+from minigpt.experiments.gpt2 import summaries
+from minigpt.experiments.gpt4 import side_by_side
+from minigpt.experiments.instructgpt import enumerable_ppo, policy_gradients
 from minigpt.loss import lm_loss, mask_tokens
 from minigpt.model import GPT, GPTConfig, TaskModel
 from minigpt.reward_model import RewardModel
@@ -246,6 +251,133 @@ def test_probabilities_stay_where_the_logits_are():
         assert sample.next_probs(torch.zeros(2, 5, device=DEVICE), top_k=3).device == DEVICE
 
 
+IDS, MORE = torch.tensor([[3, 1, 4], [1, 5, 9]]), torch.tensor([[2, 6], [5, -100]])
+IMAGES = torch.rand(2, 4, 4, 3, generator=torch.Generator().manual_seed(5))
+
+
+def asked_of_a_gpt(ids, more, images):
+    model, bert = gpt(dropout=0.0), gpt(dropout=0.0, causal=False)
+    cache = model.new_cache()
+    h = model.hidden(ids, cache)
+    yield from (model(ids), h, model.logits(h), model.logits(h, whole_tiles=True), model(ids[:, :1], cache))
+    yield bert(ids, visible=ids != 9)
+    yield lm_loss(model(ids), ids)
+    yield from (responses.answer_logits(model, ids, more), responses.answer_logps(model, ids, more))
+    yield sample.response_logp(model, ids, more)
+    yield sample.generate(model, ids, 3, torch.Generator().manual_seed(0))
+
+
+def asked_of_a_task_model(ids, more, images):
+    model = TaskModel(gpt(dropout=0.0), 3, "add", torch.Generator().manual_seed(0))
+    ids = ids[None]  # (1, 2, 3)
+    extract = torch.ones_like(ids[..., 0])
+    yield model(ids, extract)
+    yield from model.task_and_lm(ids, extract)
+
+
+def asked_of_a_reward_model(ids, more, images):
+    model = RewardModel(gpt(dropout=0.0))
+    torch.nn.init.ones_(model.head.weight)
+    h = model.gpt.hidden(responses.readable(ids, more))
+    yield from (model(ids, more), model.score(ids, more), model.read(h, ids, more))
+    yield ppo.ActorCritic(gpt(dropout=0.0), model).value.values(ids, more)
+
+
+def asked_of_a_model_with_eyes(ids, more, images):
+    model = VisionGPT(gpt(dropout=0.0), 2, torch.Generator().manual_seed(0))
+    yield from (model(images, ids), model(images), model(ids=ids), *model.attention_to_image(images, ids))
+
+
+def asked_of_an_lstm(ids, more, images):
+    config = lstm.LSTMConfig(n_vocab=260, n_ctx=24, n_layers=2, d_model=16)
+    model = lstm.LSTM(config, torch.Generator().manual_seed(0))
+    cache = model.new_cache()
+    h = model.hidden(ids, cache)
+    yield from (model(ids), h, model.logits(h), model(ids[:, :1], cache))
+
+
+KINDS = [asked_of_a_gpt, asked_of_a_task_model, asked_of_a_reward_model, asked_of_a_model_with_eyes, asked_of_an_lstm]
+
+
+@pytest.mark.parametrize("ask", KINDS)
+@no_fused_kernels()
+def test_what_a_model_answers_lies_where_it_was_asked(ask):
+    expected = list(ask(IDS, MORE, IMAGES))
+    with elsewhere():
+        on_the_cpu = list(ask(IDS, MORE, IMAGES))
+        there = list(ask(*(each.to(DEVICE) for each in (IDS, MORE, IMAGES))))
+    for a, b, c in zip(expected, on_the_cpu, there, strict=True):
+        assert (b.device, c.device) == (torch.device("cpu"), DEVICE)
+        if ask is asked_of_an_lstm:  # the CPU has a kernel of its own for the whole layer
+            torch.testing.assert_close(b, a)
+        else:
+            assert torch.equal(a, b)
+        assert torch.equal(b, c.inner)
+
+
+def test_a_gradient_finds_its_way_back_to_the_model():
+    def act():
+        model = gpt(dropout=0.0)
+        lm_loss(model(IDS), IDS).backward()
+        return [p.grad.cpu().tolist() for p in model.parameters()]
+
+    here, there = both(act)
+    assert here == there
+
+
+def test_a_stand_in_without_weights_is_on_the_cpu():
+    assert devices.of(SimpleNamespace(hidden=None)) == devices.of(torch.nn.Module()) == torch.device("cpu")
+    with elsewhere():
+        assert devices.of(gpt()) == DEVICE
+
+
+def test_models_that_are_trained_side_by_side():
+    shape = replace(CONFIG, dropout=0.0, init_std=0.1)
+
+    def act():
+        models = [GPT(shape, torch.Generator().manual_seed(chance)) for chance in (0, 1)]
+        ids = torch.arange(48).view(2, 24)
+        batches = [[(ids + step, ids + step + 1) for step in (i, i + 1)] for i in (0, 1)]
+        losses = side_by_side.train_side_by_side(models, batches, train.TrainConfig(n_steps=2))
+        return losses.tolist(), models[1](ids).tolist()
+
+    here, there = both(act)
+    assert here == there
+
+
+@pytest.mark.parametrize("how", [{"top_k": 2}, {"temperature": 0}])
+def test_summaries_are_drawn_with_the_same_numbers(how):
+    def act():
+        prompts, generator = ["ab", "a", "cd"], torch.Generator().manual_seed(0)
+        return summaries.write(gpt(dropout=0.0), BYTES, prompts, generator, 6, 2, **how)
+
+    here, there = both(act)
+    assert here == there
+
+
+def test_the_small_world_and_what_ppo_draws_in_it():
+    def act():
+        world, reference = enumerable_ppo.small_world(0)
+        agent = enumerable_ppo.agent_of(reference)
+        config = replace(enumerable_ppo.PPO, batch_size=12, n_minibatches=2)
+        asked, answers, parts = policy_gradients.first_draw(agent.policy, world.prompts, config, seed=0)
+        scores = world.reward_fn(asked, answers)
+        tokens = policy_gradients.token_by_token(agent, reference, scores, asked, answers, kl_coef=0.1)
+        return {name: each.numpy().tolist() for name, each in tokens.items()}, [part.tolist() for part in parts]
+
+    here, there = both(act)
+    assert here == there
+
+
+def test_exercises_are_checked_on_the_cpu():
+    def block(h, p):
+        h = p.ln_1(h + p.attn(h))
+        return p.ln_2(h + p.mlp(h))
+
+    with elsewhere():
+        assert ch01_model.block.verdict(block)[0] == "correct"
+
+
 class Card(torch.Tensor):
     """A tensor of the CPU that says it is on a card."""
 
@@ -261,6 +393,31 @@ def test_a_card_multiplies_whole_tiles_and_gives_the_same_logits(n_vocab):
     (gradient,) = torch.autograd.grad((found**2).sum(), [model.W_e.weight])
     (expected,) = torch.autograd.grad((model.logits(h) ** 2).sum(), [model.W_e.weight])
     torch.testing.assert_close(gradient, expected)
+
+
+@pytest.mark.parametrize("n_vocab", [64, 65, 127, 260])
+@pytest.mark.parametrize("precision", ["float32", "bf16"])
+def test_a_vocabulary_filled_up_to_whole_tiles_has_the_same_loss_and_gradient(n_vocab, precision):
+    ids = torch.arange(40).view(2, 20) % n_vocab
+    targets = ids.roll(-1, dims=1).masked_fill(ids == 7, -100)
+    found = []
+    for loss_fn in (train.next_token_loss, train.next_token_loss_in_tiles):
+        model = gpt(n_vocab=n_vocab, dropout=0.0, init_std=0.3)
+        with devices.autocast(precision, torch.device("cpu")):
+            loss = loss_fn(model, ids, targets)
+        loss.backward()
+        found.append((loss.detach(), *(p.grad for p in model.parameters())))
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(other, one)
+    logits = model(ids, whole_tiles=True)
+    assert logits.shape[-1] % 64 == 0 and logits.shape[-1] - n_vocab < 64
+    torch.testing.assert_close(logits.softmax(dim=-1)[..., :n_vocab], model(ids).softmax(dim=-1))
+    assert (logits[..., n_vocab:] == -torch.inf).all()
+
+
+def test_a_target_behind_the_vocabulary_is_refused_although_it_has_a_column():
+    with pytest.raises(ValueError, match="targets must be from 0 to 259, or -100, but there is a 260"):
+        train.next_token_loss_in_tiles(gpt(), IDS, torch.full_like(IDS, 260))
 
 
 def test_a_card_counts_updates_in_32_bits_whatever_torch_uses_by_default(monkeypatch):
@@ -293,8 +450,8 @@ def test_a_card_counts_updates_in_32_bits_whatever_torch_uses_by_default(monkeyp
         torch.set_default_dtype(default)
 
 
-EXPERIMENTS = ["gpt1/finetuning", "gpt2/decoding", "gpt4/held_out_pictures", "gpt4/refusals",
-               "instructgpt/tales_over_seeds"]  # fmt: skip
+EXPERIMENTS = ["gpt1/finetuning", "gpt2/decoding", "gpt4/held_out_pictures", "gpt4/inverse_scaling", "gpt4/refusals",
+               "instructgpt/sft_epochs", "instructgpt/tales_over_seeds"]  # fmt: skip
 
 
 @pytest.mark.slow

@@ -192,7 +192,9 @@ def pretrain(run: Run, stop_after: int | None = None, save_every: float = 600.0,
         return
     model = devices.sharded(run.gpt) if run.shard else devices.parallel(run.gpt)
     meter, saved, said, whole = devices.Meter(run.gpt), time.monotonic(), time.monotonic(), not run.shard
-    records = train.train(model, run.batches, run.training, state=run.state)
+    tiles = devices.of(run.gpt).type == "cuda"
+    loss_fn = train.next_token_loss_in_tiles if tiles else train.next_token_loss
+    records = train.train(model, run.batches, run.training, loss_fn, state=run.state)
     first = devices.rank() == 0 or run.shard  # of several processes the first one speaks, validates and saves
     try:
         for record in records:

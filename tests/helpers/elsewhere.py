@@ -6,6 +6,7 @@ of the CPU (numbers of shape () excepted), to be drawn by a generator of the CPU
 """
 
 import contextlib
+import os
 from unittest import mock
 
 import torch
@@ -119,9 +120,19 @@ class _FromNumbers(TorchFunctionMode):
 
 @contextlib.contextmanager
 def elsewhere():
-    """Inside, MINIGPT_DEVICE is the other device."""
-    with mock.patch.object(devices, "device", lambda: DEVICE), _Factories(), _FromNumbers():
-        yield DEVICE
+    """Inside, MINIGPT_DEVICE is the other device, but where somebody asks for the CPU (`devices.on_cpu`)."""
+
+    def device() -> torch.device:
+        return torch.device("cpu") if os.environ.get(devices.VARIABLE) == "cpu" else DEVICE
+
+    swap = torch.__future__.get_swap_module_params_on_conversion()
+    with mock.patch.dict(os.environ), mock.patch.object(devices, "device", device), _Factories(), _FromNumbers():
+        os.environ.pop(devices.VARIABLE, None)
+        torch.__future__.set_swap_module_params_on_conversion(True)  # model.double(): or the numbers inside stay single
+        try:
+            yield DEVICE
+        finally:
+            torch.__future__.set_swap_module_params_on_conversion(swap)
 
 
 def _formula(q, k, v, mask=None, dropout=0.0, causal=False):

@@ -177,7 +177,7 @@ def loss(gpt: GPT, documents) -> float:
     nats, n = 0.0, 0
     for inputs, targets in documents:
         targets = torch.as_tensor(targets)  # (B, T)
-        nats -= token_logps(gpt(torch.as_tensor(inputs)).double(), targets).sum().item()
+        nats -= token_logps(gpt(gpt.here(torch.as_tensor(inputs))).double(), targets).sum().item()
         n += int((targets != IGNORED).sum())
     return nats / n
 

@@ -101,16 +101,18 @@ class LSTM(nn.Module):
                         p[d : 2 * d] = 1.0  # torch's order of the gates: i, f, g, o
 
     def hidden(self, ids: Tensor, cache: list[State] | None = None, visible: None = None) -> Tensor:
-        """h of the last layer at each position. Shapes: ids (B, T) -> (B, T, d); cache from new_cache()."""
-        x = self.W_e(self.here(ids)) * math.sqrt(self.config.d_model)  # (B, T, d)
+        """h of the last layer at each position. Shapes: ids (B, T) -> (B, T, d), where they are; cache: new_cache()."""
+        home, ids = ids.device, self.here(ids)
+        x = self.W_e(ids) * math.sqrt(self.config.d_model)  # (B, T, d)
         for i, layer in enumerate(self.blocks):
             before = None
             if cache is not None and cache[i].k is not None:
                 before = tuple(kept[:, 0, 0][None].contiguous() for kept in (cache[i].k, cache[i].v))  # (1, B, d)
+            layer.flatten_parameters()  # a GPU wants an LSTM's weights side by side, which those of a copy are not
             x, (h, c) = layer(x, before)
             if cache is not None:
                 cache[i].k, cache[i].v = h[0][:, None, None], c[0][:, None, None]
-        return x
+        return x.to(home)
 
     def here(self, x: Tensor) -> Tensor:
         """The same numbers on the device of this model."""
@@ -118,7 +120,7 @@ class LSTM(nn.Module):
 
     def logits(self, h: Tensor) -> Tensor:
         """Logits of the next token: h W_e^T. Shapes: h (..., d) -> (..., V)."""
-        return nn.functional.linear(h, self.W_e.weight)
+        return nn.functional.linear(self.here(h), self.W_e.weight).to(h.device)
 
     def forward(self, ids: Tensor, cache: list[State] | None = None, visible: None = None) -> Tensor:
         return self.logits(self.hidden(ids, cache))  # (B, T, V)

@@ -48,7 +48,7 @@ def answer_logps(gpt: GPT, tokenizer: Tokenizer, asked: list[Question]) -> np.nd
         ids = torch.tensor([tokenizer.endoftext, *prompt, *answer])
         inputs[i, : len(ids) - 1] = ids[:-1]
         targets[i, len(prompt) : len(ids) - 1] = ids[len(prompt) + 1 :]
-    parts = zip(inputs.split(50), targets.split(50))
+    parts = zip(gpt.here(inputs).split(50), gpt.here(targets).split(50))
     found = [loss.token_logps(gpt(some), wanted).sum(dim=1).double() for some, wanted in parts]
     return torch.cat(found).cpu().numpy()
 

@@ -136,7 +136,7 @@ def _stream(read: corpus.Corpus, data: Dataset) -> np.ndarray:
 @torch.no_grad()
 def _loss_through_window(gpt: GPT, stream: np.ndarray, n_ctx: int) -> float:
     windows = np.lib.stride_tricks.sliding_window_view(stream, n_ctx + 1)
-    rows = torch.from_numpy(windows[max(WINDOWS) - n_ctx :].copy())  # the same tokens are predicted by all
+    rows = gpt.here(torch.from_numpy(windows[max(WINDOWS) - n_ctx :].copy()))  # the same tokens are predicted by all
     nats = [-loss.token_logps(gpt(some[:, :-1])[:, -1:], some[:, -1:]).sum().item() for some in rows.split(256)]
     return float(sum(nats) / len(rows))
 

@@ -65,6 +65,7 @@ def gradient_norms(form: str, seed: int, n_layers: int = 12) -> np.ndarray:
     Source: Xiong et al. 2020, figure 3, who look at the last layers' gradients. Differs: all weights of a block.
     """
     gpt, ids = _untrained(form, seed, n_layers)
+    ids = gpt.here(ids)
     loss.lm_loss(gpt(ids[:, :-1]), ids[:, 1:]).backward()
     squares = [sum(p.grad.double().square().sum().item() for p in block.parameters()) for block in gpt.blocks]
     return np.sqrt(squares)

@@ -59,7 +59,7 @@ def write(
             logits = gpt.logits(gpt.hidden(unread, cache)[:, -1])
             if n < n_without_end:
                 logits[:, tokenizer.endoftext] = -torch.inf
-            probs = sample.next_probs(logits, **how)
+            probs = sample.next_probs(logits, **how)  # on the CPU, where `unread` is and the generator
             unread = torch.multinomial(probs, 1, generator=generator) if generator else probs.argmax(-1, keepdim=True)
             new.append(unread)
         for i, row in zip(places, torch.cat(new, dim=1).tolist()):

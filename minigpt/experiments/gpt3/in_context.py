@@ -21,7 +21,7 @@ from types import SimpleNamespace
 import numpy as np
 import torch
 
-from minigpt import loss, sample, stats, train
+from minigpt import devices, loss, sample, stats, train
 from minigpt.experiments import canaries, dataset, measured, pretraining, sizes
 from minigpt.model import GPT, GPTConfig
 from minigpt.tokenizer import Tokenizer
@@ -85,7 +85,7 @@ def is_right(model: GPT, tokenizer: Tokenizer, asked: list[Question]) -> np.ndar
     Of all tokens of the vocabulary, not of a few choices. The questions must have equally many tokens.
     """
     ids = torch.tensor([[tokenizer.endoftext, *tokenizer.encode(question.text)] for question in asked])
-    said = model(ids)[:, -1].argmax(dim=-1).cpu()
+    said = model(ids.to(devices.of(model)))[:, -1].argmax(dim=-1).cpu()
     wanted = torch.tensor([tokenizer.encode(f" {question.answer}")[0] for question in asked])
     return (said == wanted).numpy()
 

@@ -14,7 +14,7 @@ from types import SimpleNamespace
 import numpy as np
 import torch
 
-from minigpt import scaling, train
+from minigpt import devices, scaling, train
 from minigpt.experiments.cache import cached
 from minigpt.experiments.training import train_or_load
 from minigpt.loss import token_logps
@@ -160,8 +160,8 @@ def floor(book: Encyclopedia) -> float:
 @torch.no_grad()
 def logps(model: GPT, book: Encyclopedia, texts: np.ndarray) -> np.ndarray:
     """The model's log-probability of each word of each text. Shapes: as texts, float64."""
-    parts = [token_logps(model(asked(book, part)), torch.from_numpy(part)) for part in np.array_split(texts, 8)]
-    return torch.cat(parts).double().cpu().numpy()
+    parts = [(asked(book, part).to(devices.of(model)), torch.from_numpy(part)) for part in np.array_split(texts, 8)]
+    return torch.cat([token_logps(model(inputs), targets) for inputs, targets in parts]).double().cpu().numpy()
 
 
 @torch.no_grad()

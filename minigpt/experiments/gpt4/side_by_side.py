@@ -69,6 +69,8 @@ def losses_of(
     weights: dict[str, Tensor], shape, inputs: Tensor, targets: Tensor, normalise: Normalise = standardise
 ) -> Tensor:
     """The mean loss of each model. Shapes: inputs and targets (n_models, B, T), result (n_models,)."""
+    device = weights["W_e.weight"].device
+    inputs, targets = inputs.to(device), targets.to(device)
     M, B, T = inputs.shape
     d, V, H = shape.d_model, shape.n_vocab, shape.n_heads
 
@@ -79,8 +81,8 @@ def losses_of(
         x = normalise(x, shape.ln_eps)
         return torch.addcmul(weights[f"{name}.bias"][:, None], x, weights[f"{name}.weight"][:, None])
 
-    mask = causal_mask(T)
-    ids = inputs + V * torch.arange(M)[:, None, None]
+    mask = causal_mask(T, device)
+    ids = inputs + V * torch.arange(M, device=device)[:, None, None]
     h = F.embedding(ids, weights["W_e.weight"].view(M * V, d)) + weights["W_p.weight"][:, None, :T]  # (M, B, T, d)
     h = (h * shape.embedding_scale).reshape(M, B * T, d)
     for i in range(shape.n_layers):

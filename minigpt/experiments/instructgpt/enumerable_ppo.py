@@ -60,7 +60,8 @@ class SmallWorld:
 
     def reward_fn(self, prompts: Tensor, answers: Tensor) -> Tensor:
         """The reward of each answer, for `ppo.ppo`. Shapes: (B, 2), (B, N) -> (B,)."""
-        return torch.tensor(self.rewards[prompts[:, 1].cpu().numpy(), self.which(answers)], dtype=torch.float32)
+        rewards = self.rewards[prompts[:, 1].cpu().numpy(), self.which(answers)]
+        return torch.tensor(rewards, dtype=torch.float32, device=prompts.device)
 
     @torch.no_grad()
     def token_logps(self, policy: GPT, prompt: int) -> np.ndarray:
@@ -228,7 +229,7 @@ def document_world(seed: int) -> tuple[SmallWorld, Documents, GPT]:
     table = rng.normal(size=(len(TREE.prefixes), TREE.n_words + 1))
     table -= np.log(np.exp(table).sum(axis=1, keepdims=True))
     documents = Documents(world, TREE.logps(table), seed=seed)
-    inputs, targets = documents.rows(torch.arange(len(TREE.rows)))
+    inputs, targets = map(network.here, documents.rows(torch.arange(len(TREE.rows))))
     weights = network.here(torch.tensor(np.exp(documents.logp), dtype=torch.float32))
     optimizer = torch.optim.Adam(network.parameters(), lr=3e-3)
     n_steps = 500

@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from minigpt import devices
 from minigpt.experiments import measured
 from minigpt.experiments.instructgpt import figure1, three_steps
 from minigpt.experiments.instructgpt.shortened import shortened, told_on_the_web
@@ -115,12 +116,13 @@ def split_loss(policy: GPT, held_out: Unseen) -> tuple[float, float]:
 
         -log P(word) = -log P(a word of its mood) - log P(word | a word of its mood)
     """
-    logps = answer_logits(policy, held_out.prompts, held_out.answers).double().log_softmax(dim=-1)  # (B, N, V)
-    there = held_out.answers != IGNORED
-    total = -logps.gather(2, held_out.answers.clamp(min=0)[..., None])[..., 0] * there  # (B, N)
-    same = mood_numbers()[None, None, :] == held_out.mood[..., None]  # (B, N, V)
-    of_mood = -logps.masked_fill(~same, -torch.inf).logsumexp(dim=-1)
-    asked = torch.where(held_out.decided, total, torch.where(there & (held_out.mood >= 0), of_mood, 0.0))
+    read = held_out.prompts, held_out.answers, held_out.decided, held_out.mood, mood_numbers()
+    prompts, answers, decided, mood, moods = (each.to(devices.of(policy)) for each in read)
+    logps = answer_logits(policy, prompts, answers).double().log_softmax(dim=-1)  # (B, N, V)
+    there = answers != IGNORED
+    total = -logps.gather(2, answers.clamp(min=0)[..., None])[..., 0] * there  # (B, N)
+    of_mood = -logps.masked_fill(moods != mood[..., None], -torch.inf).logsumexp(dim=-1)
+    asked = torch.where(decided, total, torch.where(there & (mood >= 0), of_mood, 0.0))
     return asked.sum(dim=1).mean().item(), (total - asked).sum(dim=1).mean().item()
 
 

@@ -68,6 +68,7 @@ def scores_of(reward_model: RewardModel, prompts: Tensor, answers: Tensor, ranks
 
     Shapes: prompts (P, T), answers (P, K, N), ranks (P, K); result (P, K), 0 where there is no answer.
     """
+    home = prompts.device
     prompts, answers, ranks = (reward_model.gpt.here(each) for each in (prompts, answers, ranks))
     there = ranks != ABSENT
     rows = answers[there]
@@ -75,11 +76,11 @@ def scores_of(reward_model: RewardModel, prompts: Tensor, answers: Tensor, ranks
     asked = prompts[there.nonzero()[:, 0]]  # (M, T)
     h = reward_model.gpt.hidden(readable(asked, rows))
     nothing = torch.zeros(ranks.shape, dtype=h.dtype, device=h.device)
-    scores = nothing.masked_scatter(there, reward_model.read(h, asked, rows))
+    scores = nothing.masked_scatter(there, reward_model.read(h, asked, rows)).to(home)
     if not with_text:
         return scores
     logits = reward_model.gpt.logits(h[:, prompts.shape[1] - 1 : -1])  # (M, N, V)
-    return scores, loss.lm_loss(logits, rows)
+    return scores, loss.lm_loss(logits, rows).to(home)
 
 
 def comparison_loss(reward_model: RewardModel, prompts: Tensor, answers: Tensor, ranks: Tensor) -> Tensor:
