@@ -1,4 +1,5 @@
-"""What does one GPU give this book? Parity with the CPU, speed and memory of GPT-2 124M, writing, a chapter, RLHF.
+"""What does one GPU give this book? Parity with the CPU, speed and memory of GPT-2 124M, writing, a chapter, RLHF; and
+does everything run there: the beginnings of all experiments, all lessons and labs, training with torchrun?
 
     python benchmarks/gpu.py --out FOLDER            on a machine with an NVIDIA GPU: seven minutes at most
     python benchmarks/gpu.py --out FOLDER --tiny     every part on the CPU with tiny sizes, to see that it runs
@@ -16,6 +17,7 @@ import datetime
 import json
 import os
 import platform
+import re
 import resource
 import signal
 import statistics
@@ -30,11 +32,19 @@ from unittest import mock
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-LIMIT = 400  # seconds for everything
-GPU_PARTS = {"parity": 60, "train": 170, "sampling": 80, "ppo": 60, "chapter": 80, "command": 90,
-             "canaries": 90}  # fmt: skip  # name -> its limit in seconds; the last two run side by side
+ROOT = Path(__file__).resolve().parents[1]
+LIMIT = 415  # seconds for everything
+GPU_PARTS = {"parity": 45, "train": 125, "sampling": 80, "ppo": 30, "chapter": 50,
+             "command": 110, "canaries": 110, "lessons": 190, "processes": 130}  # fmt: skip  # name -> limit in seconds
+UNTIMED = ("command", "canaries", "lessons", "processes")  # these run side by side, after the others
 CPU_PARTS = ("parity", "ppo", "chapter")  # these run on one CPU thread, too
 PLACE = "<!-- measured: benchmarks/gpu.py -->"  # in docs/: the table stands behind this line
+
+
+def failure(error: BaseException) -> str:
+    """An error in a line, and where it happened."""
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:400]} ({Path(last.filename).name}, {last.lineno})"
 
 
 class Log:
@@ -69,9 +79,7 @@ class Log:
         try:
             yield
         except Exception as error:  # out of memory, no compiler, another version of a library: all worth a line
-            last = traceback.extract_tb(error.__traceback__)[-1]
-            place = f"{Path(last.filename).name}, line {last.lineno}"
-            self.note(f"{what} failed: {type(error).__name__}: {str(error)[:600]} ({place})")
+            self.note(f"{what} failed: {failure(error)}")
 
 
 # --- what every part needs --------------------------------------------------------------------------------------------
@@ -201,7 +209,8 @@ def train_124m(device, tiny: bool, log: Log) -> None:
             batches = WindowBatches(ids, config.n_ctx, size * accumulate)
             begin = time.perf_counter()
             try:
-                records = train.train(gpt, batches, training, generator=torch.Generator().manual_seed(0))
+                records = train.train(gpt, batches, training, train.next_token_loss_in_tiles,
+                                      generator=torch.Generator().manual_seed(0))  # fmt: skip
                 next(records)
                 wait(device)
                 first = time.perf_counter() - begin
@@ -388,29 +397,203 @@ def command(device, tiny: bool, log: Log) -> None:
                     time.perf_counter() - begin, "s")  # fmt: skip
 
 
-CANARIES = ("gpt1/pretraining", "instructgpt/tales_over_seeds", "gpt4/held_out_pictures", "gpt1/finetuning",
-            "gpt2/decoding", "gpt3/in_context", "gpt4/refusals", "instructgpt/ppo_bugs", "gpt4/choices")  # fmt: skip
+# --- does everything run there? ---------------------------------------------------------------------------------------
+
+
+def side_by_side(commands: list[list[str]], at_once: int, log: Log, folder: Path) -> list[str | None]:
+    """Run commands in processes, so many at once, until the part's time is over; what was wrong with each, or None.
+
+    What the i-th says is in `folder`/i.txt.
+    """
+    waiting, running, wrong = list(enumerate(commands)), {}, ["not begun: no time was left"] * len(commands)
+    while waiting or running:
+        while waiting and len(running) < at_once and log.left() > 10:
+            i, words = waiting.pop(0)
+            with open(folder / f"{i}.txt", "w") as output:
+                running[i] = subprocess.Popen(words, stdout=output, stderr=subprocess.STDOUT, cwd=ROOT)
+        for i, process in list(running.items()):
+            if process.poll() is not None:
+                wrong[i] = None if process.returncode == 0 else f"ended with code {process.returncode}"
+                del running[i]
+        if log.left() < 5:
+            for i, process in running.items():
+                process.terminate()  # torchrun ends its own processes, a notebook's kernel ends by itself
+                wrong[i] = "cut off at its time limit"
+            time.sleep(2)
+            for process in running.values():
+                process.kill()
+            return wrong
+        if waiting and not running:  # no time is left to begin another one
+            return wrong
+        time.sleep(0.1)
+    return wrong
+
+
+def lines_of(path: Path) -> list[dict]:
+    """What was written so far, one JSON a line; a line that is not finished does not count."""
+    found = []
+    for line in path.read_text().splitlines() if path.exists() else ():
+        with contextlib.suppress(ValueError):
+            found.append(json.loads(line))
+    return found
+
+
+def add_line(path: Path, found: dict) -> None:
+    with open(path, "a") as output:
+        output.write(json.dumps(found) + "\n")
+
+
+def last_line(path: Path) -> str:
+    """The last thing that a process said."""
+    said = path.read_text(errors="replace").strip().splitlines() if path.exists() else []
+    return said[-1][:300] if said else "it said nothing"
+
+
+def measure_canaries(names: list[str], path: Path) -> None:
+    """The beginnings of some experiments in this process; a line in a file for each."""
+    from minigpt.experiments import __main__, measured
+
+    for name in names:
+        begin, found = time.perf_counter(), {"name": name, "error": None, "far": {}, "n": 0, "nan": 0}
+        try:
+            stored, now = measured.about(name)["canary"]["values"], __main__.canary(name)
+            near = {each: abs(now[each] - value) <= 1e-3 * max(1e-3, abs(value)) for each, value in stored.items()}
+            found["far"] = {each: (stored[each], now[each]) for each, close in near.items() if not close}
+            found |= {"n": len(stored), "nan": sum(value != value for value in now.values())}
+        except Exception as error:
+            found["error"] = failure(error)
+        add_line(path, found | {"seconds": round(time.perf_counter() - begin, 1)})
 
 
 def canaries(device, tiny: bool, log: Log) -> None:
-    """The first seconds of the book's experiments: that each runs there, and how many numbers are the CPU's."""
-    from minigpt.experiments import __main__, measured
+    """The first seconds of all the book's experiments: that each runs there, and how many numbers are the CPU's."""
+    from minigpt.experiments import measured
 
-    for name in CANARIES[2:3] if tiny else CANARIES:
-        with log.trying(name):
-            begin, stored = time.perf_counter(), measured.about(name)["canary"]["values"]
-            found = __main__.canary(name)
-            near = [abs(found[each] - value) <= 1e-3 * max(1e-3, abs(value)) for each, value in stored.items()]
-            pairs = {each: (value, found[each]) for (each, value), close in zip(stored.items(), near) if not close}
-            log.found["more"][name] = pairs  # what differs: name -> the CPU's number, this device's
-            log.row(f"{name}: numbers within 0.1 % of the CPU's", 100 * sum(near) / len(near), "%")
-            log.row(f"{name}: all of it", time.perf_counter() - begin, "s")
-        if log.left() < 5:
-            break
+    names = ["gpt4/held_out_pictures"] if tiny else list(measured.tables())
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "canaries.jsonl")
+        if tiny:
+            measure_canaries(names, path)
+        else:
+            n = min(8, os.cpu_count() or 1)
+            words = [sys.executable, __file__, "--out", folder, "--canaries"]
+            for i, wrong in enumerate(side_by_side([[*words, *names[i::n]] for i in range(n)], n, log, Path(folder))):
+                if wrong:
+                    log.note(f"process {i}: {wrong}: {last_line(Path(folder, f'{i}.txt'))}")
+        found = {each["name"]: each for each in lines_of(path)}
+    ran = [each for each in found.values() if each["error"] is None]
+    log.row("experiments whose beginning ran", len(ran), "experiments")
+    log.row("of so many", len(names), "experiments")
+    if ran:
+        n, n_far = sum(each["n"] for each in ran), sum(len(each["far"]) for each in ran)
+        log.row("numbers within 0.1 % of the CPU's", 100 * (1 - n_far / n), "%")
+        log.row("numbers that are nan", sum(each["nan"] for each in ran), "numbers")
+    for each in sorted(ran, key=lambda each: each["name"]):
+        if each["far"]:
+            log.found["more"][each["name"]] = each["far"]  # what differs: name -> the CPU's number, this device's
+            log.row(f"{each['name']}: numbers within 0.1 %", 100 * (1 - len(each["far"]) / each["n"]), "%")
+    for name in names:
+        if name not in found or found[name]["error"]:
+            log.note(f"{name}: {found[name]['error'] if name in found else 'not run'}")
+
+
+def errors_of(number: int, cell) -> list[dict]:
+    """The errors among the outputs of a cell."""
+    failed = [each for each in cell.get("outputs", []) if each.output_type == "error"]
+    return [{"cell": number, "error": f"{each.ename}: {' '.join(each.evalue.split())[:300]}"} for each in failed]
+
+
+def run_notebook(book: Path, path: Path) -> None:
+    """Every cell of a notebook in a fresh kernel, also after an error; a line in a file after each."""
+    import nbformat
+    from nbclient import NotebookClient
+
+    nb, begin, errors = nbformat.read(book, as_version=4), time.perf_counter(), []
+    cells = [(i, cell) for i, cell in enumerate(nb.cells) if cell.cell_type == "code"]
+    client = NotebookClient(nb, timeout=None, kernel_name="python3", allow_errors=True,
+                            resources={"metadata": {"path": str(book.parent)}})  # fmt: skip
+    with client.setup_kernel():
+        for n, (i, cell) in enumerate(cells, start=1):
+            cell.outputs = []
+            client.execute_cell(cell, i)
+            errors += errors_of(i, cell)
+            seconds = round(time.perf_counter() - begin, 1)
+            add_line(path, {"cells": len(cells), "ran": n, "errors": errors, "seconds": seconds})
+
+
+def lessons(device, tiny: bool, log: Log) -> None:
+    """All cells of all lessons, and then of all labs, eight notebooks at once: which of them fail there."""
+    try:
+        import nbclient  # noqa: F401
+        import nbformat
+    except ImportError as error:
+        log.note(f"the lessons were not run: nbclient is not installed ({error})")
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        if tiny:
+            cells = [nbformat.v4.new_code_cell("x = 1"), nbformat.v4.new_code_cell("x + 1")]
+            books = [Path(folder, "tiny.ipynb")]
+            nbformat.write(nbformat.v4.new_notebook(cells=cells), books[0])
+        else:
+            books = sorted(ROOT.glob("chapters/0*.ipynb"), reverse=True)  # the long ones first
+            books += sorted(ROOT.glob("chapters/labs/0*.ipynb"))
+        words = [sys.executable, __file__, "--out", folder, "--notebook"]
+        wrong = side_by_side([[*words, str(book)] for book in books], 8, log, Path(folder))
+        found = {book: (lines_of(Path(folder, f"{book.stem}.jsonl")) or [None])[-1] for book in books}
+        for i, book in enumerate(books):
+            name = f"{'lab ' * (book.parent.name == 'labs')}{book.stem}"
+            if wrong[i]:
+                log.note(f"{name}: {wrong[i]}: {last_line(Path(folder, f'{i}.txt'))}")
+            if found[book] is None:
+                continue
+            log.found["more"][name] = found[book]
+            log.row(f"{name}: cells that ran, of {found[book]['cells']}", found[book]["ran"], "cells")
+            log.row(f"{name}: cells with an error", len(found[book]["errors"]), "cells")
+            log.row(f"{name}: all of it", found[book]["seconds"], "s")
+            for each in found[book]["errors"]:
+                log.note(f"{name}, cell {each['cell']} (counted from 0): {each['error']}")
+
+
+def losses_said(words: str) -> dict[int, float]:
+    """Step -> loss, from what pretrain_gpt2 prints."""
+    return {int(step): float(loss) for step, loss in re.findall(r"^step (\d+) of \d+: loss ([\d.naif]+)", words, re.M)}
+
+
+def processes(device, tiny: bool, log: Log) -> None:
+    """One small run alone, as one process of torchrun, and sharded, stopped half-way and continued: the same losses?"""
+    import numpy as np
+
+    n_steps = 2 if tiny else 40
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "1"]
+    with tempfile.TemporaryDirectory() as folder:
+        ids = (np.random.default_rng(0).zipf(1.3, 40_000 if tiny else 400_000) % 200).astype(np.uint16)
+        ids.tofile(Path(folder, "train.bin"))
+        ids[-300 if tiny else -20_000 :].tofile(Path(folder, "val.bin"))
+        words = ["-m", "minigpt.experiments.pretrain_gpt2", "--preset", "classroom", "--data", folder]
+        words += ["--steps", str(n_steps), "--validate-every", str(n_steps // 2)]
+        stop = ["--stop-after", str(n_steps // 2)]
+        ways = {  # name -> command; the second list goes on where the first one stops
+            "alone": [sys.executable, *words, "--out", str(Path(folder, "alone"))],
+            "torchrun, one process": [*torchrun, *words, "--out", str(Path(folder, "one"))],
+            "torchrun, sharded": [*torchrun, *words, "--out", str(Path(folder, "sharded")), "--shard", *stop],
+        }
+        if tiny:
+            ways = {"alone": [*ways["alone"], "--context", "16", "--batch-tokens", "64", "--micro", "2"]}
+        for first in (True, False):
+            if not first:
+                ways = {f"{name}, continued": words[:-2] for name, words in ways.items() if "--shard" in words}
+            wrong = side_by_side(list(ways.values()), len(ways), log, Path(folder)) if ways else []
+            for i, name in enumerate(ways):
+                losses = losses_said(Path(folder, f"{i}.txt").read_text(errors="replace")) if not wrong[i] else {}
+                log.row(f"{name}: ended well", float(wrong[i] is None), "yes (1) or no (0)")
+                for step in sorted(losses)[-1:]:
+                    log.row(f"{name}: loss of step {step}", losses[step], "nats per token")
+                if wrong[i]:
+                    log.note(f"{name}: {wrong[i]}: {last_line(Path(folder, f'{i}.txt'))}")
 
 
 ACTS = {"parity": parity, "train": train_124m, "sampling": sampling, "ppo": ppo_iteration, "chapter": chapter,
-        "command": command, "canaries": canaries}  # fmt: skip
+        "command": command, "canaries": canaries, "lessons": lessons, "processes": processes}  # fmt: skip
 
 
 def do(part: str, word: str, path: Path, tiny: bool, limit: float) -> None:
@@ -422,7 +605,9 @@ def do(part: str, word: str, path: Path, tiny: bool, limit: float) -> None:
     log = Log(path, part, word, limit)
     log.write()
     begin = time.perf_counter()
-    with mock.patch.dict(os.environ, {devices.VARIABLE: word, "MINIGPT_CACHE": str(path.parent / "cache")}):
+    with tempfile.TemporaryDirectory() as cache, mock.patch.dict(
+        os.environ, {devices.VARIABLE: word, "MINIGPT_CACHE": cache, "MPLBACKEND": "agg"}
+    ):
         try:
             if not tiny:
                 torch.set_num_threads(1)
@@ -464,8 +649,9 @@ def start(part: str, word: str, folder: Path, tiny: bool, limit: float) -> subpr
     words = [sys.executable, __file__, "--part", part, "--device", word, "--out", str(folder), "--limit", str(limit)]
     with open(folder / f"{part}-{word}.txt", "w") as output:
         return subprocess.Popen(
-            words + ["--tiny"] * tiny, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
-        )
+            words + ["--tiny"] * tiny, stdout=output, stderr=subprocess.STDOUT, start_new_session=True,
+            env=os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])},
+        )  # fmt: skip
 
 
 def end(process: subprocess.Popen, seconds: float) -> str | None:
@@ -494,20 +680,21 @@ def everything(folder: Path, tiny: bool, limit: float, parts: list[str], process
         for part, where in names:
             do(part, where, folder / f"{part}-{where}.json", tiny, GPU_PARTS[part])
     else:
-        running = {each: start(*each, folder, tiny, limit - 10) for each in behind}
+        running = {each: (start(*each, folder, tiny, limit - 10), begin + limit) for each in behind}
         for part, where in names:
             left = min(GPU_PARTS[part], limit - (time.perf_counter() - begin) - 5)
             if left < 15 and not tiny:
                 wrong[part, where] = "not begun: no time was left"
                 continue
             process = start(part, where, folder, tiny, left - 5)
-            if part == "command":  # nothing in it is timed to the last digit
-                running[part, where] = process
+            if part in UNTIMED:  # nothing in it is timed to the last digit
+                running[part, where] = process, time.perf_counter() + left
                 continue
             wrong[part, where] = end(process, left)
             print(f"{part}: {wrong[part, where] or 'done'}, {time.perf_counter() - begin:.0f} s", flush=True)
-        for each, process in running.items():
-            wrong[each] = end(process, limit - (time.perf_counter() - begin))
+        for (part, where), (process, until) in sorted(running.items(), key=lambda each: each[1][1]):
+            wrong[part, where] = end(process, until - time.perf_counter())
+            print(f"{part} on {where}: {wrong[part, where] or 'done'}, {time.perf_counter() - begin:.0f} s", flush=True)
     found = {
         "date": datetime.date.today().isoformat(), "machine": machine(word), "tiny": tiny,
         "seconds": round(time.perf_counter() - begin, 1), "parts": {},
@@ -592,6 +779,8 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--only", nargs="+", choices=GPU_PARTS, default=list(GPU_PARTS), help="only these parts")
     parser.add_argument("--part", choices=GPU_PARTS, help="one part, in this process")
     parser.add_argument("--device", default="cpu", help="with --part: cpu or cuda")
+    parser.add_argument("--canaries", nargs="+", metavar="TABLE", help="the beginnings of these experiments")
+    parser.add_argument("--notebook", type=Path, help="all cells of one notebook")
     parser.add_argument("--table", type=Path, help="print the results in this file as a table")
     parser.add_argument("--into", type=Path, help="with --table: put it into this page")
     options = parser.parse_args(argv)
@@ -603,6 +792,12 @@ def main(argv: list[str]) -> int:
         parser.error("expected --out FOLDER, or the environment variable OUT")
     folder = Path(options.out).absolute()
     folder.mkdir(parents=True, exist_ok=True)
+    if options.canaries or options.notebook:  # a part's own processes
+        if options.canaries:
+            measure_canaries(options.canaries, folder / "canaries.jsonl")
+        else:
+            run_notebook(options.notebook.resolve(), folder / f"{options.notebook.stem}.jsonl")
+        return 0
     if options.part:
         do(options.part, options.device, folder / f"{options.part}-{options.device}.json", options.tiny, options.limit)
         return 0

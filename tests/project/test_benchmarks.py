@@ -51,6 +51,51 @@ def test_a_part_that_fails_or_hangs_costs_only_itself(gpu, tmp_path, monkeypatch
     assert gpu.end(sleeper, 0.2) == "cut off at its time limit" and sleeper.returncode is not None
 
 
+def test_commands_run_side_by_side_and_what_takes_too_long_is_cut_off(gpu, tmp_path):
+    log, python = gpu.Log(tmp_path / "log.json", "some", "cpu", 12.0), gpu.sys.executable
+    commands = [[python, "-c", "print(1)"], [python, "-c", "raise SystemExit(3)"]]
+    assert gpu.side_by_side(commands, 2, log, tmp_path) == [None, "ended with code 3"]
+    assert gpu.last_line(tmp_path / "0.txt") == "1" and gpu.last_line(tmp_path / "1.txt") == "it said nothing"
+    log.end = gpu.time.perf_counter() + 10.3
+    sleepers = [[python, "-c", "import time; time.sleep(60)"]] * 2
+    with gpu.mock.patch.object(log, "left", lambda times=iter([11.0, 4.0, 4.0]): next(times)):
+        wrong = gpu.side_by_side(sleepers, 1, log, tmp_path)
+    assert wrong == ["cut off at its time limit", "not begun: no time was left"]
+
+
+def test_errors_in_a_notebook_are_told_by_cell(gpu):
+    def output(kind, **more):
+        return gpu.argparse.Namespace(output_type=kind, **more)
+
+    cell = {"outputs": [output("stream"), output("error", ename="ValueError", evalue="two\n lines")]}
+    assert gpu.errors_of(7, cell) == [{"cell": 7, "error": "ValueError: two lines"}] and gpu.errors_of(8, {}) == []
+
+
+def test_an_experiment_that_fails_does_not_keep_the_next_one_from_running(gpu, tmp_path, monkeypatch):
+    from minigpt.experiments import __main__, measured
+
+    def canary(name):
+        if name == "a/broken":
+            raise RuntimeError("not here")
+        return {"loss": 2.5, "gap": 1.0, "lost": float("nan")}
+
+    monkeypatch.setattr(__main__, "canary", canary)
+    stored = {"loss": 2.501, "gap": 1.1, "lost": 3.0}
+    monkeypatch.setattr(measured, "about", lambda name: {"canary": {"values": stored}})
+    gpu.measure_canaries(["a/broken", "a/fine"], tmp_path / "found.jsonl")
+    broken, fine = gpu.lines_of(tmp_path / "found.jsonl")
+    assert broken["error"].startswith("RuntimeError: not here")
+    assert (fine["error"], fine["n"], fine["nan"], list(fine["far"])) == (None, 3, 1, ["gap", "lost"])
+    with open(tmp_path / "found.jsonl", "a") as file:
+        file.write('{"name": "cut o')
+    assert len(gpu.lines_of(tmp_path / "found.jsonl")) == 2 and gpu.lines_of(tmp_path / "none.jsonl") == []
+
+
+def test_losses_are_read_from_what_a_run_prints(gpu):
+    words = "1,000 parameters\nstep 1 of 4: loss 5.123, rate 0.1\n  held-out loss 5.0\nstep 4 of 4: loss 4.25, rate 0"
+    assert gpu.losses_said(words) == {1: 5.123, 4: 4.25}
+
+
 def test_gpu_and_cpu_are_compared(gpu):
     def part(**rows):
         return {"rows": [{"what": what.replace("_", " "), "value": value} for what, value in rows.items()], "more": {}}
