@@ -178,7 +178,7 @@ def save(gpt: GPT, folder: str | Path) -> None:
         raise FileExistsError(f"{folder} exists already: choose another name or remove it")
     state, tensors = gpt.state_dict(), {}
     for ours, (theirs, turned) in names(c.n_layers).items():
-        tensors["transformer." + theirs] = (state[ours].T if turned else state[ours]).contiguous()
+        tensors["transformer." + theirs] = (state[ours].T if turned else state[ours]).cpu().contiguous()
     published = {
         "model_type": "gpt2", "architectures": ["GPT2LMHeadModel"], "vocab_size": c.n_vocab, "n_positions": c.n_ctx,
         "n_embd": c.d_model, "n_layer": c.n_layers, "n_head": c.n_heads, "n_inner": c.d_inner,

@@ -15,7 +15,7 @@ import pytest
 import torch
 from elsewhere import DEVICE, Elsewhere, elsewhere, no_fused_kernels
 
-from minigpt import checkpoint, devices, fewshot, ppo, responses, sample, scaling, train
+from minigpt import checkpoint, devices, fewshot, hub, ppo, responses, sample, scaling, train
 from minigpt.batches import WindowBatches
 from minigpt.exercises import ch01_model
 from minigpt.experiments import __main__ as experiments
@@ -367,6 +367,13 @@ def test_the_small_world_and_what_ppo_draws_in_it():
 
     here, there = both(act)
     assert here == there
+
+
+def test_a_model_is_written_in_its_published_form_and_read_back(tmp_path):
+    with elsewhere():
+        model = gpt(n_vocab=64, dropout=0.0)
+        hub.save(model, tmp_path / "mine")
+        assert torch.equal(hub.load(tmp_path / "mine")(IDS), model(IDS))
 
 
 def test_exercises_are_checked_on_the_cpu():
