@@ -67,6 +67,10 @@ def test_the_other_device_refuses_what_a_gpu_refuses():
         with pytest.raises((RuntimeError, TypeError)):
             there.numpy()
         assert (there.cpu() + torch.ones(3)).tolist() == [1.0, 1.0, 1.0]
+        there[[0, 2]] = there[torch.tensor([1, 1])] + 1  # an index may be a list, or lie on the CPU
+        assert there.tolist() == [1.0, 0.0, 1.0]
+        model = gpt().double()
+        assert model.W_e.weight.dtype == model.W_e.weight.inner.dtype == torch.float64
 
 
 def test_a_forgotten_move_is_noticed():

@@ -111,8 +111,8 @@ class _FromNumbers(TorchFunctionMode):
         kwargs = dict(kwargs or {})
         if func is torch.Tensor.tolist and isinstance(args[0], Elsewhere):
             return args[0].detach().cpu().tolist()
-        if func is torch.Tensor.__getitem__:
-            args = (args[0], _index(args[1]))
+        if func in (torch.Tensor.__getitem__, torch.Tensor.__setitem__):
+            args = (args[0], _index(args[1]), *args[2:])
         if func in (torch.tensor, torch.as_tensor) and kwargs.get("device") is not None:
             return func(*args, **kwargs | {"device": "cpu"}).to(kwargs["device"])
         return func(*args, **kwargs)
