@@ -108,7 +108,8 @@ class LSTM(nn.Module):
             before = None
             if cache is not None and cache[i].k is not None:
                 before = tuple(kept[:, 0, 0][None].contiguous() for kept in (cache[i].k, cache[i].v))  # (1, B, d)
-            layer.flatten_parameters()  # a GPU wants an LSTM's weights side by side, which those of a copy are not
+            if x.is_cuda and len({p.untyped_storage().data_ptr() for p in layer.parameters()}) > 1:
+                layer.flatten_parameters()  # a GPU wants a layer's weights side by side, as those of a copy are not
             x, (h, c) = layer(x, before)
             if cache is not None:
                 cache[i].k, cache[i].v = h[0][:, None, None], c[0][:, None, None]
