@@ -140,14 +140,16 @@ async function operate(page, { cell, plain }) {
   await node.scrollIntoViewIfNeeded();
   const done = {};
   for (const [kind, { find, mouse, keyboard }] of Object.entries(controls)) {
-    let element = null;
-    for (const each of await node.$$(find)) if (!element && (await each.isVisible())) element = each;
-    if (!element || (kind === "answers" && !/desk/i.test(plain))) continue;
-    await element.scrollIntoViewIfNeeded();
-    const how = [];
-    if (await changes(node, (attempt) => mouse(page, element, attempt))) how.push("mouse");
-    if (await changes(node, (attempt) => keyboard(page, element, attempt))) how.push("keyboard");
-    done[kind] = how;
+    const there = [];
+    for (const each of await node.$$(find)) if (await each.isVisible()) there.push(each);
+    if (kind === "answers") there.length = /desk/i.test(plain) ? Math.min(1, there.length) : 0; // one for all of them
+    for (const [i, element] of there.entries()) {
+      await element.scrollIntoViewIfNeeded();
+      const how = [];
+      if (await changes(node, (attempt) => mouse(page, element, attempt))) how.push("mouse");
+      if (await changes(node, (attempt) => keyboard(page, element, attempt))) how.push("keyboard");
+      done[i ? `${kind} ${i + 1}` : kind] = how;
+    }
   }
   const image = await node.$("img");
   if (image) await image.scrollIntoViewIfNeeded();
