@@ -443,10 +443,10 @@ def add_line(path: Path, found: dict) -> None:
         output.write(json.dumps(found) + "\n")
 
 
-def last_line(path: Path) -> str:
-    """The last thing that a process said."""
+def told(wrong: str, path: Path) -> str:
+    """What was wrong with a process and, if it failed by itself, the last thing that it said."""
     said = path.read_text(errors="replace").strip().splitlines() if path.exists() else []
-    return said[-1][:300] if said else "it said nothing"
+    return f"{wrong}: {said[-1][:300] if said else 'it said nothing'}" if wrong.startswith("ended") else wrong
 
 
 def measure_canaries(names: list[str], path: Path) -> None:
@@ -479,7 +479,7 @@ def canaries(device, tiny: bool, log: Log) -> None:
             words = [sys.executable, __file__, "--out", folder, "--canaries"]
             for i, wrong in enumerate(side_by_side([[*words, *names[i::n]] for i in range(n)], n, log, Path(folder))):
                 if wrong:
-                    log.note(f"process {i}: {wrong}: {last_line(Path(folder, f'{i}.txt'))}")
+                    log.note(f"process {i}: {told(wrong, Path(folder, f'{i}.txt'))}")
         found = {each["name"]: each for each in lines_of(path)}
     ran = [each for each in found.values() if each["error"] is None]
     log.row("experiments whose beginning ran", len(ran), "experiments")
@@ -522,7 +522,7 @@ def run_notebook(book: Path, path: Path) -> None:
 
 
 def lessons(device, tiny: bool, log: Log) -> None:
-    """All cells of all lessons, and then of all labs, eight notebooks at once: which of them fail there."""
+    """All cells of all lessons, and then of all labs, ten notebooks at once: which of them fail there."""
     try:
         import nbclient  # noqa: F401
         import nbformat
@@ -538,12 +538,12 @@ def lessons(device, tiny: bool, log: Log) -> None:
             books = sorted(ROOT.glob("chapters/0*.ipynb"), reverse=True)  # the long ones first
             books += sorted(ROOT.glob("chapters/labs/0*.ipynb"))
         words = [sys.executable, __file__, "--out", folder, "--notebook"]
-        wrong = side_by_side([[*words, str(book)] for book in books], 8, log, Path(folder))
+        wrong = side_by_side([[*words, str(book)] for book in books], 1 if tiny else 10, log, Path(folder))
         found = {book: (lines_of(Path(folder, f"{book.stem}.jsonl")) or [None])[-1] for book in books}
         for i, book in enumerate(books):
             name = f"{'lab ' * (book.parent.name == 'labs')}{book.stem}"
             if wrong[i]:
-                log.note(f"{name}: {wrong[i]}: {last_line(Path(folder, f'{i}.txt'))}")
+                log.note(f"{name}: {told(wrong[i], Path(folder, f'{i}.txt'))}")
             if found[book] is None:
                 continue
             log.found["more"][name] = found[book]
@@ -589,7 +589,7 @@ def processes(device, tiny: bool, log: Log) -> None:
                 for step in sorted(losses)[-1:]:
                     log.row(f"{name}: loss of step {step}", losses[step], "nats per token")
                 if wrong[i]:
-                    log.note(f"{name}: {wrong[i]}: {last_line(Path(folder, f'{i}.txt'))}")
+                    log.note(f"{name}: {told(wrong[i], Path(folder, f'{i}.txt'))}")
 
 
 ACTS = {"parity": parity, "train": train_124m, "sampling": sampling, "ppo": ppo_iteration, "chapter": chapter,

@@ -55,7 +55,8 @@ def test_commands_run_side_by_side_and_what_takes_too_long_is_cut_off(gpu, tmp_p
     log, python = gpu.Log(tmp_path / "log.json", "some", "cpu", 12.0), gpu.sys.executable
     commands = [[python, "-c", "print(1)"], [python, "-c", "raise SystemExit(3)"]]
     assert gpu.side_by_side(commands, 2, log, tmp_path) == [None, "ended with code 3"]
-    assert gpu.last_line(tmp_path / "0.txt") == "1" and gpu.last_line(tmp_path / "1.txt") == "it said nothing"
+    assert gpu.told("ended with code 3", tmp_path / "0.txt") == "ended with code 3: 1"
+    assert gpu.told("ended with code 3", tmp_path / "1.txt") == "ended with code 3: it said nothing"
     log.end = gpu.time.perf_counter() + 10.3
     sleepers = [[python, "-c", "import time; time.sleep(60)"]] * 2
     with gpu.mock.patch.object(log, "left", lambda times=iter([11.0, 4.0, 4.0]): next(times)):
