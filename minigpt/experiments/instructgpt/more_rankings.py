@@ -9,18 +9,17 @@ a seed on one core, after `figure1`.
 
 import contextlib
 from collections.abc import Iterator
-from dataclasses import replace
 from unittest import mock
 
 import torch
 
 from minigpt.experiments.instructgpt import figure1, three_steps
+from minigpt.experiments.instructgpt.reward_models import PARTS, other, plain_tale
 from minigpt.experiments.instructgpt.shortened import shortened, told_on_the_web
 from minigpt.experiments.instructgpt.step3_ppo import win_rate
 from minigpt.experiments.instructgpt.three_steps import MIDDLE, SIZES
 from minigpt.reward_model import RewardModel
 from minigpt.worlds import tales
-from minigpt.worlds.tales import Request
 
 SEEDS = [0, 1, 2]
 KEY = ("seed", "n_prompts")
@@ -43,21 +42,6 @@ def rows(seed: int) -> Iterator[dict]:
         yield dict(zip(KEY, (seed, n))) | {name: f"{value:.4f}" for name, value in found.items()}
 
 
-def plain_tale(request: Request) -> str:
-    """A tale that has exactly what was asked for, and no details."""
-    trait, deed, reaction = (table[request.mood][0] for table in (tales.TRAITS, tales.DEEDS, tales.REACTIONS))
-    return (
-        f" Once a {trait} {request.animal} went to the river. It {deed} a red {request.thing}. At last it {reaction}."
-    )
-
-
-def other(request: Request, part: str) -> Request:
-    """The same request with another animal, thing or mood: the next one in its list."""
-    lists = {"animal": [hero.name for hero in tales.HEROES], "thing": list(tales.THINGS), "mood": list(tales.MOODS)}
-    options = lists[part]
-    return replace(request, **{part: options[(options.index(getattr(request, part)) + 1) % len(options)]})
-
-
 @torch.no_grad()
 def gains(scorer: RewardModel) -> dict[str, float]:
     """How much higher the reward model scores a tale with what was asked for than one with something else, by part."""
@@ -68,7 +52,7 @@ def gains(scorer: RewardModel) -> dict[str, float]:
         return scorer.score(prompts, three_steps.answer_ids(texts)).double()
 
     right = scores([plain_tale(request) for request in requests])
-    for part in ("animal", "thing", "mood"):
+    for part in PARTS:
         wrong = scores([plain_tale(other(request, part)) for request in requests])
         found[f"gain_{part}"] = float((right - wrong).mean())
     return found

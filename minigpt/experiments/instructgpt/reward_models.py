@@ -1,13 +1,14 @@
 """Chapter 04, sections 4 and 7. Reward models: when they learn that an answer belongs to its request, what they allow.
 
-The models are those of `tales_over_seeds`. Things "400 prompts" to "3200 prompts": how much the score of a plain tale
-rises, on average over requests, when one thing in it is changed. Things "best, beta ...": the mean score of the best
+The models are those of `tales_over_seeds`. Things "400 prompts" to "3200 prompts": what one thing in a plain tale that
+does what was asked is worth to the reward model, on average over requests. Things "best, beta ...": the mean score of the best
 possible policy at this beta, and what `tales_over_seeds` reports of PPO is to be laid beside it. The best policy is the
 SFT model with its answers weighted by e^(r / beta); "effective" is how many of the 2,048 answers to each request these
 weights are worth. Four minutes a seed on one core.
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from unittest import mock
 
 import numpy as np
@@ -17,8 +18,9 @@ from minigpt.experiments.instructgpt import dialogue, human_ranking, step1_sft, 
 from minigpt.experiments.instructgpt.shortened import few_rankings, few_stages, shortened, told
 from minigpt.reward_model import RewardModel
 from minigpt.worlds import tales
+from minigpt.worlds.tales import Request
 
-SEEDS = [0]
+SEEDS = [0, 1, 2, 3, 4]
 KEY = ("seed", "thing", "quantity")
 N_PROMPTS = (400, 800, 3200)
 BETAS = (0.4, 2.0)
@@ -38,27 +40,44 @@ def rows(seed: int) -> Iterator[dict]:
             yield dict(zip(KEY, (seed, thing, name)), value=f"{value:.4f}")
 
 
+PARTS = ("animal", "thing", "mood")  # of a request
+
+
+def plain_tale(request: Request) -> str:
+    """A tale that has exactly what was asked for, and no details."""
+    trait, deed, reaction = (table[request.mood][0] for table in (tales.TRAITS, tales.DEEDS, tales.REACTIONS))
+    return (
+        f" Once a {trait} {request.animal} went to the river. It {deed} a red {request.thing}. At last it {reaction}."
+    )
+
+
+def other(request: Request, part: str) -> Request:
+    """The same request with another animal, thing or mood: the next one in its list."""
+    lists = {"animal": [hero.name for hero in tales.HEROES], "thing": list(tales.THINGS), "mood": list(tales.MOODS)}
+    options = lists[part]
+    return replace(request, **{part: options[(options.index(getattr(request, part)) + 1) % len(options)]})
+
+
 def gains(scorer: RewardModel, n: int = 48) -> dict[str, float]:
-    """How much the score of a plain tale rises when one thing is changed, on average over n requests.
+    """What one thing in a plain tale is worth to a reward model, on average over n requests.
 
-    "animal as asked": the tale's pig becomes the animal that was asked for. "animal not asked": it becomes another
-    animal, one that the next request asks for; a reward model that never looks at the request cannot tell these apart.
+    "animal as asked": how much higher it scores a tale of the animal that was asked for than the same tale of another;
+    a reward model that never looks at the request cannot tell these apart. "a visitor": how much the score of the tale
+    rises with one more sentence, in which somebody comes by.
     """
-    wishes = [
-        r for r in tales.requests("test") if r.animal not in ("pig", "cow") and r.thing != "drum" and r.mood != "merry"
-    ][:n]
-    others = [next(w for w in [*wishes[i:], *wishes] if w.animal != r.animal) for i, r in enumerate(wishes)]
-    plain, found = human_ranking.PLAIN, {}
-    prompts = dialogue.prompt_ids(wishes)
-    before = scorer.score(prompts, dialogue.answer_ids([plain] * len(wishes))).double()
+    wishes = [request for request in tales.requests("test") if request.animal != "cow"][:n]  # the visitor is a cow
+    prompts, found = dialogue.prompt_ids(wishes), {}
 
-    def rise(texts) -> float:
-        return float((scorer.score(prompts, dialogue.answer_ids(texts)).double() - before).mean())
+    def mean(texts) -> float:
+        return float(scorer.score(prompts, dialogue.answer_ids(list(texts))).double().mean())
 
+    right = mean(map(plain_tale, wishes))
     for name, change in human_ranking.CHANGES.items():
-        found[name] = rise([change(request, plain) for request in wishes])
-    change = human_ranking.CHANGES["animal as asked"]
-    found["animal not asked"] = rise([change(other, plain) for other in others])
+        part = name.removesuffix(" as asked")
+        if part in PARTS:
+            found[name] = right - mean(plain_tale(other(request, part)) for request in wishes)
+        else:
+            found[name] = mean(change(request, plain_tale(request)) for request in wishes) - right
     return found
 
 

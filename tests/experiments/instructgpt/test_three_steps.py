@@ -2,6 +2,7 @@
 
 import math
 import random
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -171,9 +172,11 @@ class Counts:
 
 def test_a_reward_model_that_never_looks_at_the_request_gains_nothing_by_it():
     looks, blind = reward_models.gains(Counts(True)), reward_models.gains(Counts(False))
-    assert looks["animal as asked"] == 1 and looks["animal not asked"] == 0 and looks["a visitor"] == 0
-    assert blind["animal as asked"] == pytest.approx(blind["animal not asked"], abs=0.5)
-    assert set(looks) == {*human_ranking.CHANGES, "animal not asked"}
+    assert looks["animal as asked"] == 1 and looks["thing as asked"] == looks["mood as asked"] == looks["a visitor"] == 0
+    assert abs(blind["animal as asked"]) < 0.8 and set(looks) == set(human_ranking.CHANGES)
+    longer = SimpleNamespace(score=lambda prompts, answers: (answers != IGNORED).sum(dim=1).float())
+    added = {"a visitor": 6, "the weather": 6, "a feeling": 4}  # tokens of the sentence that is put in
+    assert reward_models.gains(longer) == dict.fromkeys(human_ranking.CHANGES, 0) | added
 
 
 def test_the_best_policy_scores_above_sft_and_more_so_at_a_small_beta(monkeypatch):
@@ -208,10 +211,10 @@ class Reads:
 def test_gains_are_of_the_part_that_was_changed():
     assert more_rankings.gains(Reads()) == {"gain_animal": 3.0, "gain_thing": 2.0, "gain_mood": 0.0}
     for request in tales.requests("test")[:50]:
-        worth = web_tales.worth(request, more_rankings.plain_tale(request))
+        worth = web_tales.worth(request, reward_models.plain_tale(request))
         assert worth.total == 5.0 and worth.utility.well_formed
         for part in ("animal", "thing", "mood"):
-            changed = more_rankings.other(request, part)
+            changed = reward_models.other(request, part)
             assert [getattr(changed, each) == getattr(request, each) for each in ("animal", "thing", "mood")] == [
                 each != part for each in ("animal", "thing", "mood")
             ]
