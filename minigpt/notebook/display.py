@@ -315,7 +315,8 @@ def _cell(value, digits: int | None) -> str:
         return "yes" if value else "no"
     if isinstance(value, float):
         if digits is not None:
-            return f"{value:.{digits}f}"
+            text = f"{value:.{digits}f}"
+            return text.removeprefix("-") if float(text) == 0 else text  # a rounded 0 has no sign
         short = f"{value:g}"  # 8.8e+13 instead of 88000000000000.0, if nothing is lost by it
         return short if "e+" in short and float(short) == value else repr(value)
     return str(value)

@@ -237,6 +237,8 @@ def test_a_table_lines_up_and_says_everything_twice(put):
 def test_digits_are_for_floats_only(put):
     display.table([[1, 2.0, 0.125]], ["a", "b", "c"], digits=2)
     assert put[0][0]["text/plain"].split("\n")[-1].split() == ["1", "2.00", "0.12"]
+    display.table([[-0.004, -0.006, 0.0]], ["a", "b", "c"], digits=2)
+    assert put[1][0]["text/plain"].split("\n")[-1].split() == ["0.00", "-0.01", "0.00"]  # a rounded 0 has no sign
 
 
 def test_claims_say_yes_and_no_in_words(put):
