@@ -7,6 +7,7 @@ earlier in a story, by kind of word; zero-shot accuracy; and accuracy after fine
 a seed.
 """
 
+import contextlib
 import math
 import random
 from collections.abc import Iterator
@@ -69,6 +70,24 @@ class State:
         self.k, self.v = self.k[rows], self.v[rows]
 
 
+@contextlib.contextmanager
+def in_float32(x: Tensor) -> Iterator[None]:
+    """Inside, an LSTM that reads x on a GPU computes in float32, and not in TF32, which keeps about three digits.
+
+    TF32 is what cuDNN takes for an LSTM if nobody objects. Where gradients are recorded it stays: the backward pass
+    comes when this is over, and both passes of a layer are to be computed in the same way. Other settings stay, too.
+    """
+    if not x.is_cuda or torch.is_grad_enabled():
+        yield
+        return
+    before = torch.backends.cudnn.allow_tf32
+    torch.backends.cudnn.allow_tf32 = False
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.allow_tf32 = before
+
+
 class LSTM(nn.Module):
     """LSTM language model: token embeddings, LSTM layers, and logits of the next token by the embeddings again.
 
@@ -110,7 +129,8 @@ class LSTM(nn.Module):
                 before = tuple(kept[:, 0, 0][None].contiguous() for kept in (cache[i].k, cache[i].v))  # (1, B, d)
             if x.is_cuda and len({p.untyped_storage().data_ptr() for p in layer.parameters()}) > 1:
                 layer.flatten_parameters()  # a GPU wants a layer's weights side by side, as those of a copy are not
-            x, (h, c) = layer(x, before)
+            with in_float32(x):
+                x, (h, c) = layer(x, before)
             if cache is not None:
                 cache[i].k, cache[i].v = h[0][:, None, None], c[0][:, None, None]
         return x.to(home)

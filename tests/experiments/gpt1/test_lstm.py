@@ -3,6 +3,7 @@
 import math
 import random
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -89,6 +90,20 @@ def test_reading_piece_by_piece_is_reading_at_once():
     with torch.no_grad():
         pieces = [model(ids[:, a:b], cache) for a, b in ((0, 4), (4, 5), (5, 9))]
         torch.testing.assert_close(torch.cat(pieces, dim=1), model(ids))
+
+
+def test_on_a_card_it_reads_in_float32_and_trains_as_cudnn_does():
+    cudnn = torch.backends.cudnn
+    before = cudnn.allow_tf32, cudnn.enabled, cudnn.benchmark, cudnn.deterministic
+    on_a_card, on_the_cpu = SimpleNamespace(is_cuda=True), SimpleNamespace(is_cuda=False)
+    with pytest.raises(RuntimeError, match="stopped"), torch.no_grad(), lstm.in_float32(on_a_card):
+        assert (cudnn.allow_tf32, cudnn.enabled, cudnn.benchmark, cudnn.deterministic) == (False, *before[1:])
+        raise RuntimeError("stopped")
+    with lstm.in_float32(on_a_card):  # gradients are recorded
+        assert cudnn.allow_tf32 == before[0]
+    with torch.no_grad(), lstm.in_float32(on_the_cpu):
+        assert cudnn.allow_tf32 == before[0]
+    assert (cudnn.allow_tf32, cudnn.enabled, cudnn.benchmark, cudnn.deterministic) == before
 
 
 def test_it_writes_and_scores_by_the_functions_of_a_gpt(data):
