@@ -38,6 +38,7 @@ GPU_PARTS = {"parity": 45, "train": 125, "sampling": 80, "ppo": 30, "chapter": 5
              "command": 110, "canaries": 110, "lessons": 190, "processes": 130}  # fmt: skip  # name -> limit in seconds
 UNTIMED = ("command", "canaries", "lessons", "processes")  # these run side by side, after the others
 CPU_PARTS = ("parity", "ppo", "chapter")  # these run on one CPU thread, too
+WRONG = ": cells with an error"  # a notebook's row
 PLACE = "<!-- measured: benchmarks/gpu.py -->"  # in docs/: the table stands behind this line
 
 
@@ -548,7 +549,7 @@ def lessons(device, tiny: bool, log: Log) -> None:
                 continue
             log.found["more"][name] = found[book]
             log.row(f"{name}: cells that ran, of {found[book]['cells']}", found[book]["ran"], "cells")
-            log.row(f"{name}: cells with an error", len(found[book]["errors"]), "cells")
+            log.row(f"{name}{WRONG}", len(found[book]["errors"]), "cells")
             log.row(f"{name}: all of it", found[book]["seconds"], "s")
             for each in found[book]["errors"]:
                 log.note(f"{name}, cell {each['cell']} (counted from 0): {each['error']}")
@@ -744,6 +745,15 @@ def digits(x: float) -> str:
     return f"{x:,.0f}" if abs(x) >= 1000 else f"{x:.4g}"
 
 
+def one_row_a_notebook(rows: list[dict]) -> list[dict]:
+    """The rows of a part; of a notebook's three rows (cells that ran, cells with an error, seconds) one is made."""
+    errors = {row["what"].removesuffix(WRONG): row["value"] for row in rows if row["what"].endswith(WRONG)}
+    names = [(row, row["what"].partition(": ")[0]) for row in rows]
+    kept = [(row, name) for row, name in names if name not in errors or "cells that ran" in row["what"]]
+    return [row | ({"what": f"{row['what']}, with an error: {errors[name]:.0f}"} if name in errors else {})
+            for row, name in kept]  # fmt: skip
+
+
 def table(found: dict) -> str:
     """The results as Markdown."""
     about = found["machine"]
@@ -751,10 +761,11 @@ def table(found: dict) -> str:
     lines = [f"Measured on {found['date']} in {found['seconds']:.0f} s" + (" (tiny sizes)" if found["tiny"] else "")]
     lines += [f"with {where}.", "", "| part | what | median | unit | from | to |", "|---|---|---|---|---|---|"]
     for part, each in [*found["parts"].items(), ("compared", {"rows": found["compared"], "error": None, "notes": []})]:
-        for row in each["rows"]:
+        for row in one_row_a_notebook(each["rows"]):
             spread = [digits(x) for x in row.get("spread") or ()] or ["", ""]
             lines.append(f"| {part} | {row['what']} | {digits(row['value'])} | {row['unit']} | {' | '.join(spread)} |")
-    problems = [f"{part}: {note}" for part, each in found["parts"].items() for note in each["notes"]]
+    notes = [(part, note) for part, each in found["parts"].items() for note in each["notes"]]
+    problems = [f"{part}: {note.split(' What to try:')[0]}" for part, note in notes]
     problems += [
         f"{part}: {each['error'].strip().splitlines()[-1]}" for part, each in found["parts"].items() if each["error"]
     ]

@@ -92,6 +92,23 @@ def test_an_experiment_that_fails_does_not_keep_the_next_one_from_running(gpu, t
     assert len(gpu.lines_of(tmp_path / "found.jsonl")) == 2 and gpu.lines_of(tmp_path / "none.jsonl") == []
 
 
+def test_a_notebook_has_one_row_in_the_table(gpu):
+    def row(what, value):
+        return {"what": what, "value": value, "unit": "cells"}
+
+    rows = [row("a: cells that ran, of 9", 8), row("a: cells with an error", 1), row("a: all of it", 2.5),
+            row("b: cells that ran, of 3", 3), row("b: cells with an error", 0), row("c: all of it", 4.0)]  # fmt: skip
+    part = {"rows": rows, "notes": ["a, cell 2: no. What to try: again"], "error": None}
+    found = {"date": "today", "seconds": 1.0, "tiny": False, "machine": {}, "parts": {"some": part}, "compared": []}
+    words = gpu.table(found)
+    assert [line for line in words.splitlines() if line.startswith("| some")] == [
+        "| some | a: cells that ran, of 9, with an error: 1 | 8 | cells |  |  |",
+        "| some | b: cells that ran, of 3, with an error: 0 | 3 | cells |  |  |",
+        "| some | c: all of it | 4 | cells |  |  |",
+    ]
+    assert words.endswith("- some: a, cell 2: no.")
+
+
 def test_losses_are_read_from_what_a_run_prints(gpu):
     words = "1,000 parameters\nstep 1 of 4: loss 5.123, rate 0.1\n  held-out loss 5.0\nstep 4 of 4: loss 4.25, rate 0"
     assert gpu.losses_said(words) == {1: 5.123, 4: 4.25}
