@@ -69,25 +69,39 @@ def test_the_words_agree_with_what_was_measured():
     for claim in (
         f"{round(rows[train, f'{fused}: speed'], -3):,.0f} tokens per second, and "
         f"{round(rows[train, f'{parts}: speed'], -3):,.0f} in batches",
-        f"{exact:.0f} % of the card's peak as this page counts, and {usual:.0f} %",
+        f"In parts, that is {exact:.1f} % of the card's peak as this page counts, and {usual:.1f} % as others do",
+        f"in one part, {rows[train, f'{fused}: share of the peak (MFU)']:.1f} % and "
+        f"{rows[train, f'{fused}: MFU as 6 N + 12 layers width context']:.1f} %",
         f"Compiling makes {rows[train, f'{fused}: share of the peak (MFU)']:.0f} % of {eager:.0f} %",
         f"take {rows[train, f'{parts}: a step']:.3f} s, one part and one update "
         f"{rows[train, f'{fused}: a step']:.3f} s",
         f"it is {rows[train, 'eager, bf16, the formula, 16 windows: share of the peak (MFU)']:.0f} %",
         f"16 windows, {rows[train, 'eager, float32, fused attention, 16 windows: share of the peak (MFU)']:.0f} %",
-        f"is {rows['chapter on cuda', 'held-out loss above the floor']:.4f} nats above the floor, on the CPU "
-        f"{rows['chapter on cpu', 'held-out loss above the floor']:.4f}",
-        f"takes {rows['chapter on cuda', 'all steps']:.0f} s; one CPU thread, on the same busy machine, "
-        f"{rows['chapter on cpu', 'all steps']:.0f} s",
-        f"A step takes {1000 * rows['chapter on cuda', 'a step']:.1f} ms",
+        f"is {rows['chapter on cuda', 'held-out loss above the floor']:.5f} nats above the floor, on the CPU "
+        f"{rows['chapter on cpu', 'held-out loss above the floor']:.5f}",
+        f"its 4,500 steps take {4.5 * 1000 * rows['chapter on cuda', 'a step']:.0f} s by the median",
+        f"the last {4500 - rows['chapter on cuda', 'steps made']:.0f} of 4,500 steps",
+        f"one CPU thread of that machine took {rows['chapter on cpu', 'all steps']:.0f} s",
+        f"a step takes {1000 * rows['chapter on cuda', 'a step']:.1f} ms",
         f"takes {rows['ppo on cuda', 'one iteration of PPO']:.2f} s, on the CPU "
         f"{rows['ppo on cpu', 'one iteration of PPO']:.2f} s",
         f"writes {rows[write, 'miniGPT, float32, batch 1']:.0f} tokens per second, and sixteen texts at once "
         f"{rows[write, 'miniGPT, float32, batch 16']:,.0f}",
         f"({rows[write, 'miniGPT without cache, float32, batch 1']:.0f} tokens per second without it",
+        f"({rows[write, 'miniGPT without cache, float32, batch 16']:,.0f} without it",
+        f"it is slower, at {rows[write, 'miniGPT, bfloat16, batch 1']:.0f},",
+        f"alone the loss of the last step is {rows['processes on cuda', 'alone: loss of step 40']} nats per token, "
+        "as one process of `torchrun` under NCCL "
+        f"{rows['processes on cuda', 'torchrun, one process: loss of step 40']}, and "
+        "sharded, stopped after 20 steps and continued, "
+        f"{rows['processes on cuda', 'torchrun, sharded, continued: loss of step 40']}.",
+        f"beginnings of all {rows['canaries on cuda', 'experiments whose beginning ran']:.0f} experiments",
+        f"all {sum(value for (part, _), value in rows.items() if part == 'lessons on cuda'):.0f} code cells",
     ):
         assert claim in words, claim
     faster = [value for (_, what), value in rows.items() if what.endswith("speed / transformers")]
-    assert len(faster) == 3 and {round(value, 1) for value in faster} == {1.6}
+    assert [round(value, 1) for value in faster] == [1.5, 1.5, 1.6]
+    assert round(100 * (1 - 229 / 4484), 2) == rows["canaries on cuda", "numbers within 0.1 % of the CPU's"]
+    assert rows["canaries on cuda", "numbers that are nan"] == 0
     gaps = [value for (_, what), value in rows.items() if what.startswith("greatest difference of 200 losses")]
     assert len(gaps) == 3 and max(gaps) < 1e-6
