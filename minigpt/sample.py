@@ -122,14 +122,14 @@ def generate(
                 everywhere[rows] = new.masked_fill(stopped[rows], stop_id)
                 new = everywhere  # (B,)
                 stopped = stopped | (new == stop_id)
-                going = (~stopped[rows]).nonzero()[:, 0]
-                if 2 * len(going) <= len(rows):
-                    rows = rows[going]
-                    for layer in cache or []:
-                        layer.select(going)
             ids = torch.cat([ids, new[:, None]], dim=1)  # (B, T + 1)
-            if stop_id is not None and not len(going):
+            if stop_id is not None and stopped.all():
                 break
+            if stop_id is not None and 2 * (~stopped).sum() <= len(rows):
+                going = (~stopped[rows]).nonzero()[:, 0]
+                rows = rows[going]
+                for layer in cache or []:
+                    layer.select(going)
             unread = new[rows, None] if use_cache else ids[rows]
     ids = ids.to(home)
     return ids[0] if one else ids
