@@ -62,6 +62,9 @@ def test_the_other_device_refuses_what_a_gpu_refuses():
             there + torch.ones(3)
         with pytest.raises(RuntimeError, match="same device"):
             torch.cat([there, torch.ones(3)])
+        assert there[torch.tensor([0, 2])].shape == (2,)  # indices may come from anywhere
+        with pytest.raises(RuntimeError, match="same device"):
+            torch.ones(3)[torch.zeros(2, dtype=torch.long, device=DEVICE)]  # but they do not go to the CPU
         with pytest.raises(RuntimeError, match="generator"):
             torch.rand(3, device=DEVICE, generator=torch.Generator())
         with pytest.raises((RuntimeError, TypeError)):

@@ -75,7 +75,8 @@ def run(func, args, kwargs):
     if name in ACROSS:
         goes = wanted == NAME if wanted is not None else bool(there) and isinstance(args[0], Elsewhere)
     else:
-        if there and any(x.ndim for x in here) and name not in CPU_INDICES:
+        indexed = name in CPU_INDICES and isinstance(args[0], Elsewhere)  # a GPU's tensor, by indices from anywhere
+        if there and any(x.ndim for x in here) and not indexed:
             raise RuntimeError(f"{name}: expected all tensors to be on the same device, but found {NAME} and cpu")
         goes = wanted == NAME if wanted is not None else bool(there)
         if goes and kwargs.get("generator") is not None or any(isinstance(x, torch.Generator) for x in flat if goes):
