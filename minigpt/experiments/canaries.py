@@ -16,8 +16,9 @@ from unittest import mock
 import numpy as np
 import torch
 
-from minigpt import corpus, devices, train
+from minigpt import checkpoint, corpus, devices, train
 from minigpt.batches import DocumentBatches
+from minigpt.checkpoint import Checkpoint
 from minigpt.experiments import dataset, pretraining, sizes
 from minigpt.experiments.dataset import Dataset
 from minigpt.experiments.pretraining import Pretrained
@@ -229,9 +230,20 @@ def _first(documents: corpus.Corpus, n: int) -> corpus.Corpus:
 
 @contextlib.contextmanager
 def anew():
-    """Inside, nothing that was stored is read, and nothing is stored: the cache is a folder that lasts as long."""
+    """Inside, nothing that was stored is read, and nothing is written: the cache lies in memory, and lasts as long."""
+    kept = {}
+
+    def save(folder, tensors, config=None, extra=None):
+        kept[folder] = Checkpoint({name: t.detach().cpu().clone() for name, t in tensors.items()}, config, extra or {})
+
+    def load(folder):
+        if folder not in kept:
+            raise FileNotFoundError(folder)
+        return kept[folder]
+
     with tempfile.TemporaryDirectory() as folder, mock.patch.dict(os.environ, MINIGPT_CACHE=folder):
-        yield
+        with mock.patch.multiple(checkpoint, save=save, load=load):
+            yield
 
 
 class _Reached(Exception):
