@@ -14,6 +14,7 @@ each holds only its share of the weights, so that the model may be larger than o
 import argparse
 import contextlib
 import functools
+import os
 import signal
 import sys
 import threading
@@ -329,4 +330,9 @@ def _run(options: argparse.Namespace) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    code = main(sys.argv[1:])
+    if "RANK" in os.environ:  # of several processes: all is said and saved. A thread of torch's that still holds a tensor
+        sys.stdout.flush()  # while Python takes itself down can abort the process, and torchrun ends the others for it
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
