@@ -14,6 +14,7 @@ from unittest import mock
 import numpy as np
 
 from minigpt.exact import optimal_policy
+from minigpt.experiments import measured
 from minigpt.experiments.instructgpt import dialogue, human_ranking, step1_sft, step2_reward_model
 from minigpt.experiments.instructgpt.shortened import few_rankings, few_stages, shortened, told
 from minigpt.reward_model import RewardModel
@@ -79,6 +80,12 @@ def gains(scorer: RewardModel, n: int = 48) -> dict[str, float]:
         else:
             found[name] = mean(change(request, plain_tale(request)) for request in wishes) - right
     return found
+
+
+def worth_by_seed(n_prompts: int) -> np.ndarray:
+    """Stored: what each part of a request is worth after so many prompts. Shapes: (3, seeds), in the order of PARTS."""
+    thing = f"{n_prompts} prompts"
+    return np.array([measured.get("instructgpt/reward_models", thing=thing, quantity=f"{p} as asked") for p in PARTS])
 
 
 def best_there_is(policy, scorer: RewardModel, n_requests: int = N_REQUESTS, n_answers: int = N_ANSWERS) -> dict:

@@ -173,7 +173,7 @@ class Counts:
 def test_a_reward_model_that_never_looks_at_the_request_gains_nothing_by_it():
     looks, blind = reward_models.gains(Counts(True)), reward_models.gains(Counts(False))
     assert looks["animal as asked"] == 1 and looks["thing as asked"] == looks["mood as asked"] == looks["a visitor"] == 0
-    assert abs(blind["animal as asked"]) < 0.8 and set(looks) == set(human_ranking.CHANGES)
+    assert abs(blind["animal as asked"]) < 0.5 and set(looks) == set(human_ranking.CHANGES)
     longer = SimpleNamespace(score=lambda prompts, answers: (answers != IGNORED).sum(dim=1).float())
     added = {"a visitor": 6, "the weather": 6, "a feeling": 4}  # tokens of the sentence that is put in
     assert reward_models.gains(longer) == dict.fromkeys(human_ranking.CHANGES, 0) | added
