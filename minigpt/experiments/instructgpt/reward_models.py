@@ -1,10 +1,10 @@
 """Chapter 04, sections 4 and 7. Reward models: when they learn that an answer belongs to its request, what they allow.
 
 The models are those of `tales_over_seeds`. Things "400 prompts" to "3200 prompts": what one thing in a plain tale that
-does what was asked is worth to the reward model, on average over requests. Things "best, beta ...": the mean score of the best
-possible policy at this beta, and what `tales_over_seeds` reports of PPO is to be laid beside it. The best policy is the
-SFT model with its answers weighted by e^(r / beta); "effective" is how many of the 2,048 answers to each request these
-weights are worth. Four minutes a seed on one core.
+does what was asked is worth to the reward model, on average over requests. Things "best, beta ...": the mean score of
+the best possible policy at this beta, and what `tales_over_seeds` reports of PPO is to be laid beside it. The best
+policy is the SFT model with its answers weighted by e^(r / beta); "effective" is how many of the 2,048 answers to each
+request these weights are worth. Four minutes a seed on one core.
 """
 
 from collections.abc import Iterator

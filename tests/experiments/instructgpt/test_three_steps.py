@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from minigpt.experiments import measured
 from minigpt.experiments.instructgpt import (
     dialogue,
     figure1,
@@ -177,6 +178,12 @@ def test_a_reward_model_that_never_looks_at_the_request_gains_nothing_by_it():
     longer = SimpleNamespace(score=lambda prompts, answers: (answers != IGNORED).sum(dim=1).float())
     added = {"a visitor": 6, "the weather": 6, "a feeling": 4}  # tokens of the sentence that is put in
     assert reward_models.gains(longer) == dict.fromkeys(human_ranking.CHANGES, 0) | added
+
+
+def test_what_is_stored_of_the_parts_of_a_request_comes_part_by_part():
+    found = reward_models.worth_by_seed(3200)
+    stored = {(r["thing"], r["quantity"], int(r["seed"])): r["value"] for r in measured.rows("instructgpt/reward_models")}
+    assert found.shape == (3, 5) and found[2, 4] == float(stored["3200 prompts", "mood as asked", 4])
 
 
 def test_the_best_policy_scores_above_sft_and_more_so_at_a_small_beta(monkeypatch):
